@@ -1,0 +1,36 @@
+"""The seven dimensions of ESC-Eval (arXiv 2406.14952) and the label scale."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+LABELS: Final = (0, 1, 2, 3, 4)
+"""The integer labels a scorer may give."""
+
+LABEL_TO_PERCENT: Final = 25
+"""A label times this is the 0-100 scale of the published leaderboard."""
+
+
+class Language(StrEnum):
+    """The two languages of ESC-Eval."""
+
+    ENGLISH = "en"
+    CHINESE = "zh"
+
+
+class Dimension(StrEnum):
+    """A dimension; the value is the key that is stored and that upstream's files use."""
+
+    FLUENCY = "fluency"
+    EXPRESSION = "diversity"
+    EMPATHY = "empathic"
+    INFORMATION = "suggestion"
+    HUMANOID = "human"
+    SKILLFUL = "tech"
+    OVERALL = "overall"
+
+    @property
+    def shown(self) -> str:
+        """The name people know from the published leaderboard."""
+        return self.name.capitalize()
