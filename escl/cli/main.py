@@ -1,0 +1,39 @@
+"""The `escl` command: mounts the command groups and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import typer
+
+from escl.cli.output import progress_console
+from escl.core.printable import printable
+from escl.errors import EsclError, ExitCode
+
+app = typer.Typer(
+    name="escl",
+    help="Evaluate emotional-support chat models offline, on one laptop.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app()
+    except EsclError as error:
+        console = progress_console()
+        console.print("error:", style="bold red", end=" ")
+        console.print(printable(error.message), markup=False, soft_wrap=True)
+        if error.hint:
+            console.print(f"  hint: {printable(error.hint)}", markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    except Exception:  # noqa: BLE001 - the last boundary: a bug is shown whole and ends with its own code
+        traceback.print_exc()
+        sys.stderr.write("\nThis is a bug in escl. Please report it with the lines above.\n")
+        sys.exit(ExitCode.BUG)
