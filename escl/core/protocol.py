@@ -37,7 +37,8 @@ class Rubric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def text(self) -> str:
         """The rubric as the scorer reads it."""
-        return "\n".join((self.definition, *(f"{label}: {level}" for label, level in zip(LABELS, self.levels, strict=True))))
+        anchors = (f"{label}: {level}" for label, level in zip(LABELS, self.levels, strict=True))
+        return "\n".join((self.definition, *anchors))
 
 
 class Wording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,7 +112,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return [Message("system", prompt), *_as_messages(turns, me=Speaker.SEEKER)]
 
     def supporter_messages(self, language: Language, turns: Sequence[Turn]) -> list[Message]:
-        """Return what the supporter sees before its next turn. The greeting (turn 0) is not its own, so it is left out."""
+        """Return what the supporter sees before its next turn, without the greeting, which it did not say."""
         prompt = self.wording(language).supporter_prompt
         return [Message("system", prompt), *_as_messages(turns[1:], me=Speaker.SUPPORTER)]
 
