@@ -13,7 +13,10 @@ def bundled(name: str) -> Path:
     Raises:
         FileNotFoundError: The installation lacks it.
     """
-    for folder in (_PACKAGE / "bundled" / name, _PACKAGE.parent / name):
-        if folder.is_dir():
-            return folder
+    in_wheel, in_checkout = _PACKAGE / "bundled" / name, _PACKAGE.parent / name
+    if in_wheel.is_dir():
+        return in_wheel
+    # Installed, the package's neighbours are other packages, and one of them is named gguf.
+    if (_PACKAGE.parent / "pyproject.toml").is_file() and in_checkout.is_dir():
+        return in_checkout
     raise FileNotFoundError(f"this installation of escl lacks its {name}/ folder; install it again")

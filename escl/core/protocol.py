@@ -7,18 +7,24 @@ Text of cards and dialogues is inserted literally, never interpreted.
 from __future__ import annotations
 
 import hashlib
-import tomllib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final, TypeVar
 
 import msgspec
 
+from escl.core import strict
 from escl.core.card import RoleCard
 from escl.core.dialogue import Message, Speaker, Turn
 from escl.core.dimension import LABELS, Dimension, Language
 from escl.errors import ProtocolError
 
-_BUILT_IN = Path(__file__).parent / "protocols"
+_BUILT_IN: Final = Path(__file__).parent / "protocols"
+_MARKERS: Final = {"seeker_prompt": ("{card}",), "scorer_prompt": ("{rubric}", "{dialogue}", "{name}")}
+_MAX_CHARS: Final = 8000
+
+_Table = TypeVar("_Table", bound=msgspec.Struct)
 
 
 class Rubric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,35 +149,79 @@ def load_protocol(name_or_path: str) -> Protocol:
     """
     built_in = {path.stem: path for path in sorted(_BUILT_IN.glob("*.toml"))}
     path = built_in.get(name_or_path, Path(name_or_path))
+    if not path.exists():
+        raise ProtocolError(f"no protocol named {name_or_path}", hint=f"known: {', '.join(built_in)}, or a TOML file")
     try:
-        protocol = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Protocol)
-    except FileNotFoundError:
-        raise ProtocolError(f"no protocol named {name_or_path}", hint=f"known: {', '.join(built_in)}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        return _read(strict.read_document(path))
+    except ValueError as error:
         raise ProtocolError(f"{path}: {error}") from error
-    for language, wording in protocol.languages.items():
-        _check(wording, f"{path}: languages.{language.value}")
+
+
+def _read(document: object) -> Protocol:
+    # Languages and rubrics are read one by one first: msgspec does not say under which key of a dict it failed.
+    for language, wording in _tables(document, "languages"):
+        for dimension, rubric in _tables(wording, "rubrics"):
+            _convert(rubric, Rubric, f"languages.{language}.rubrics.{dimension}")
+        _check(_convert(wording, Wording, f"languages.{language}"), f"languages.{language}")
+    protocol = _convert(document, Protocol, "the file")
+    if not protocol.languages:
+        raise ValueError("languages holds no language")
     return protocol
 
 
+def _tables(document: object, key: str) -> Iterable[tuple[str, object]]:
+    inner = document.get(key) if isinstance(document, dict) else None
+    return inner.items() if isinstance(inner, dict) else ()
+
+
+def _convert(value: object, kind: type[_Table], where: str) -> _Table:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        unknown = re.search(r"unknown field `(.*?)`|enum value '(.*?)'", str(error))
+        closest = strict.nearest(unknown[1] or unknown[2], _known_keys(kind)) if unknown else ""
+        raise ValueError(f"{where}: {error}{closest}") from None
+
+
+def _known_keys(kind: type[msgspec.Struct]) -> list[str]:
+    inner: list[str] = [*Language] if kind is Protocol else [*Dimension] if kind is Wording else []
+    return [*(field.name for field in msgspec.structs.fields(kind)), *inner]
+
+
 def _check(wording: Wording, where: str) -> None:
-    for field, text, markers in (
-        ("seeker_prompt", wording.seeker_prompt, ("{card}",)),
-        ("scorer_prompt", wording.scorer_prompt, ("{rubric}", "{dialogue}", "{name}")),
-    ):
-        for marker in markers:
-            if text.count(marker) != 1:
-                raise ProtocolError(f"{where}.{field} holds {marker} {text.count(marker)} times, not once")
-    if wording.scorer_prompt.index("{rubric}") > wording.scorer_prompt.index("{dialogue}"):
-        raise ProtocolError(f"{where}.scorer_prompt has {{dialogue}} before {{rubric}}; the rubric must come first")
     missing = [dimension.value for dimension in Dimension if dimension not in wording.rubrics]
     if missing:
-        raise ProtocolError(f"{where}.rubrics lacks {', '.join(missing)}")
+        raise ValueError(f"{where}.rubrics lacks {', '.join(missing)}")
+    for field, text in _words(wording).items():
+        try:
+            strict.paragraph(_MAX_CHARS)(text)
+        except ValueError as error:
+            raise ValueError(f"{where}.{field} {error}") from None
+        if field.endswith(("label", "name")) and "\n" in text:
+            raise ValueError(f"{where}.{field} holds a line break")
+    for field, markers in _MARKERS.items():
+        text = _words(wording)[field]
+        for marker in markers:
+            if text.count(marker) != 1:
+                raise ValueError(f"{where}.{field} holds {marker} {text.count(marker)} times, not once")
+    if wording.scorer_prompt.index("{rubric}") > wording.scorer_prompt.index("{dialogue}"):
+        raise ValueError(f"{where}.scorer_prompt has {{dialogue}} before {{rubric}}; the rubric must come first")
+
+
+def _words(wording: Wording) -> dict[str, str]:
+    """Return every text of the wording by its field."""
+    words = {key: text for key, text in msgspec.structs.asdict(wording).items() if isinstance(text, str)}
+    for dimension, rubric in wording.rubrics.items():
+        at = f"rubrics.{dimension.value}"
+        words |= {f"{at}.name": rubric.name, f"{at}.definition": rubric.definition}
+        words |= {f"{at}.levels[{label}]": level for label, level in zip(LABELS, rubric.levels, strict=True)}
+    return words
 
 
 def _fill(template: str, words: Mapping[str, str]) -> str:
     # One pass over the template's own markers: inserted text that happens to hold a marker stays as it is.
-    pieces, rest = [], template
+    pieces: list[str] = []
+    rest = template
     while True:
         found = [(at, key) for key in words if (at := rest.find("{" + key + "}")) >= 0]
         if not found:
