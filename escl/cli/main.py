@@ -8,6 +8,8 @@ import traceback
 import typer
 
 from escl.cli.output import progress_console
+from escl.cli.run import demo, run
+from escl.cli.score import report, score
 from escl.core.printable import printable
 from escl.errors import EsclError, ExitCode
 
@@ -18,6 +20,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command()(demo)
+app.command()(run)
+app.command()(score)
+app.command()(report)
 
 
 def main() -> None:

@@ -1,0 +1,195 @@
+"""`escl run` and `escl demo`: a whole evaluation."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from escl.cli.options import (
+    AsJson,
+    Context,
+    GpuLayers,
+    LanguageChoice,
+    Out,
+    Parallel,
+    ProtocolName,
+    Scorer,
+    Threads,
+)
+from escl.core.bundled import bundled
+from escl.core.card import RoleCard, cards_sha256, select_cards
+from escl.core.card_file import load_cards
+from escl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from escl.core.dialogue import Turn
+    from escl.evaluation.run import Machine, Simulation
+    from escl.store.run import RunStore
+
+DEMO_PREFIX = "demo/"
+EXCERPT_TURNS = 5
+
+
+def run(
+    supporters: Annotated[list[str], typer.Argument(help="Models under test: GGUF files or names on the shelf.")],
+    *,
+    cards: Annotated[
+        list[Path] | None, typer.Option(help="Role cards (ours or upstream's JSON); the bundled ones when not given.")
+    ] = None,
+    lang: Annotated[LanguageChoice, typer.Option(help="Language of the cards.")] = LanguageChoice.BOTH,
+    limit: Annotated[int | None, typer.Option(min=1, help="Cards of each language at most, in file order.")] = None,
+    crisis: Annotated[
+        bool, typer.Option("--crisis", help="Use the crisis cards instead of the quality cards.")
+    ] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of a dialogue.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Dialogues for each card and supporter.")] = 1,
+    seeker: Annotated[
+        str | None,
+        typer.Option(help="The model that plays the person in need. [esc-role; demo/seeker for demo/ models]"),
+    ] = None,
+    scorer: Scorer = None,
+    no_score: Annotated[
+        bool, typer.Option("--no-score", help="Simulate only; score later with the same command.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="One dialogue at a time, no KV reuse: same machine, same bytes. Slower.")
+    ] = False,
+    protocol: ProtocolName = "open",
+    max_tokens: Annotated[int, typer.Option(min=1, help="New tokens of a turn at most.")] = 512,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.7,
+    parallel: Parallel = 4,
+    ctx: Context = 4096,
+    gpu_layers: GpuLayers = -1,
+    threads: Threads = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the seeker talk with each supporter from role cards, score the dialogues, show the results.
+
+    Every turn is saved at once: after Ctrl-C, a crash or a power cut, the same command goes on where it was.
+
+    Example: escl run my-model-Q4_K_M.gguf --lang en --limit 20 --out my-model.db
+    """
+    from escl.cli.work import load_model
+    from escl.core.protocol import load_protocol
+    from escl.core.sampling import Sampling
+    from escl.evaluation.run import Machine, Simulation
+
+    chosen = choose_cards(cards, lang, limit=limit, crisis=crisis)
+    toys = all(name.startswith(DEMO_PREFIX) for name in supporters)
+    simulation = Simulation(
+        protocol=load_protocol(protocol),
+        cards=chosen,
+        seeker=load_model(seeker or ("demo/seeker" if toys else "esc-role")),
+        supporters=[load_model(name) for name in supporters],
+        rounds=rounds,
+        repeats=repeats,
+        seed=seed,
+        strict=strict,
+        ctx=ctx,
+        sampling=Sampling(temperature=temperature, max_tokens=max_tokens),
+    )
+    machine = Machine(parallel=parallel, ctx=ctx, gpu_layers=gpu_layers, threads=threads)
+    scorer_name = None if no_score else scorer or ("demo/scorer" if toys else "esc-rank")
+    raise typer.Exit(_evaluate(simulation, scorer_name, machine, out=out, as_json=as_json))
+
+
+def demo(
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="Cards of each language.")] = 4,
+    lang: Annotated[LanguageChoice, typer.Option(help="Language of the cards.")] = LanguageChoice.BOTH,
+    seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a whole evaluation on the bundled toy models: seeker, two supporters, scorer. No network, no GPU.
+
+    Example: escl demo --limit 2 --out demo.db
+    """
+    from escl.cli.work import load_model
+    from escl.core.protocol import load_protocol
+    from escl.evaluation.run import Machine, Simulation
+
+    machine = Machine(parallel=8, ctx=2048, gpu_layers=0)
+    simulation = Simulation(
+        protocol=load_protocol("open"),
+        cards=choose_cards(None, lang, limit=limit, crisis=False),
+        seeker=load_model("demo/seeker"),
+        supporters=[load_model("demo/warm"), load_model("demo/curt")],
+        seed=seed,
+        ctx=machine.ctx,
+    )
+    with tempfile.TemporaryDirectory(prefix="escl-demo-") as folder:
+        path = out or Path(folder) / "demo.db"
+        raise typer.Exit(_evaluate(simulation, "demo/scorer", machine, out=path, as_json=as_json, excerpt=True))
+
+
+def choose_cards(files: list[Path] | None, lang: LanguageChoice, *, limit: int | None, crisis: bool) -> list[RoleCard]:
+    """Return the cards to play, the first `limit` of each language.
+
+    Raises:
+        CardError: A file is malformed, or two files share a card id.
+        UsageError: No card is left.
+    """
+    paths = files or [bundled("role_cards")]
+    loaded = [card for path in paths for card in load_cards(path)]
+    chosen = [
+        card
+        for language in lang.languages
+        for card in select_cards(loaded, language=language, limit=limit, crisis=crisis)
+    ]
+    if not chosen:
+        kind = "crisis" if crisis else "quality"
+        raise UsageError(f"no {kind} cards for language {lang.value}", hint="`escl cards ls` shows what there is")
+    return chosen
+
+
+def _evaluate(
+    simulation: Simulation,
+    scorer_name: str | None,
+    machine: Machine,
+    *,
+    out: Path | None,
+    as_json: bool,
+    excerpt: bool = False,
+) -> int:
+    from escl.cli.output import results_console
+    from escl.cli.work import default_out, load_model, open_run, show, work
+    from escl.evaluation.observer import RunObserver
+    from escl.evaluation.run import run_scoring, run_simulation
+    from escl.report.terminal import dialogue_panel
+
+    scorer = None if scorer_name is None else load_model(scorer_name)
+    settings = simulation.settings(cards_sha256(simulation.cards))
+    path = out or default_out(settings)
+
+    async def task(store: RunStore, observer: RunObserver, stop: asyncio.Event) -> None:
+        await run_simulation(simulation, store, machine=machine, observer=observer, stop=stop)
+        if scorer is not None and not stop.is_set():
+            await run_scoring(scorer, store, machine=machine, observer=observer, stop=stop)
+
+    store = open_run(path, settings, simulation.protocol)
+    try:
+        interrupted = work(store, task)
+        if excerpt and not as_json:
+            for title, turns in _excerpts(store):
+                results_console().print(dialogue_panel(turns, title=title))
+        return show(store, path, interrupted=interrupted, as_json=as_json)
+    finally:
+        store.close()
+
+
+def _excerpts(store: RunStore) -> Iterator[tuple[str, list[Turn]]]:
+    """Yield the opening of each supporter's first dialogue, all on the same card, to show what a run is made of."""
+    finished = [dialogue for dialogue in store.dialogues() if dialogue.state == "complete"]
+    for dialogue in finished:
+        if dialogue.card_id == finished[0].card_id and dialogue.repeat == 0:
+            turns = store.turns(dialogue.id)[:EXCERPT_TURNS]
+            yield f"{dialogue.supporter} · card {dialogue.card_id}, the first {len(turns)} turns", turns

@@ -1,0 +1,81 @@
+"""`escl score`: rate dialogues that were spoken elsewhere. `escl report`: show a run again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from escl.cli.options import AsJson, Context, GpuLayers, Out, Parallel, ProtocolName, Scorer, Threads
+from escl.errors import UsageError
+
+
+def score(
+    files: Annotated[list[Path], typer.Argument(help="Dialogue files as ESC-Eval's evaluate.py writes them.")],
+    *,
+    scorer: Scorer = None,
+    protocol: ProtocolName = "open",
+    parallel: Parallel = 4,
+    ctx: Context = 4096,
+    gpu_layers: GpuLayers = -1,
+    threads: Threads = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score finished dialogues: each file is one supporter, named after the file.
+
+    Without --scorer, ESC-RANK is used if its files are on the shelf, else the demo's toy scorer, which says so.
+
+    Example: escl score result/llama3_en.json result/Qwen_7B_en.json --scorer esc-rank --out published.db
+    """
+    from escl.cli.work import default_out, load_model, open_run, show, work
+    from escl.core.protocol import load_protocol
+    from escl.core.settings import ImportSettings
+    from escl.evaluation.observer import RunObserver
+    from escl.evaluation.run import Machine, run_scoring
+    from escl.shelf.manifest import is_there, sha256_of
+    from escl.store.run import RunStore
+    from escl.store.upstream import language_of, read_upstream
+
+    twice = [name for name, n in Counter(path.stem for path in files).items() if n > 1]
+    if twice:
+        raise UsageError(f"two files are named {twice[0]}", hint="the file's name names the supporter; rename one")
+    imported = {path.stem: read_upstream(path) for path in files}
+    words = load_protocol(protocol)
+    settings = ImportSettings(files={path.stem: sha256_of(path) for path in files}, protocol_sha256=words.sha256())
+    model = load_model(scorer or ("esc-rank" if is_there("esc-rank") else "demo/scorer"))
+    machine = Machine(parallel=parallel, ctx=ctx, gpu_layers=gpu_layers, threads=threads)
+    path = out or default_out(settings)
+
+    async def task(store: RunStore, observer: RunObserver, stop: asyncio.Event) -> None:
+        for supporter, dialogues in imported.items():
+            for key, turns in dialogues.items():
+                store.import_dialogue(card_id=key, language=language_of(turns), supporter=supporter, turns=turns)
+        await run_scoring(model, store, machine=machine, observer=observer, stop=stop)
+
+    store = open_run(path, settings, words)
+    try:
+        interrupted = work(store, task)
+        raise typer.Exit(show(store, path, interrupted=interrupted, as_json=as_json))
+    finally:
+        store.close()
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="File of a run.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show the results of a run again.
+
+    Example: escl report my-model.db --json
+    """
+    from escl.cli.work import show
+    from escl.store.database import Database
+    from escl.store.run import RunStore
+
+    with Database.reader(run) as database:
+        raise typer.Exit(show(RunStore.read(database), run, interrupted=False, as_json=as_json))

@@ -1,0 +1,101 @@
+"""What makes a run the run it is: the settings behind its two fingerprints.
+
+Two runs with the same generation fingerprint hold the same dialogues up to chance; two readings with the same judging
+fingerprint come from the same scorer, asked the same way about the same dialogues.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from escl.core.sampling import Sampling
+
+
+class SpeakerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One speaker's model and how it is sampled."""
+
+    name: str
+    sha256: str
+    sampling: Sampling
+    ctx: int
+
+
+class SimulationSettings(msgspec.Struct, frozen=True, kw_only=True, tag="simulated"):
+    """Everything that decides what is said in a simulated run.
+
+    Attributes:
+        strict: One dialogue at a time, KV cleared before each turn: the same machine and build give the same bytes.
+        llama_cpp: Version of the engine; another version may sample other tokens from the same seed.
+        form: Changes when escl itself asks or seeds differently.
+    """
+
+    cards_sha256: str
+    protocol_sha256: str
+    seeker: SpeakerSettings
+    supporters: tuple[SpeakerSettings, ...]
+    rounds: int
+    repeats: int
+    seed: int
+    strict: bool
+    llama_cpp: str
+    form: int = 1
+
+
+class ImportSettings(msgspec.Struct, frozen=True, kw_only=True, tag="imported"):
+    """Where imported dialogues came from.
+
+    Attributes:
+        files: sha256 of each file, by the supporter's name.
+    """
+
+    files: dict[str, str]
+    protocol_sha256: str
+    form: int = 1
+
+
+class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides what the scorer says about a finished dialogue.
+
+    Attributes:
+        adapters: sha256 of each adapter, by "language/dimension".
+    """
+
+    generation_fingerprint: str
+    protocol_sha256: str
+    scorer: str
+    sha256: str
+    adapters: dict[str, str]
+    ctx: int
+    llama_cpp: str
+    form: int = 1
+
+
+GenerationSettings = SimulationSettings | ImportSettings
+
+
+def fingerprint(settings: GenerationSettings | JudgingSettings) -> str:
+    """Return the sha256 of the settings, 64 hex digits."""
+    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
+
+
+def differences(before: GenerationSettings, after: GenerationSettings) -> list[str]:
+    """Return the settings that differ as "name: before -> after", nested names joined by dots."""
+    old, new = _flat(msgspec.to_builtins(before)), _flat(msgspec.to_builtins(after))
+    return [
+        f"{key}: {old.get(key)} -> {new.get(key)}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    match value:
+        case dict():
+            items = [(str(key), inner) for key, inner in value.items()]
+        case list() | tuple():
+            items = [(str(index), inner) for index, inner in enumerate(value)]
+        case _:
+            return {prefix: value}
+    return {name: leaf for key, inner in items for name, leaf in _flat(inner, f"{prefix}.{key}".lstrip(".")).items()}

@@ -1,0 +1,35 @@
+"""What an evaluation tells whoever shows it. Front ends implement this; the evaluation never prints."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+from escl.memory.pool import PoolObserver
+from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
+
+
+class Phase(StrEnum):
+    """The two halves of an evaluation."""
+
+    SIMULATION = "simulation"
+    SCORING = "scoring"
+
+
+class RunObserver(PoolObserver, Protocol):
+    """Hears of everything that is committed, after it is."""
+
+    def started(self, phase: Phase, *, done: int, total: int) -> None:
+        """A phase begins; units are turns or readings, `done` of them from earlier attempts."""
+
+    def said(self, dialogue: DialogueRow, position: int, row: TurnRow) -> None:
+        """A turn was committed."""
+
+    def read(self, dialogue: DialogueRow, reading: Reading) -> None:
+        """A reading was committed."""
+
+    def failed(self, dialogue: DialogueRow, failure: FailureRow) -> None:
+        """A failure was committed; the dialogue or reading is given up."""
+
+    def finished(self, phase: Phase) -> None:
+        """A phase ended: everything is done, failed, or stopped by the user."""

@@ -1,0 +1,97 @@
+"""A run's results as values: from the stored facts to the summary that every front end shows."""
+
+from __future__ import annotations
+
+import itertools
+
+import msgspec
+
+from escl.core.dimension import Dimension
+from escl.core.settings import GenerationSettings
+from escl.errors import StorageError
+from escl.stats.summary import Cell, Scored, summarize
+from escl.store.records import DialogueRow, FailureRow, ModelRow, Reading
+from escl.store.run import RunStore
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run has come to.
+
+    Attributes:
+        notices: What must be said wherever the scores are shown.
+        n_dialogues: Dialogues by state.
+        scorer: Whose readings these are; None when nothing was scored.
+        cut_turns: Generated turns that the token limit cut, by supporter's dialogues.
+    """
+
+    settings: GenerationSettings
+    models: list[ModelRow]
+    notices: list[str]
+    n_dialogues: dict[str, int]
+    cut_turns: dict[str, int]
+    scorer: str | None
+    cells: list[Cell]
+
+
+def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
+    """Return the results of a run as the judging `judging_id` read it, by default the latest.
+
+    Raises:
+        StorageError: The run has no judging of that id.
+    """
+    dialogues = store.dialogues()
+    judgings = dict(store.judgings())
+    if judging_id is None:
+        judging_id = max(judgings, default=None)
+    elif judging_id not in judgings:
+        raise StorageError(f"the run has no judging {judging_id}", hint=f"it has {sorted(judgings)}")
+    states = dict.fromkeys(("complete", "failed", "speaking", "pending"), 0)
+    for dialogue in dialogues:
+        states[dialogue.state] += 1
+    cut = store.cut_turns()
+    by_supporter = {d.supporter: 0 for d in dialogues}
+    for dialogue in dialogues:
+        by_supporter[dialogue.supporter] += cut.get(dialogue.id, 0)
+    models = store.models()
+    return Results(
+        settings=store.settings,
+        models=models,
+        notices=list(dict.fromkeys(model.notice for model in models if model.notice)),
+        n_dialogues=states,
+        cut_turns=by_supporter,
+        scorer=None if judging_id is None else judgings[judging_id],
+        cells=[] if judging_id is None else summarize(_scored(store, dialogues, judging_id)),
+    )
+
+
+def _scored(store: RunStore, dialogues: list[DialogueRow], judging_id: int) -> list[Scored]:
+    cards = store.cards()
+    readings = {(r.dialogue_id, r.dimension): r for r in store.readings(judging_id)}
+    speaking_failed = {f.dialogue_id: f for f in store.failures()}
+    reading_failed = {(f.dialogue_id, f.dimension): f for f in store.failures(judging_id)}
+    scored = []
+    for dialogue, dimension in itertools.product(dialogues, Dimension):
+        reading = readings.get((dialogue.id, dimension))
+        failure = speaking_failed.get(dialogue.id) or reading_failed.get((dialogue.id, dimension))
+        card = cards.get(dialogue.card_id)
+        scored.append(
+            Scored(
+                supporter=dialogue.supporter,
+                language=dialogue.language,
+                dimension=dimension,
+                cluster=dialogue.card_id,
+                crisis=card is not None and card.crisis is not None,
+                expected=None if reading is None else reading.expected,
+                label=None if reading is None else reading.label,
+                missing=_why_missing(dialogue, reading, failure),
+            )
+        )
+    return scored
+
+
+def _why_missing(dialogue: DialogueRow, reading: Reading | None, failure: FailureRow | None) -> str | None:
+    if reading is not None:
+        return "reply without a label" if reading.label is None else None
+    if failure is not None:
+        return failure.error
+    return "not scored yet" if dialogue.state == "complete" else "dialogue not finished"

@@ -1,0 +1,114 @@
+"""The scorer reads finished dialogues, adapter by adapter; every reading is committed when it exists."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass
+
+from escl.core.dimension import Dimension, Language
+from escl.core.protocol import Protocol
+from escl.engine.wire import LabelRead
+from escl.errors import EngineError, ModelLoadError
+from escl.evaluation.observer import RunObserver
+from escl.memory.pool import Handle
+from escl.store.records import DialogueRow, FailureRow, Reading
+from escl.store.run import RunStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What all readings of one judging have in common.
+
+    Attributes:
+        adapters: Names that the scorer's engine knows its adapters by, as `adapter_name` makes them.
+        parallel: Requests in flight.
+        use_draft: False reads every reply token by token: slower, the same labels.
+        stop: Once set, readings in flight are finished and no new ones begin.
+    """
+
+    store: RunStore
+    judging_id: int
+    protocol: Protocol
+    handle: Handle
+    adapters: frozenset[str]
+    parallel: int
+    observer: RunObserver
+    stop: asyncio.Event
+    use_draft: bool = True
+
+
+def adapter_name(language: Language, dimension: Dimension) -> str:
+    """Return the name of the adapter for a language and dimension."""
+    return f"{language.value}/{dimension.value}"
+
+
+async def score(bench: Bench, dialogues: list[DialogueRow]) -> None:
+    """Read every dimension of every dialogue that this judging has neither read nor given up.
+
+    Raises:
+        ModelLoadError: The scorer cannot be loaded.
+        StorageError: A reading could not be committed.
+    """
+    for language, dimension in itertools.product(Language, Dimension):
+        waiting = [d for d in unread(bench.store, bench.judging_id, dialogues, dimension) if d.language is language]
+        if waiting and not bench.stop.is_set():
+            await _score_one_adapter(bench, waiting, dimension)
+
+
+def unread(store: RunStore, judging_id: int, dialogues: list[DialogueRow], dimension: Dimension) -> list[DialogueRow]:
+    """Return the dialogues without a reading or a final failure in `dimension`."""
+    done = {r.dialogue_id for r in store.readings(judging_id) if r.dimension is dimension}
+    done |= {f.dialogue_id for f in store.failures(judging_id) if f.dimension is dimension}
+    return [dialogue for dialogue in dialogues if dialogue.id not in done]
+
+
+async def _score_one_adapter(bench: Bench, dialogues: list[DialogueRow], dimension: Dimension) -> None:
+    gate = asyncio.Semaphore(bench.parallel)
+
+    async def read(dialogue: DialogueRow) -> None:
+        async with gate:
+            if not bench.stop.is_set():
+                await _read(bench, dialogue, dimension)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for dialogue in dialogues:
+                group.create_task(read(dialogue))
+    except* EngineError as errors:
+        raise errors.exceptions[0] from None
+
+
+async def _read(bench: Bench, dialogue: DialogueRow, dimension: Dimension) -> None:
+    name = adapter_name(dialogue.language, dimension)
+    prompt = bench.protocol.scorer_prompt(dialogue.language, dimension, bench.store.turns(dialogue.id))
+    try:
+        reply = await bench.handle.read_label(
+            adapter=name if name in bench.adapters else None, prompt=prompt, use_draft=bench.use_draft
+        )
+    except ModelLoadError:
+        raise
+    except EngineError as error:
+        failure = FailureRow(
+            dialogue_id=dialogue.id, dimension=dimension, error=type(error).__name__, message=error.message
+        )
+        bench.store.add_failure(failure, judging_id=bench.judging_id)
+        bench.observer.failed(dialogue, failure)
+        return
+    reading = _as_reading(dialogue.id, dimension, reply)
+    bench.store.add_reading(bench.judging_id, reading)
+    bench.observer.read(dialogue, reading)
+
+
+def _as_reading(dialogue_id: int, dimension: Dimension, reply: LabelRead) -> Reading:
+    p = reply.probabilities
+    return Reading(
+        dialogue_id=dialogue_id,
+        dimension=dimension,
+        reply=reply.reply,
+        label=reply.label,
+        probabilities=None if p is None else (p[0], p[1], p[2], p[3], p[4]),
+        off_label_mass=reply.off_label_mass,
+        drafted=reply.drafted,
+        busy_s=reply.busy_s,
+    )

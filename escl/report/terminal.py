@@ -1,0 +1,141 @@
+"""A run's results as terminal tables. Everything from outside goes through `printable` and never as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from escl.core.dialogue import Speaker, Turn
+from escl.core.dimension import Dimension, Language
+from escl.core.printable import printable
+from escl.core.settings import SimulationSettings
+from escl.evaluation.results import Results
+from escl.stats.summary import Cell
+
+_LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
+_PLOT_WIDTH = 21
+_COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
+
+LIMITS = "Evidence about a simulated seeker and an automatic scorer, not about people or clinical efficacy."
+
+
+def print_results(console: Console, results: Results) -> None:
+    """Print the tables of a run, crisis cards apart, with what must be said about them."""
+    for crisis in (False, True):
+        for language in Language:
+            cells = [cell for cell in results.cells if cell.crisis is crisis and cell.language is language]
+            if cells:
+                console.print(_table(cells, language=language, crisis=crisis, scorer=results.scorer or ""))
+    console.print(_footer(results))
+
+
+def dialogue_panel(turns: Iterable[Turn], *, title: str) -> RenderableType:
+    """Return one dialogue as a panel, speaker by speaker."""
+    lines = Table.grid(padding=(0, 1))
+    lines.add_column(justify="right", style="dim", no_wrap=True)
+    lines.add_column(overflow="fold")
+    for turn in turns:
+        style = "cyan" if turn.speaker is Speaker.SUPPORTER else ""
+        lines.add_row(turn.speaker.value, Text(printable(turn.text), style=style))
+    return Panel(lines, title=Text(printable(title)), title_align="left", box=box.ROUNDED, border_style="dim")
+
+
+def _table(cells: list[Cell], *, language: Language, crisis: bool, scorer: str) -> Table:
+    supporters = list(dict.fromkeys(cell.supporter for cell in cells))
+    colour = {name: _COLOURS[at % len(_COLOURS)] for at, name in enumerate(supporters)}
+    by_key = {(cell.dimension, cell.supporter): cell for cell in cells}
+    what = "crisis cards, apart from quality" if crisis else "scores 0-100"
+    title = Text.assemble((_LANGUAGE[language], "bold"), f" · {what} · scorer ", printable(scorer))
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="")
+    table.add_column("Dimension", no_wrap=True)
+    table.add_column("Supporter", overflow="fold")
+    table.add_column("Score", justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="center", no_wrap=True)
+    table.add_column(_axis(), no_wrap=True)
+    table.add_column("Labels\n0 1 2 3 4", no_wrap=True, justify="center")
+    table.add_column("Used", justify="right", no_wrap=True)
+    for dimension in Dimension:
+        for at, supporter in enumerate(supporters):
+            cell = by_key[dimension, supporter]
+            name = dimension.shown if at == 0 else ""
+            table.add_row(name, *_row(cell, colour[supporter]), end_section=at == len(supporters) - 1)
+    return table
+
+
+def _row(cell: Cell, colour: str) -> list[Text]:
+    score = cell.score
+    value = "-" if score.mean is None else f"{score.mean:.1f}"
+    interval = score.reason or "-"
+    if score.low is not None and score.high is not None:
+        interval = f"{score.low:.1f} to {score.high:.1f}"
+    used = f"{cell.n_used}/{cell.n_asked}"
+    return [
+        Text(printable(cell.supporter), style=colour),
+        Text(value, style="bold"),
+        Text(interval),
+        _plot(cell, colour),
+        Text(" ".join(str(count) if count else "·" for count in cell.label_counts)),
+        Text(used, style="" if cell.n_used == cell.n_asked else "bold red"),
+    ]
+
+
+def _axis() -> str:
+    middle = (_PLOT_WIDTH - 7) // 2
+    return f"\n0{' ' * middle}50{' ' * (_PLOT_WIDTH - 6 - middle)}100"
+
+
+def _plot(cell: Cell, colour: str) -> Text:
+    """Return the score as a dot with its interval as a line, on a scale from 0 to 100."""
+    score = cell.score
+    if score.mean is None:
+        return Text(" " * _PLOT_WIDTH)
+
+    def column(value: float) -> int:
+        return round(min(max(value, 0.0), 100.0) / 100 * (_PLOT_WIDTH - 1))
+
+    plot = ["·" if at in (0, _PLOT_WIDTH // 2, _PLOT_WIDTH - 1) else " " for at in range(_PLOT_WIDTH)]
+    if score.low is not None and score.high is not None:
+        for at in range(column(score.low), column(score.high) + 1):
+            plot[at] = "─"
+    plot[column(score.mean)] = "●"
+    return Text("".join(plot), style=colour)
+
+
+def _footer(results: Results) -> Group:
+    states = results.n_dialogues
+    lines: list[Text] = [
+        Text(
+            f"{states['complete']} dialogues complete, {states['failed']} failed,"
+            f" {states['speaking'] + states['pending']} unfinished"
+        )
+    ]
+    lines += [Text(f"{reason}: {count} readings", style="red") for reason, count in _failures(results.cells).items()]
+    cut = {name: count for name, count in results.cut_turns.items() if count}
+    if cut:
+        counted = ", ".join(f"{printable(name)} {count}" for name, count in cut.items())
+        lines.append(Text(f"turns cut by the token limit, by supporter: {counted}"))
+    if isinstance(results.settings, SimulationSettings):
+        settings = results.settings
+        strict = ", strict" if settings.strict else ""
+        lines.append(
+            Text(f"seeker {printable(settings.seeker.name)}, {settings.rounds} rounds, seed {settings.seed}{strict}")
+        )
+    lines.append(
+        Text("Score: mean expected label x 25. Interval: Student t over cards. Labels: the scorer's own answers.")
+    )
+    lines += [Text(printable(notice), style="bold yellow") for notice in results.notices]
+    lines.append(Text(LIMITS, style="italic"))
+    return Group(*lines)
+
+
+def _failures(cells: list[Cell]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for cell in cells:
+        for reason, count in cell.failed.items():
+            counted[reason] = counted.get(reason, 0) + count
+    return counted

@@ -1,0 +1,187 @@
+"""The shelf: what a model is, where its files are, and how a name becomes a model.
+
+A manifest is one TOML file: role, files with size and hash, sampling defaults, adapters. Paths in it are relative to it
+and cannot leave its folder. Owns reading and checking manifests; loads no weights and downloads nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import msgspec
+import platformdirs
+
+from escl.core.bundled import bundled
+from escl.core.dimension import Dimension, Language
+from escl.core.sampling import Sampling
+from escl.errors import ManifestError
+
+_HASH_BLOCK = 1 << 22
+
+
+class ModelRole(StrEnum):
+    """What a model is for."""
+
+    SEEKER = "seeker"
+    SUPPORTER = "supporter"
+    SCORER = "scorer"
+
+
+class ModelFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of a model; size and hash are checked when the manifest states them."""
+
+    path: str
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A manifest as it stands in the TOML file.
+
+    Attributes:
+        notice: Shown wherever results of this model are shown.
+        making: How to get the files, shown when they are missing.
+        adapters: LoRA files of a scorer, by language and dimension.
+    """
+
+    name: str
+    role: ModelRole
+    description: str
+    architecture: str
+    licence: str
+    file: ModelFile
+    notice: str | None = None
+    making: str | None = None
+    sampling: Sampling | None = None
+    adapters: dict[Language, dict[Dimension, ModelFile]] = {}
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that is there: its files exist, and their hashes are known and as the manifest says.
+
+    Attributes:
+        name: What the user called it, made short; unique within a run.
+        adapters: Path and sha256 of the LoRA file for a language and dimension; empty for a model without adapters.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    size_bytes: int
+    sampling: Sampling | None = None
+    notice: str | None = None
+    adapters: dict[tuple[Language, Dimension], tuple[Path, str]] = {}
+
+
+def user_shelf() -> Path:
+    """Return the folder for the user's own models: `$ESCL_HOME/gguf`, else the platform's data folder."""
+    home = os.environ.get("ESCL_HOME")
+    return (Path(home) if home else Path(platformdirs.user_data_dir("escl", appauthor=False))) / "gguf"
+
+
+def manifests() -> dict[str, Path]:
+    """Return the manifests on the shelf, by the name that `--seeker` and the like take."""
+    found: dict[str, Path] = {}
+    for root in (user_shelf(), bundled("gguf")):
+        for path in sorted(root.rglob("*.toml")):
+            found[path.relative_to(root).with_suffix("").as_posix()] = path
+    return found
+
+
+def find_model(reference: str, *, on_hash: Callable[[Path, int], None] | None = None) -> Model:
+    """Return the model that `reference` names: a GGUF file, a manifest file, or a name on the shelf.
+
+    Args:
+        reference: Path or name.
+        on_hash: Called with a path and its size before it is hashed, which takes seconds for a large file.
+
+    Raises:
+        ManifestError: Nothing of that name, a malformed manifest, or files missing or changed.
+    """
+    as_path = Path(reference)
+    if as_path.suffix == ".gguf":
+        return _plain_model(as_path, on_hash)
+    path = as_path if as_path.suffix == ".toml" else manifests().get(reference)
+    if path is None:
+        raise ManifestError(
+            f"no model named {reference}",
+            hint=f"give a path ending in .gguf or .toml, or a name on the shelf: {', '.join(manifests())}",
+        )
+    return _manifest_model(load_manifest(path), path.parent, on_hash)
+
+
+def is_there(name: str) -> bool:
+    """Return whether the shelf has a manifest of that name and the model file it names."""
+    path = manifests().get(name)
+    return path is not None and (path.parent / load_manifest(path).file.path).is_file()
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Return the manifest in the TOML file `path`.
+
+    Raises:
+        ManifestError: Unreadable or malformed; the message names the file and the field.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Manifest)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ManifestError(f"{path}: {error}") from error
+
+
+def _plain_model(path: Path, on_hash: Callable[[Path, int], None] | None) -> Model:
+    file = ModelFile(path=path.name)
+    resolved, sha256 = _checked(file, path.parent, None, on_hash)
+    return Model(name=path.stem, path=resolved, sha256=sha256, size_bytes=resolved.stat().st_size)
+
+
+def _manifest_model(manifest: Manifest, folder: Path, on_hash: Callable[[Path, int], None] | None) -> Model:
+    path, sha256 = _checked(manifest.file, folder, manifest.making, on_hash)
+    adapters = {
+        (language, dimension): _checked(file, folder, manifest.making, on_hash)
+        for language, by_dimension in manifest.adapters.items()
+        for dimension, file in by_dimension.items()
+    }
+    return Model(
+        name=manifest.name,
+        path=path,
+        sha256=sha256,
+        size_bytes=path.stat().st_size,
+        sampling=manifest.sampling,
+        notice=manifest.notice,
+        adapters=adapters,
+    )
+
+
+def _checked(
+    file: ModelFile, folder: Path, making: str | None, on_hash: Callable[[Path, int], None] | None
+) -> tuple[Path, str]:
+    """Return the absolute path of `file` and its sha256 after checking both against the manifest."""
+    pure = PurePosixPath(file.path)
+    if pure.is_absolute() or ".." in pure.parts or PureWindowsPath(file.path).drive:
+        raise ManifestError(f"{folder}: the manifest's path {file.path!r} leaves its folder")
+    path = (folder / file.path).resolve()
+    if not path.is_file():
+        raise ManifestError(f"{folder / file.path} is not there", hint=making)
+    size = path.stat().st_size
+    if file.size_bytes is not None and size != file.size_bytes:
+        raise ManifestError(f"{path} has {size:,} bytes, but its manifest says {file.size_bytes:,}", hint=making)
+    if on_hash is not None:
+        on_hash(path, size)
+    digest = sha256_of(path)
+    if file.sha256 is not None and digest != file.sha256:
+        raise ManifestError(f"{path} is not the file its manifest names: sha256 {digest}, expected {file.sha256}")
+    return path, digest
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

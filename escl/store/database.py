@@ -1,0 +1,194 @@
+"""The run's file: opened or created safely, locked by one writer, every fact committed when it exists.
+
+Rollback journal with synchronous=EXTRA: a turn that was acknowledged survives power loss, and the WAL-reset bug of
+SQLite 3.7.0 to 3.51.2 (https://sqlite.org/changes.html, 3.53.0) cannot bite.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Self
+
+import filelock
+
+from escl.errors import StorageError
+
+APPLICATION_ID = 0x6573636C  # "escl"
+SCHEMA_VERSION = 1
+
+
+class Database:
+    """An open run file. `writer` holds the run's lock until `close`; a reader never blocks the writer for long."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, lock: filelock.FileLock | None) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = lock
+
+    @classmethod
+    def writer(cls, path: Path) -> Self:
+        """Open `path` for writing, creating it with mode 0600 when it is not there.
+
+        Raises:
+            StorageError: Another process works on it, it is not an escl run, it is damaged, or the disk refuses.
+        """
+        _refuse_odd_files(path)
+        lock = _lock(path)
+        try:
+            connection = _connect(path, create=True)
+            return cls(connection, path, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def reader(cls, path: Path) -> Self:
+        """Open `path` read-only.
+
+        Raises:
+            StorageError: It is not there or is not an escl run.
+        """
+        _refuse_odd_files(path)
+        if not path.is_file():
+            raise StorageError(f"{path} is not there", hint="the file of a run is what `escl run --out` names")
+        return cls(_connect(path, create=False), path, None)
+
+    def close(self) -> None:
+        """Close the file and give the lock back."""
+        self._connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit what happens inside, durably, or none of it.
+
+        Raises:
+            StorageError: The disk is full or failing; what was committed before is safe.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._rollback()
+            raise StorageError(
+                f"{self.path}: {error}", hint="all earlier turns are safe; make room and run the same command again"
+            ) from error
+        except BaseException:
+            self._rollback()
+            raise
+
+    def rows(self, query: str, *parameters: object) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        try:
+            return self._connection.execute(query, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise StorageError(f"{self.path}: {error}") from error
+
+    def _rollback(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+
+def _refuse_odd_files(path: Path) -> None:
+    """Refuse a symlink (it could point at someone else's file) and anything that is not a plain file."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise StorageError(f"the folder of {path} is not there", hint="create it first") from None
+        return
+    if not stat.S_ISREG(mode):
+        raise StorageError(f"{path} is not a plain file", hint="name a new file or an earlier run's file")
+
+
+def _lock(path: Path) -> filelock.FileLock:
+    lock = filelock.FileLock(path.with_name(path.name + ".lock"), mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise StorageError(f"another process is working on {path}", hint="wait for it, or name another --out") from None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be locked: {error}") from error
+    return lock
+
+
+def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
+    try:
+        if create and not path.exists():
+            # O_EXCL and O_NOFOLLOW: never write through a link that appeared meanwhile. 0600: transcripts are private.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        mode = "rw" if create else "ro"
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30
+        )
+        connection.row_factory = sqlite3.Row
+        _configure(connection, writable=create)
+        _check_or_create_schema(connection, path, writable=create)
+        return connection
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise StorageError(
+            f"{path} cannot be opened as a run: {error}", hint="is it a file that `escl run` made?"
+        ) from error
+
+
+def _configure(connection: sqlite3.Connection, *, writable: bool) -> None:
+    for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "foreign_keys=ON", "mmap_size=0"):
+        connection.execute(f"PRAGMA {pragma}")
+    if not writable:
+        return
+    for pragma in ("journal_mode=DELETE", "synchronous=EXTRA", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    if sys.platform == "darwin":
+        # Only F_FULLFSYNC empties the drive's own cache there.
+        connection.execute("PRAGMA fullfsync=ON")
+
+
+def _check_or_create_schema(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None:
+    schema = resources.files("escl.store").joinpath("schema.sql").read_text(encoding="utf-8")
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application == 0 and tables == 0 and writable:
+        marks = f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={SCHEMA_VERSION}"
+        connection.executescript(f"BEGIN IMMEDIATE;{schema};{marks};COMMIT")
+        return
+    if application != APPLICATION_ID:
+        raise StorageError(f"{path} is not the file of an escl run", hint="name a new file")
+    if version != SCHEMA_VERSION:
+        raise StorageError(
+            f"{path} has the layout {version}, this escl knows {SCHEMA_VERSION}",
+            hint="use the escl version that made it",
+        )
+    if _declared(connection) != _declared_by(schema):
+        raise StorageError(f"{path} has tables or triggers that escl did not make", hint="do not trust this file")
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StorageError(f"{path} is damaged: {verdict}", hint="restore a copy")
+
+
+def _declared(connection: sqlite3.Connection) -> list[tuple[str, str, str | None]]:
+    return sorted((row[0], row[1], row[2]) for row in connection.execute("SELECT type, name, sql FROM sqlite_schema"))
+
+
+def _declared_by(schema: str) -> list[tuple[str, str, str | None]]:
+    memory = sqlite3.connect(":memory:")
+    try:
+        memory.executescript(schema)
+        return _declared(memory)
+    finally:
+        memory.close()

@@ -1,0 +1,318 @@
+"""A run as facts that are added and read: dialogues, turns, readings, failures. Each `add` commits before returning."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Self
+
+import msgspec
+
+from escl.core.card import RoleCard
+from escl.core.dialogue import Speaker, Turn
+from escl.core.dimension import Dimension
+from escl.core.protocol import Protocol
+from escl.core.settings import GenerationSettings, JudgingSettings, differences, fingerprint
+from escl.errors import StorageError
+from escl.store.database import Database
+from escl.store.records import DialogueRow, DialogueState, FailureRow, ModelRow, Outcome, Reading, TurnRow
+
+
+class RunStore:
+    """The facts of one run. Made with `begin` (to work on it) or `read` (to look at it)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._attempt_id: int | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        database: Database,
+        settings: GenerationSettings,
+        protocol: Protocol,
+        *,
+        command: str,
+        versions: dict[str, str],
+    ) -> Self:
+        """Start working on the run in `database`: a new one, or the same one again.
+
+        Raises:
+            StorageError: The file holds a run with other settings; the message names them.
+        """
+        store = cls(database)
+        if database.rows("SELECT 1 FROM run"):
+            store._refuse_other_settings(settings)
+        else:
+            store._create(settings, protocol)
+        host = {"system": platform.platform(), "machine": platform.machine(), "python": platform.python_version()}
+        with database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO attempt (command, versions, host, started_utc) VALUES (?, ?, ?, ?)",
+                (command, json.dumps(versions), json.dumps(host), _now()),
+            )
+            store._attempt_id = cursor.lastrowid
+        return store
+
+    @classmethod
+    def read(cls, database: Database) -> Self:
+        """Look at the run in `database`.
+
+        Raises:
+            StorageError: The file holds no run yet.
+        """
+        if not database.rows("SELECT 1 FROM run"):
+            raise StorageError(f"{database.path} holds no run yet")
+        return cls(database)
+
+    def close(self) -> None:
+        """Close the file and give its lock back."""
+        self._database.close()
+
+    @property
+    def settings(self) -> GenerationSettings:
+        """What the run's dialogues are made of."""
+        (row,) = self._database.rows("SELECT settings FROM run")
+        settings: GenerationSettings = msgspec.json.decode(row["settings"], type=GenerationSettings)
+        return settings
+
+    @property
+    def protocol(self) -> Protocol:
+        """The words of the run, as they were when it began."""
+        (row,) = self._database.rows("SELECT protocol FROM run")
+        return msgspec.json.decode(row["protocol"], type=Protocol)
+
+    @property
+    def created(self) -> datetime:
+        """When the run began, UTC."""
+        (row,) = self._database.rows("SELECT created_utc FROM run")
+        return datetime.fromisoformat(row["created_utc"])
+
+    def add_cards(self, cards: Iterable[RoleCard]) -> None:
+        """Store the cards that are not stored yet."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO card (id, language, text, category, subcategory, source, crisis)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(c.id, c.language, c.text, c.category, c.subcategory, c.source, c.crisis) for c in cards],
+            )
+
+    def add_models(self, models: Iterable[ModelRow]) -> None:
+        """Store the models that are not stored yet."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO model (role, name, sha256, size_bytes, notice) VALUES (?, ?, ?, ?, ?)",
+                [(m.role, m.name, m.sha256, m.size_bytes, m.notice) for m in models],
+            )
+
+    def add_load(self, role: str, name: str, ready: object) -> None:
+        """Record that a model was loaded; `ready` is what its engine said."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO load (attempt_id, role, name, ready, loaded_utc) VALUES (?, ?, ?, ?, ?)",
+                (self._attempt, role, name, msgspec.json.encode(ready).decode(), _now()),
+            )
+
+    def plan_dialogues(self, planned: Iterable[tuple[str, str, str, int]]) -> None:
+        """Add the (card id, language, supporter, repeat) that are not there yet, as pending dialogues."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO dialogue (card_id, language, supporter, repeat) VALUES (?, ?, ?, ?)",
+                list(planned),
+            )
+
+    def import_dialogue(self, *, card_id: str, language: str, supporter: str, turns: Sequence[Turn]) -> None:
+        """Add a finished dialogue that was spoken elsewhere, unless it is there already."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT OR IGNORE INTO dialogue (card_id, language, supporter, repeat, state)"
+                " VALUES (?, ?, ?, 0, 'complete')",
+                (card_id, language, supporter),
+            )
+            if cursor.rowcount == 0:
+                return
+            connection.executemany(
+                "INSERT INTO turn (dialogue_id, position, speaker, text, said_utc) VALUES (?, ?, ?, ?, ?)",
+                [(cursor.lastrowid, at, turn.speaker, turn.text, _now()) for at, turn in enumerate(turns)],
+            )
+
+    def set_state(self, dialogue_id: int, state: DialogueState) -> None:
+        """Move a dialogue to `state`, if the schema's table of changes allows it."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE dialogue SET state = ? WHERE id = ?", (state, dialogue_id))
+
+    def add_turn(self, dialogue_id: int, position: int, row: TurnRow, *, last: bool = False) -> None:
+        """Store a turn; with `last`, its dialogue becomes complete in the same transaction."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    dialogue_id,
+                    position,
+                    row.turn.speaker,
+                    row.turn.text,
+                    row.finish,
+                    row.seed,
+                    row.n_prompt,
+                    row.n_reused,
+                    row.n_generated,
+                    row.busy_s,
+                    _now(),
+                ),
+            )
+            if last:
+                connection.execute("UPDATE dialogue SET state = 'complete' WHERE id = ?", (dialogue_id,))
+
+    def add_failure(self, row: FailureRow, *, judging_id: int | None = None) -> None:
+        """Store a failure; a final one of a speaker makes its dialogue failed in the same transaction."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO failure (attempt_id, dialogue_id, judging_id, dimension, position, error, message, final,"
+                " failed_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    self._attempt,
+                    row.dialogue_id,
+                    judging_id,
+                    row.dimension,
+                    row.position,
+                    row.error,
+                    row.message,
+                    row.final,
+                    _now(),
+                ),
+            )
+            if row.final and judging_id is None:
+                connection.execute("UPDATE dialogue SET state = 'failed' WHERE id = ?", (row.dialogue_id,))
+
+    def add_judging(self, settings: JudgingSettings) -> int:
+        """Return the id of the judging with these settings, stored now if it is new."""
+        key = fingerprint(settings)
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO judging (fingerprint, scorer, settings, created_utc) VALUES (?, ?, ?, ?)",
+                (key, settings.scorer, msgspec.json.encode(settings).decode(), _now()),
+            )
+        (row,) = self._database.rows("SELECT id FROM judging WHERE fingerprint = ?", key)
+        return int(row["id"])
+
+    def add_reading(self, judging_id: int, reading: Reading) -> None:
+        """Store what the scorer said about one dimension of one dialogue."""
+        probabilities = reading.probabilities or (None,) * 5
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    judging_id,
+                    reading.dialogue_id,
+                    reading.dimension,
+                    reading.reply,
+                    reading.label,
+                    *probabilities,
+                    reading.off_label_mass,
+                    reading.drafted,
+                    reading.busy_s,
+                    _now(),
+                ),
+            )
+
+    def finish(self, outcome: Outcome) -> None:
+        """Record how this attempt ended."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE attempt SET ended_utc = ?, outcome = ? WHERE id = ?", (_now(), outcome, self._attempt)
+            )
+
+    def cards(self) -> dict[str, RoleCard]:
+        """Return the run's cards by id."""
+        rows = self._database.rows("SELECT id, language, text, category, subcategory, source, crisis FROM card")
+        return {row["id"]: msgspec.convert(dict(row), RoleCard) for row in rows}
+
+    def models(self) -> list[ModelRow]:
+        """Return the models that took part."""
+        rows = self._database.rows("SELECT role, name, sha256, size_bytes, notice FROM model ORDER BY rowid")
+        return [msgspec.convert(dict(row), ModelRow) for row in rows]
+
+    def dialogues(self) -> list[DialogueRow]:
+        """Return all dialogues in the order they were planned."""
+        rows = self._database.rows("SELECT id, card_id, language, supporter, repeat, state FROM dialogue ORDER BY id")
+        return [msgspec.convert(dict(row), DialogueRow) for row in rows]
+
+    def turns(self, dialogue_id: int) -> list[Turn]:
+        """Return the turns of a dialogue that exist, in order."""
+        rows = self._database.rows(
+            "SELECT speaker, text FROM turn WHERE dialogue_id = ? ORDER BY position", dialogue_id
+        )
+        return [Turn(speaker=Speaker(row["speaker"]), text=row["text"]) for row in rows]
+
+    def cut_turns(self) -> dict[int, int]:
+        """Return how many turns of each dialogue were cut by the token limit, by dialogue id, zeros left out."""
+        rows = self._database.rows(
+            "SELECT dialogue_id, count(*) AS n FROM turn WHERE finish = 'length' GROUP BY dialogue_id"
+        )
+        return {row["dialogue_id"]: row["n"] for row in rows}
+
+    def judgings(self) -> list[tuple[int, str]]:
+        """Return the (id, scorer) of every judging, oldest first."""
+        return [(row["id"], row["scorer"]) for row in self._database.rows("SELECT id, scorer FROM judging ORDER BY id")]
+
+    def readings(self, judging_id: int) -> list[Reading]:
+        """Return everything one judging read."""
+        rows = self._database.rows(
+            "SELECT * FROM reading WHERE judging_id = ? ORDER BY dialogue_id, dimension", judging_id
+        )
+        return [
+            Reading(
+                dialogue_id=row["dialogue_id"],
+                dimension=Dimension(row["dimension"]),
+                reply=row["reply"],
+                label=row["label"],
+                probabilities=None if row["p0"] is None else (row["p0"], row["p1"], row["p2"], row["p3"], row["p4"]),
+                off_label_mass=row["off_label_mass"],
+                drafted=bool(row["drafted"]),
+                busy_s=row["busy_s"],
+            )
+            for row in rows
+        ]
+
+    def failures(self, judging_id: int | None = None) -> list[FailureRow]:
+        """Return the final failures of the speakers, or of one judging."""
+        rows = self._database.rows(
+            "SELECT dialogue_id, error, message, dimension, position, final FROM failure"
+            " WHERE final AND judging_id IS ? ORDER BY id",
+            judging_id,
+        )
+        return [msgspec.convert(dict(row) | {"final": bool(row["final"])}, FailureRow) for row in rows]
+
+    @property
+    def _attempt(self) -> int:
+        if self._attempt_id is None:
+            raise StorageError(f"{self._database.path} was opened for reading")
+        return self._attempt_id
+
+    def _create(self, settings: GenerationSettings, protocol: Protocol) -> None:
+        kind = type(settings).__struct_config__.tag
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO run VALUES (1, ?, ?, ?, ?, ?)",
+                (
+                    kind,
+                    fingerprint(settings),
+                    msgspec.json.encode(settings).decode(),
+                    msgspec.json.encode(protocol).decode(),
+                    _now(),
+                ),
+            )
+
+    def _refuse_other_settings(self, settings: GenerationSettings) -> None:
+        if fingerprint(self.settings) != fingerprint(settings):
+            listed = "\n    ".join(differences(self.settings, settings))
+            raise StorageError(
+                f"{self._database.path} holds a run with other settings:\n    {listed}",
+                hint="repeat the settings of that run to resume it, or name another --out",
+            )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,66 @@
+"""Upstream's result files are read as they are; anything else is refused with the place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from escl.core.dialogue import Speaker
+from escl.core.dimension import Language
+from escl.errors import DialogueFileError
+from escl.store.upstream import language_of, read_upstream
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "esc-eval" / "result"
+GOOD = ["AI assistant：Hi.", "ESC-Role：I am sad: very.", "AI assistant：Why?\n\nTell me."]
+
+
+def write(folder: Path, content: object) -> Path:
+    path = folder / "x.json"
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def test_a_result_file_becomes_turns(tmp_path: Path) -> None:
+    (turns,) = read_upstream(write(tmp_path, {"0": GOOD})).values()
+    assert [turn.speaker for turn in turns] == [Speaker.SUPPORTER, Speaker.SEEKER, Speaker.SUPPORTER]
+    assert turns[2].text == "Why?\n\nTell me."
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ({}, "no dialogues"),
+        ([GOOD], "Expected `object`"),
+        ({"0": [1]}, "Expected `str`"),
+        ({"0": GOOD[:2]}, "dialogue 0 has 2 messages"),
+        ({"0": GOOD, "1": [*GOOD, "AI assistant：twice"]}, "dialogue 1, message 3"),
+        ({"0": [GOOD[0], "ESC-Role: half-width", GOOD[2]]}, "dialogue 0, message 1"),
+    ],
+)
+def test_other_shapes_are_refused_with_the_place(tmp_path: Path, content: object, place: str) -> None:
+    with pytest.raises(DialogueFileError, match=place):
+        read_upstream(write(tmp_path, content))
+
+
+def test_deep_nesting_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text('{"0":' + "[" * 100_000)
+    with pytest.raises(DialogueFileError):
+        read_upstream(path)
+
+
+def test_the_seeker_decides_the_language(tmp_path: Path) -> None:
+    answered_in_english = ["AI assistant：你好", "ESC-Role：我很难过", "AI assistant：I see."]
+    answered_in_chinese = ["AI assistant：Hi", "ESC-Role：I am sad", "AI assistant：我明白"]
+    found = read_upstream(write(tmp_path, {"0": answered_in_english, "1": answered_in_chinese}))
+    assert [language_of(turns) for turns in found.values()] == [Language.CHINESE, Language.ENGLISH]
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="upstream's sample files are not here")
+def test_upstreams_sample_files_are_read() -> None:
+    for path in SHARED.glob("*.json"):
+        found = read_upstream(path)
+        assert [len(turns) for turns in found.values()] == [11, 11, 11]
+        assert {language_of(turns).value for turns in found.values()} == {path.stem[-2:]}
