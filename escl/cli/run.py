@@ -64,6 +64,9 @@ def run(
     protocol: ProtocolName = "open",
     max_tokens: Annotated[int, typer.Option(min=1, help="New tokens of a turn at most.")] = 512,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.7,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what an earlier attempt gave up.")
+    ] = False,
     parallel: Parallel = 4,
     ctx: Context = 4096,
     gpu_layers: GpuLayers = -1,
@@ -98,7 +101,7 @@ def run(
     )
     machine = Machine(parallel=parallel, ctx=ctx, gpu_layers=gpu_layers, threads=threads)
     scorer_name = None if no_score else scorer or ("demo/scorer" if toys else "esc-rank")
-    raise typer.Exit(_evaluate(simulation, scorer_name, machine, out=out, as_json=as_json))
+    raise typer.Exit(_evaluate(simulation, scorer_name, machine, out=out, as_json=as_json, retry_failed=retry_failed))
 
 
 def demo(
@@ -159,6 +162,7 @@ def _evaluate(
     out: Path | None,
     as_json: bool,
     excerpt: bool = False,
+    retry_failed: bool = False,
 ) -> int:
     from escl.cli.output import results_console
     from escl.cli.work import default_out, load_model, open_run, show, work
@@ -177,6 +181,8 @@ def _evaluate(
 
     store = open_run(path, settings, simulation.protocol)
     try:
+        if retry_failed:
+            store.retry_failed()
         interrupted = work(store, task)
         if excerpt and not as_json:
             for title, turns in _excerpts(store):

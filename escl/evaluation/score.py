@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import dataclass
+from functools import partial
 
 from escl.core.dimension import Dimension, Language
 from escl.core.protocol import Protocol
 from escl.engine.wire import LabelRead
 from escl.errors import EngineError, ModelLoadError
 from escl.evaluation.observer import RunObserver
+from escl.evaluation.side_by_side import side_by_side
 from escl.memory.pool import Handle
 from escl.store.records import DialogueRow, FailureRow, Reading
 from escl.store.run import RunStore
@@ -53,7 +55,7 @@ async def score(bench: Bench, dialogues: list[DialogueRow]) -> None:
     for language, dimension in itertools.product(Language, Dimension):
         waiting = [d for d in unread(bench.store, bench.judging_id, dialogues, dimension) if d.language is language]
         if waiting and not bench.stop.is_set():
-            await _score_one_adapter(bench, waiting, dimension)
+            await side_by_side(partial(_read, bench, dimension), waiting, parallel=bench.parallel, stop=bench.stop)
 
 
 def unread(store: RunStore, judging_id: int, dialogues: list[DialogueRow], dimension: Dimension) -> list[DialogueRow]:
@@ -63,23 +65,7 @@ def unread(store: RunStore, judging_id: int, dialogues: list[DialogueRow], dimen
     return [dialogue for dialogue in dialogues if dialogue.id not in done]
 
 
-async def _score_one_adapter(bench: Bench, dialogues: list[DialogueRow], dimension: Dimension) -> None:
-    gate = asyncio.Semaphore(bench.parallel)
-
-    async def read(dialogue: DialogueRow) -> None:
-        async with gate:
-            if not bench.stop.is_set():
-                await _read(bench, dialogue, dimension)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for dialogue in dialogues:
-                group.create_task(read(dialogue))
-    except* EngineError as errors:
-        raise errors.exceptions[0] from None
-
-
-async def _read(bench: Bench, dialogue: DialogueRow, dimension: Dimension) -> None:
+async def _read(bench: Bench, dimension: Dimension, dialogue: DialogueRow) -> None:
     name = adapter_name(dialogue.language, dimension)
     prompt = bench.protocol.scorer_prompt(dialogue.language, dimension, bench.store.turns(dialogue.id))
     try:

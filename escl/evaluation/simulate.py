@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from escl.core.card import RoleCard
 from escl.core.dialogue import Speaker, Turn
@@ -12,6 +13,7 @@ from escl.core.sampling import Sampling
 from escl.core.seed import turn_seed
 from escl.errors import EngineError, ModelLoadError
 from escl.evaluation.observer import RunObserver
+from escl.evaluation.side_by_side import side_by_side
 from escl.memory.pool import Handle
 from escl.store.records import DialogueRow, FailureRow, TurnRow
 from escl.store.run import RunStore
@@ -52,19 +54,7 @@ async def simulate(stage: Stage, dialogues: list[DialogueRow]) -> None:
         ModelLoadError: A model cannot be loaded, so that none of the dialogues could go on.
         StorageError: A turn could not be committed.
     """
-    gate = asyncio.Semaphore(stage.parallel)
-
-    async def speak(dialogue: DialogueRow) -> None:
-        async with gate:
-            if not stage.stop.is_set():
-                await _speak(stage, dialogue)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for dialogue in dialogues:
-                group.create_task(speak(dialogue))
-    except* EngineError as errors:
-        raise errors.exceptions[0] from None
+    await side_by_side(partial(_speak, stage), dialogues, parallel=stage.parallel, stop=stage.stop)
 
 
 async def _speak(stage: Stage, dialogue: DialogueRow) -> None:

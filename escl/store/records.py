@@ -64,12 +64,11 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FailureRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that went wrong with one dialogue.
+    """Something that went wrong with one dialogue and was given up.
 
     Attributes:
         dimension: Set when the scorer failed on the finished dialogue.
         position: The turn that could not be made, when a speaker failed.
-        final: False when the same thing was tried again.
     """
 
     dialogue_id: int
@@ -77,7 +76,6 @@ class FailureRow(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     dimension: Dimension | None = None
     position: int | None = None
-    final: bool = True
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):

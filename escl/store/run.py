@@ -166,11 +166,12 @@ class RunStore:
                 connection.execute("UPDATE dialogue SET state = 'complete' WHERE id = ?", (dialogue_id,))
 
     def add_failure(self, row: FailureRow, *, judging_id: int | None = None) -> None:
-        """Store a failure; a final one of a speaker makes its dialogue failed in the same transaction."""
+        """Store a failure; a speaker's makes its dialogue failed in the same transaction."""
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO failure (attempt_id, dialogue_id, judging_id, dimension, position, error, message, final,"
-                " failed_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO failure"
+                " (attempt_id, dialogue_id, judging_id, dimension, position, error, message, failed_utc)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     self._attempt,
                     row.dialogue_id,
@@ -179,12 +180,17 @@ class RunStore:
                     row.position,
                     row.error,
                     row.message,
-                    row.final,
                     _now(),
                 ),
             )
-            if row.final and judging_id is None:
+            if judging_id is None:
                 connection.execute("UPDATE dialogue SET state = 'failed' WHERE id = ?", (row.dialogue_id,))
+
+    def retry_failed(self) -> None:
+        """Let everything that was given up be tried again; the failures stay on record as retried."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE failure SET retried = 1")
+            connection.execute("UPDATE dialogue SET state = 'speaking' WHERE state = 'failed'")
 
     def add_judging(self, settings: JudgingSettings) -> int:
         """Return the id of the judging with these settings, stored now if it is new."""
@@ -277,13 +283,13 @@ class RunStore:
         ]
 
     def failures(self, judging_id: int | None = None) -> list[FailureRow]:
-        """Return the final failures of the speakers, or of one judging."""
+        """Return what was given up and not retried: by the speakers, or by one judging."""
         rows = self._database.rows(
-            "SELECT dialogue_id, error, message, dimension, position, final FROM failure"
-            " WHERE final AND judging_id IS ? ORDER BY id",
+            "SELECT dialogue_id, error, message, dimension, position FROM failure"
+            " WHERE NOT retried AND judging_id IS ? ORDER BY id",
             judging_id,
         )
-        return [msgspec.convert(dict(row) | {"final": bool(row["final"])}, FailureRow) for row in rows]
+        return [msgspec.convert(dict(row), FailureRow) for row in rows]
 
     @property
     def _attempt(self) -> int:

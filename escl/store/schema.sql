@@ -117,7 +117,7 @@ CREATE TABLE reading (
     PRIMARY KEY (judging_id, dialogue_id, dimension)
 ) STRICT, WITHOUT ROWID;
 
--- What went wrong, final or tried again.
+-- What went wrong and was given up; `retried` once the user asked for another try.
 CREATE TABLE failure (
     id          INTEGER PRIMARY KEY,
     attempt_id  INTEGER NOT NULL REFERENCES attempt (id),
@@ -127,6 +127,6 @@ CREATE TABLE failure (
     position    INTEGER,
     error       TEXT NOT NULL,
     message     TEXT NOT NULL,
-    final       INTEGER NOT NULL CHECK (final IN (0, 1)),
+    retried     INTEGER NOT NULL DEFAULT 0 CHECK (retried IN (0, 1)),
     failed_utc  TEXT NOT NULL
 ) STRICT;

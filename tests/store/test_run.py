@@ -128,6 +128,19 @@ def test_a_final_failure_of_a_speaker_fails_its_dialogue(tmp_path: Path) -> None
     store.close()
 
 
+def test_what_was_given_up_can_be_tried_again_and_stays_on_record(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+    store.set_state(1, "speaking")
+    store.add_failure(FailureRow(dialogue_id=1, position=2, error="EngineHungError", message="no sign of life"))
+    store.retry_failed()
+    assert store.dialogues()[0].state == "speaking"
+    assert store.failures() == []
+    store.close()
+    with sqlite3.connect(tmp_path / "run.db") as connection:
+        assert connection.execute("SELECT error, retried FROM failure").fetchall() == [("EngineHungError", 1)]
+    connection.close()
+
+
 def test_a_failed_reading_leaves_its_dialogue_complete(tmp_path: Path) -> None:
     store = begin(tmp_path / "run.db")
     store.set_state(1, "speaking")

@@ -1,0 +1,193 @@
+"""Dialogues are committed turn by turn, resume where they were, and fail one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from escl.core.dialogue import Message, Speaker
+from escl.core.sampling import Sampling
+from escl.engine.wire import Generated, Progress, Ready
+from escl.errors import ContextOverflowError, EngineError, ModelLoadError, StorageError
+from escl.evaluation.observer import Phase
+from escl.evaluation.simulate import Stage, Voice, simulate
+from escl.memory.pool import Handle
+from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
+from escl.store.run import RunStore
+from tests.runs import CARD, PROTOCOL, begin
+
+
+class Echo:
+    """A handle whose reply states the seed and how many messages it saw."""
+
+    def __init__(self, name: str, before: Callable[[int], None] = lambda seen: None) -> None:
+        self.name = name
+        self.asked: list[list[Message]] = []
+        self.seeds: list[int] = []
+        self._before = before
+
+    async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Generated:
+        self._before(len(self.asked))
+        self.asked.append(list(messages))
+        self.seeds.append(seed)
+        await asyncio.sleep(0)
+        text = f"{self.name} after {len(messages)}"
+        return Generated(id=0, text=text, finish="stop", n_prompt=9, n_reused=0, n_generated=3, queue_s=0.0, busy_s=0.1)
+
+
+class Silent:
+    """An observer that keeps only failures."""
+
+    def __init__(self) -> None:
+        self.failures: list[FailureRow] = []
+
+    def started(self, phase: Phase, *, done: int, total: int) -> None: ...
+
+    def said(self, dialogue: DialogueRow, position: int, row: TurnRow) -> None: ...
+
+    def read(self, dialogue: DialogueRow, reading: Reading) -> None: ...
+
+    def failed(self, dialogue: DialogueRow, failure: FailureRow) -> None:
+        self.failures.append(failure)
+
+    def finished(self, phase: Phase) -> None: ...
+
+    def loaded(self, name: str, ready: Ready) -> None: ...
+
+    def unloaded(self, name: str) -> None: ...
+
+    def progressed(self, name: str, progress: Progress) -> None: ...
+
+    def restarted(self, name: str, error: EngineError) -> None: ...
+
+
+def stage(store: RunStore, seeker: Echo, supporter: Echo, *, stop: asyncio.Event | None = None) -> Stage:
+    return Stage(
+        store=store,
+        protocol=PROTOCOL,
+        cards={CARD.id: CARD},
+        voices={
+            Speaker.SEEKER: Voice(handle=cast(Handle, seeker), sampling=Sampling()),
+            Speaker.SUPPORTER: Voice(handle=cast(Handle, supporter), sampling=Sampling()),
+        },
+        rounds=2,
+        run_seed=0,
+        parallel=2,
+        observer=Silent(),
+        stop=stop or asyncio.Event(),
+    )
+
+
+def waiting(store: RunStore) -> list[DialogueRow]:
+    return [dialogue for dialogue in store.dialogues() if dialogue.state in ("pending", "speaking")]
+
+
+def test_a_dialogue_alternates_from_the_greeting_to_the_supporters_last_turn(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+    seeker, supporter = Echo("seeker"), Echo("supporter")
+    asyncio.run(simulate(stage(store, seeker, supporter), waiting(store)))
+    turns = store.turns(1)
+    assert [turn.speaker.value for turn in turns] == ["supporter", "seeker", "supporter", "seeker", "supporter"]
+    assert turns[0].text == PROTOCOL.wording(CARD.language).greeting
+    assert store.dialogues()[0].state == "complete"
+    assert [message.role for message in seeker.asked[0]] == ["system", "user"]
+    assert CARD.text in seeker.asked[0][0].content
+    # The supporter never sees the greeting: its first message is the seeker's.
+    assert [message.role for message in supporter.asked[0]] == ["system", "user"]
+    assert supporter.asked[0][1].content == turns[1].text
+
+
+def test_a_dialogue_resumes_after_the_last_committed_turn_with_the_same_seeds(tmp_path: Path) -> None:
+    def whole(path: Path) -> tuple[list[int], list[str]]:
+        store = begin(path)
+        seeker, supporter = Echo("seeker"), Echo("supporter")
+        asyncio.run(simulate(stage(store, seeker, supporter), waiting(store)))
+        texts = [turn.text for turn in store.turns(1)]
+        store.close()
+        return seeker.seeds, texts
+
+    def broken_off(path: Path) -> tuple[list[int], list[str]]:
+        def die(seen: int) -> None:
+            if seen == 1:
+                raise KeyboardInterrupt
+
+        store = begin(path)
+        first = Echo("seeker", die)
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(simulate(stage(store, first, Echo("supporter")), waiting(store)))
+        assert len(store.turns(1)) == 3
+        second = Echo("seeker")
+        asyncio.run(simulate(stage(store, second, Echo("supporter")), waiting(store)))
+        texts = [turn.text for turn in store.turns(1)]
+        store.close()
+        return first.seeds + second.seeds, texts
+
+    assert broken_off(tmp_path / "b.db") == whole(tmp_path / "a.db")
+
+
+def test_a_failed_dialogue_is_stored_with_its_reason_and_the_others_go_on(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+    store.plan_dialogues([(CARD.id, CARD.language, "supporter", 1)])
+
+    def overflow(seen: int) -> None:
+        if seen == 0:
+            raise ContextOverflowError("4100 tokens do not fit 4096")
+
+    asyncio.run(simulate(stage(store, Echo("seeker"), Echo("supporter", overflow)), waiting(store)))
+    assert sorted(dialogue.state for dialogue in store.dialogues()) == ["complete", "failed"]
+    (failure,) = store.failures()
+    assert (failure.error, failure.position) == ("ContextOverflowError", 2)
+    assert "4100" in failure.message
+
+
+def test_a_model_that_cannot_be_loaded_stops_the_simulation_and_fails_no_dialogue(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+
+    def missing(seen: int) -> None:
+        raise ModelLoadError("no such file")
+
+    with pytest.raises(ModelLoadError):
+        asyncio.run(simulate(stage(store, Echo("seeker", missing), Echo("supporter")), waiting(store)))
+    assert [dialogue.state for dialogue in store.dialogues()] == ["speaking"]
+    assert store.failures() == []
+
+
+def test_a_full_disk_stops_the_simulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = begin(tmp_path / "run.db")
+
+    def full(self: RunStore, *_: object, **__: object) -> None:
+        raise StorageError("disk full")
+
+    monkeypatch.setattr(RunStore, "add_turn", full)
+    with pytest.raises(StorageError):
+        asyncio.run(simulate(stage(store, Echo("seeker"), Echo("supporter")), waiting(store)))
+
+
+def test_the_stop_finishes_the_turn_in_flight_and_begins_no_other(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+
+    async def main() -> None:
+        stop = asyncio.Event()
+
+        def request_stop(seen: int) -> None:
+            stop.set()
+
+        await simulate(stage(store, Echo("seeker", request_stop), Echo("supporter"), stop=stop), waiting(store))
+
+    asyncio.run(main())
+    assert len(store.turns(1)) == 2
+    assert store.dialogues()[0].state == "speaking"
+
+
+def test_the_seeker_draws_the_same_seeds_for_every_supporter(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+    store.plan_dialogues([(CARD.id, CARD.language, "another", 0)])
+    seeker, supporter = Echo("seeker"), Echo("supporter")
+    asyncio.run(simulate(stage(store, seeker, supporter), waiting(store)))
+    assert len(seeker.seeds) == 4
+    assert len(set(seeker.seeds)) == 2
+    assert len(set(supporter.seeds)) == 4

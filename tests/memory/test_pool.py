@@ -1,0 +1,183 @@
+"""The pool starts engines when asked, outlives their deaths, and gives up only the request that killed them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from escl.core.dialogue import Message
+from escl.core.sampling import Sampling
+from escl.engine.wire import EngineSpec, Generated, Progress, Ready
+from escl.errors import ContextOverflowError, EngineCrashedError, EngineError, GaveUpError, OutOfMemoryError
+from escl.memory import pool as pool_module
+from escl.memory.pool import Handle, Pool
+
+SPEC = EngineSpec(model="m.gguf", slots=8)
+
+
+class FakeEngine:
+    """Answers with the prompt; the prompt "poison" takes the engine and all that are in flight down with it."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self.spec = spec
+        self.ready = ready()
+        self.dead = asyncio.Event()
+        self.closed = False
+
+    async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Generated:
+        text = messages[0].content
+        if text == "poison":
+            await asyncio.sleep(0.01)
+            self.dead.set()
+        if text == "long":
+            raise ContextOverflowError("too long")
+        try:
+            await asyncio.wait_for(self.dead.wait(), 0.05)
+        except TimeoutError:
+            return generated(text)
+        raise EngineCrashedError("the child died")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def ready() -> Ready:
+    return Ready(
+        architecture="qwen2",
+        description="fake",
+        n_vocab=1,
+        n_ctx_train=1,
+        n_ctx_per_slot=1,
+        slots=1,
+        device="CPU",
+        load_s=0.0,
+        template_sha256="",
+        llama_build="",
+        peak_rss_bytes=0,
+    )
+
+
+def generated(text: str) -> Generated:
+    return Generated(id=0, text=text, finish="stop", n_prompt=1, n_reused=0, n_generated=1, queue_s=0.0, busy_s=0.0)
+
+
+class Log:
+    """Remembers what the pool reported."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def loaded(self, name: str, ready: Ready) -> None:
+        self.events.append("loaded")
+
+    def unloaded(self, name: str) -> None:
+        self.events.append("unloaded")
+
+    def progressed(self, name: str, progress: Progress) -> None:
+        self.events.append("progressed")
+
+    def restarted(self, name: str, error: EngineError) -> None:
+        self.events.append(type(error).__name__)
+
+
+class FakeStart:
+    """Stands in for the class `Engine`: only `start` is used by the pool."""
+
+    def __init__(self, fail: Callable[[EngineSpec], None] = lambda spec: None) -> None:
+        self.specs: list[EngineSpec] = []
+        self._fail = fail
+
+    async def start(self, spec: EngineSpec, **_: object) -> FakeEngine:
+        self.specs.append(spec)
+        self._fail(spec)
+        return FakeEngine(spec)
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "_BACKOFF_S", 0.0)
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, start: FakeStart, body: Callable[[Handle], Awaitable[object]]
+) -> tuple[object, Log]:
+    monkeypatch.setattr(pool_module, "Engine", start)
+    log = Log()
+
+    async def main() -> object:
+        async with Pool(log) as pool:
+            return await body(pool.handle("m", SPEC))
+
+    return asyncio.run(main()), log
+
+
+async def ask(handle: Handle, text: str) -> str:
+    reply = await handle.generate(session=text, messages=[Message("user", text)], sampling=Sampling(), seed=0)
+    return reply.text
+
+
+def test_an_engine_is_loaded_once_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = FakeStart()
+
+    async def body(handle: Handle) -> list[str]:
+        return list(await asyncio.gather(*(ask(handle, str(at)) for at in range(5))))
+
+    texts, log = run(monkeypatch, start, body)
+    assert texts == ["0", "1", "2", "3", "4"]
+    assert log.events == ["loaded", "unloaded"]
+
+
+def test_nothing_is_loaded_before_the_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(handle: Handle) -> None:
+        await handle.release()
+
+    _, log = run(monkeypatch, FakeStart(), body)
+    assert log.events == []
+
+
+def test_only_the_request_that_kills_its_engine_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(handle: Handle) -> list[object]:
+        names = ["a", "poison", "b", "poison", "c"]
+        return list(await asyncio.gather(*(ask(handle, name) for name in names), return_exceptions=True))
+
+    answers, log = run(monkeypatch, FakeStart(), body)
+    assert isinstance(answers, list)
+    assert [answer for answer in answers if isinstance(answer, str)] == ["a", "b", "c"]
+    assert [type(answer) for answer in answers if not isinstance(answer, str)] == [GaveUpError, GaveUpError]
+    # Five requests died with the first engine; then each "poison" took down the engine of its own two lone tries.
+    assert log.events.count("EngineCrashedError") == 1 + 2 * 2
+
+
+def test_an_error_of_one_request_is_its_own_and_restarts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(handle: Handle) -> list[object]:
+        return list(await asyncio.gather(ask(handle, "long"), ask(handle, "a"), return_exceptions=True))
+
+    answers, log = run(monkeypatch, FakeStart(), body)
+    assert isinstance(answers, list)
+    assert isinstance(answers[0], ContextOverflowError)
+    assert answers[1] == "a"
+    assert log.events == ["loaded", "unloaded"]
+
+
+def test_out_of_memory_halves_the_slots_and_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(spec: EngineSpec) -> None:
+        if spec.slots > 2:
+            raise OutOfMemoryError("no room")
+
+    start = FakeStart(fail)
+    text, log = run(monkeypatch, start, lambda handle: ask(handle, "a"))
+    assert text == "a"
+    assert [spec.slots for spec in start.specs] == [8, 4, 2]
+    assert log.events == ["OutOfMemoryError", "OutOfMemoryError", "loaded", "unloaded"]
+
+
+def test_out_of_memory_that_stays_ends_in_the_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(spec: EngineSpec) -> None:
+        raise OutOfMemoryError("no room")
+
+    start = FakeStart(fail)
+    with pytest.raises(OutOfMemoryError):
+        run(monkeypatch, start, lambda handle: ask(handle, "a"))
+    assert [spec.slots for spec in start.specs] == [8, 4, 2]
