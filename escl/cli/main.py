@@ -7,6 +7,7 @@ import traceback
 
 import typer
 
+from escl.cli.cards import cards_app
 from escl.cli.output import progress_console
 from escl.cli.run import demo, run
 from escl.cli.score import report, score
@@ -25,6 +26,7 @@ app.command()(demo)
 app.command()(run)
 app.command()(score)
 app.command()(report)
+app.add_typer(cards_app)
 
 
 def main() -> None:
