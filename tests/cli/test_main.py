@@ -1,0 +1,63 @@
+"""The command line is light, says what is wrong, and ends with the code it promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from escl.errors import ExitCode
+
+ROOT = Path(__file__).parents[2]
+
+
+def escl(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    program = "import sys; sys.argv[0] = 'escl'; from escl.cli.main import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(cwd), "COLUMNS": "100"},
+    )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from escl.cli.main import app; from typer.testing import CliRunner;"
+        "CliRunner().invoke(app, ['--help']);"
+        "print(sorted({'llama_cpp', 'numpy', 'scipy', 'sqlite3', 'gguf', 'sentencepiece'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["demo", "run", "score", "report", "convert", "cards"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    found = escl(command, "--help")
+    assert found.returncode == ExitCode.OK
+    assert "Example: escl" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["run", "nothing-here"], ExitCode.BAD_INPUT, "no model named"),
+        (["run", "none.gguf", "--lang", "en"], ExitCode.BAD_INPUT, "none.gguf is not there"),
+        (["run", "demo/warm", "--cards", "no-such-file.json"], ExitCode.BAD_INPUT, "no-such-file.json"),
+        (["run", "demo/warm", "--protocol", "nope"], ExitCode.BAD_INPUT, "no protocol named nope"),
+        (["run", "demo/warm", "demo/warm"], ExitCode.USAGE, "two supporters are named demo/warm"),
+        (["run", "demo/warm", "--rounds", "0"], ExitCode.USAGE, "rounds"),
+        (["score", "no-such-file.json"], ExitCode.BAD_INPUT, "no-such-file.json"),
+        (["report", "no-such-run.db"], ExitCode.STORAGE, "not there"),
+        (["run", "demo/warm", "--limit", "1", "--out", "no/such/folder/x.db"], ExitCode.STORAGE, "folder"),
+    ],
+)
+def test_a_wrong_command_says_what_is_wrong_and_with_which_code(words: list[str], code: ExitCode, said: str) -> None:
+    found = escl(*words)
+    assert found.returncode == code, found.stderr
+    assert said in " ".join(found.stderr.split())
+    assert "Traceback" not in found.stderr

@@ -1,0 +1,90 @@
+"""Tables show every number with its count, and nothing from outside steers the terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from escl.core.dialogue import Speaker, Turn
+from escl.core.dimension import Dimension, Language
+from escl.evaluation.results import Results
+from escl.report.terminal import LIMITS, dialogue_panel, print_results
+from escl.stats.summary import Scored, summarize
+from escl.store.records import ModelRow
+from tests.runs import settings
+
+HOSTILE = [
+    "\x1b]0;owned\x07",
+    "\x1b[2J\x1b[6n",
+    "\x9b31m",
+    "\x1bP+q\x1b\\",
+    "[bold red]markup[/bold red]",
+    "[/nope]",
+    "[link=file:///etc/passwd]x[/link]",
+    "\u202eevil\u2066",
+    "a\rb\x08\x08",
+    "x" * 5000,
+]
+
+
+def results(supporter: str, notice: str) -> Results:
+    scored = [
+        Scored(
+            supporter=supporter,
+            language=Language.ENGLISH,
+            dimension=dimension,
+            cluster=f"card {card}",
+            crisis=False,
+            expected=None if card == 3 else 2.0 + card / 2,
+            label=None if card == 3 else 2,
+            missing="reply without a label" if card == 3 else None,
+        )
+        for dimension in Dimension
+        for card in range(4)
+    ]
+    return Results(
+        settings=settings(),
+        models=[ModelRow(role="supporter", name=supporter, sha256="0", size_bytes=1)],
+        notices=[notice],
+        n_dialogues={"complete": 3, "failed": 1, "speaking": 0, "pending": 0},
+        cut_turns={supporter: 2},
+        scorer="scorer",
+        cells=summarize(scored),
+    )
+
+
+def shown(supporter: str, notice: str = "a notice", *, width: int = 100) -> str:
+    console = Console(file=io.StringIO(), force_terminal=False, width=width, highlight=False)
+    print_results(console, results(supporter, notice))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_table_says_what_is_used_and_what_is_missing() -> None:
+    text = shown("warm")
+    assert text.count("3/4") == len(Dimension)
+    assert "reply without a label: 7 readings" in text
+    assert "turns cut by the token limit, by supporter: warm 2" in text
+    assert "a notice" in text
+    assert LIMITS in text
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_a_table_fits_its_terminal(width: int) -> None:
+    assert max(len(line) for line in shown("demo/warm", width=width).splitlines()) <= width
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_hostile_text_steers_no_terminal(payload: str) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=100, highlight=False)
+    print_results(console, results(payload, payload))
+    console.print(dialogue_panel([Turn(speaker=Speaker.SUPPORTER, text=payload)], title=payload))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    # Without colours rich writes no escape but those for bold, dim and italic, which end in "m".
+    for piece in text.split("\x1b")[1:]:
+        assert piece.startswith("["), piece[:20]
+        assert piece[1:].split("m")[0].replace(";", "").isdigit(), piece[:20]
+    assert not set("\x07\x08\x9b\u202e\u2066") & set(text)
