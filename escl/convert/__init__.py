@@ -1,0 +1,68 @@
+"""From a Hugging Face checkpoint folder, or a PEFT LoRA adapter folder, to a GGUF file.
+
+`convert(SRC, DST, outtype=..., quantize=..., base=...)` is the whole interface; `escl convert` and `python convert.py`
+call it. It reads, maps names by table, transforms, writes beside DST, rereads and renames; whatever goes wrong leaves
+nothing under DST's name.
+
+A checkpoint folder holds
+    config.json             model_type "qwen2" or "internlm2" and the fields escl.convert.architectures names
+    model.safetensors       or model.safetensors.index.json and the shards its weight_map names
+    tokenizer.json          qwen2: byte-level BPE with Qwen2's own pre-tokenizer
+    tokenizer.model         internlm2: a SentencePiece BPE model with byte fallback
+    tokenizer_config.json   special tokens (added_tokens_decoder), chat_template
+    chat_template.jinja, generation_config.json, modeling_internlm2.py     when there
+and its tensors have the names of the classes Qwen2ForCausalLM and InternLM2ForCausalLM:
+    qwen2      model.embed_tokens.weight, lm_head.weight (unless tied), model.norm.weight, and in each layer
+               model.layers.N.self_attn.{q,k,v}_proj.{weight,bias}, .self_attn.o_proj.weight,
+               .mlp.{gate,up,down}_proj.weight, .input_layernorm.weight, .post_attention_layernorm.weight
+    internlm2  model.tok_embeddings.weight, output.weight, model.norm.weight, and in each layer
+               model.layers.N.attention.wqkv.weight, .attention.wo.weight, .feed_forward.{w1,w2,w3}.weight,
+               .attention_norm.weight, .ffn_norm.weight; wqkv holds, for each key-value head, its query heads,
+               its key and its value
+An adapter folder holds adapter_config.json and adapter_model.safetensors as PEFT saves them, with tensors
+    base_model.model.<module path>.lora_A.weight (r, in) and .lora_B.weight (out, r).
+
+No Python file of a checkpoint is ever imported, no pickle is ever opened. It must not import llama_cpp but in
+escl.convert.quantize, which runs in a child process.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from escl.convert.outcome import Converted, OnProgress, OutType
+
+__all__ = ["Converted", "OnProgress", "OutType", "convert"]
+
+
+def convert(
+    src: Path,
+    dst: Path,
+    *,
+    outtype: OutType = "f16",
+    quantize: str | None = None,
+    base: Path | None = None,
+    force: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Converted:
+    """Write the GGUF file `dst` from the checkpoint or adapter folder `src` and return what was written.
+
+    Args:
+        src: A checkpoint folder, or with `base` a PEFT adapter folder.
+        dst: The file to write; its folder must exist.
+        outtype: How matrices are stored, and with `quantize` what the quantizer reads.
+        quantize: A llama.cpp quantization by name ("Q4_K_M"), made in a child process.
+        base: The base model's checkpoint folder, of which an adapter needs config.json only.
+        force: Replace `dst` when it exists.
+        on_progress: Called from this thread now and then.
+
+    Raises:
+        ConvertError: The source is malformed or cannot be carried over faithfully.
+        StorageError: No room, or `dst` cannot be written.
+        UsageError: The options contradict each other.
+    """
+    # numpy and gguf are loaded only when something is converted: `escl --help` stays light.
+    from escl.convert.flow import Request, run
+
+    request = Request(src=src, dst=dst, outtype=outtype, quantize=quantize, base=base, force=force)
+    return run(request, on_progress=on_progress)

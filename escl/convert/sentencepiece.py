@@ -1,0 +1,230 @@
+"""SentencePiece vocabularies from tokenizer.model, as InternLM2 publishes them.
+
+The control tokens of chat (<|im_start|> and its kin) stand in tokenizer_config.json and tokenizer.json only, in places
+that tokenizer.model calls unused. The file is parsed here, without the sentencepiece library.
+
+Source of the format: sentencepiece_model.proto of google/sentencepiece.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from escl.convert.folder import MAX_TOKENIZER_BYTES, Fields, file_in, read_json, required_file_in
+from escl.convert.protobuf import fields
+from escl.convert.vocabulary import (
+    AddedToken,
+    TokenizerConfig,
+    TokenType,
+    Vocabulary,
+    added_token,
+    check_vocabulary,
+    pads,
+)
+from escl.errors import ConvertError
+
+_BPE_MODEL: Final = 2
+_ADDED_SCORE: Final = -1000.0
+_CHAT_END: Final = "<|im_end|>"
+_CHAT_START: Final = "<|im_start|>"
+
+# The format that InternLM2's `build_inputs` writes: a system message first when there is one, then turns.
+_INTERNLM2_TEMPLATE: Final = (
+    "{{ bos_token }}{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + "
+    "'<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One entry of a SentencePiece model."""
+
+    text: str
+    score: float
+    kind: TokenType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceModel:
+    """A parsed tokenizer.model.
+
+    Attributes:
+        model_type: 1 unigram, 2 BPE, 3 word, 4 char.
+        charsmap_bytes: Size of the precompiled normalization rules; 0 normalizes nothing.
+    """
+
+    pieces: list[Piece]
+    model_type: int
+    add_dummy_prefix: bool
+    remove_extra_whitespaces: bool
+    escape_whitespaces: bool
+    charsmap_bytes: int
+
+
+def parse_piece_model(raw: bytes) -> PieceModel:
+    """Return the SentencePiece model in `raw`.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    pieces: list[Piece] = []
+    trainer, normalizer = b"", b""
+    for field in fields(raw):
+        if field.number == 1:
+            pieces.append(_piece(field.as_bytes()))
+        elif field.number == 2:
+            trainer = field.as_bytes()
+        elif field.number == 3:
+            normalizer = field.as_bytes()
+    if not pieces:
+        raise ValueError("holds no pieces")
+    # Field numbers and defaults of TrainerSpec and NormalizerSpec; all of these are on unless the file says otherwise.
+    trained = {field.number: field for field in fields(trainer)}
+    normal = {field.number: field for field in fields(normalizer)}
+    return PieceModel(
+        pieces=pieces,
+        model_type=trained[3].as_int() if 3 in trained else 1,
+        charsmap_bytes=len(normal[2].as_bytes()) if 2 in normal else 0,
+        add_dummy_prefix=bool(normal[3].as_int()) if 3 in normal else True,
+        remove_extra_whitespaces=bool(normal[4].as_int()) if 4 in normal else True,
+        escape_whitespaces=bool(normal[5].as_int()) if 5 in normal else True,
+    )
+
+
+def _piece(raw: bytes) -> Piece:
+    text, score, kind = "", 0.0, int(TokenType.NORMAL)
+    for field in fields(raw):
+        if field.number == 1:
+            text = field.as_bytes().decode("utf-8")
+        elif field.number == 2:
+            score = field.as_float()
+        elif field.number == 3:
+            kind = field.as_int()
+    if not math.isfinite(score):
+        raise ValueError(f"piece {text!r} has the score {score}")
+    return Piece(text=text, score=score, kind=TokenType(kind))
+
+
+def read_sentencepiece(folder: Path, *, config: Fields, n_vocab: int) -> tuple[Vocabulary, list[Path]]:
+    """Return the vocabulary of the checkpoint in `folder`, with `n_vocab` tokens, and the files it came from.
+
+    Args:
+        folder: Holds tokenizer.model, and tokenizer_config.json and tokenizer.json when there are any.
+        config: config.json, which names special tokens where tokenizer_config.json does not.
+        n_vocab: Rows of the embedding.
+
+    Raises:
+        ConvertError: No such model, one that llama.cpp cannot follow, or contradictory special tokens.
+    """
+    path = required_file_in(folder, "tokenizer.model", why="llama.cpp needs the tokenizer; download it too")
+    if path.stat().st_size > MAX_TOKENIZER_BYTES:
+        raise ConvertError(f"{path} has more than {MAX_TOKENIZER_BYTES:,} bytes")
+    try:
+        model = parse_piece_model(path.read_bytes())
+    except ValueError as error:
+        raise ConvertError(f"{path} is not a SentencePiece model: {error}") from error
+    notes = _check_model(model, path)
+    settings = TokenizerConfig(folder)
+    added, added_files = _added(folder, settings)
+    tokens, dropped = _tokens(model, added, n_vocab=n_vocab, where=path)
+    texts = [token.text for token in tokens]
+    vocabulary = Vocabulary(
+        model="llama",
+        pre="default",
+        tokens=texts,
+        scores=[token.score for token in tokens],
+        types=[int(token.kind) for token in tokens],
+        special=_special(settings, {text: token_id for token_id, text in enumerate(texts)}, config=config),
+        add_space_prefix=model.add_dummy_prefix,
+        chat_template=settings.chat_template() or _chat_template(texts),
+        notes=(*notes, *dropped),
+    )
+    check_vocabulary(vocabulary, where=path)
+    return vocabulary, [path, *settings.files(), *added_files]
+
+
+def _check_model(model: PieceModel, path: Path) -> tuple[str, ...]:
+    if model.model_type != _BPE_MODEL:
+        raise ConvertError(
+            f"{path}: model type {model.model_type}; llama.cpp merges pieces as BPE does, which is type 2"
+        )
+    if not model.escape_whitespaces:
+        raise ConvertError(f"{path}: escape_whitespaces is off, which llama.cpp does not do")
+    # llama.cpp writes text that no piece covers as bytes, and aborts when a byte has no piece.
+    bytes_there = {piece.text for piece in model.pieces if piece.kind is TokenType.BYTE}
+    if missing := [byte for byte in range(256) if f"<0x{byte:02X}>" not in bytes_there]:
+        raise ConvertError(f"{path}: no piece for the byte 0x{missing[0]:02X}; llama.cpp needs byte fallback")
+    if model.charsmap_bytes or model.remove_extra_whitespaces:
+        return ("tokenizer.model normalizes text first; llama.cpp, like InternLM2's fast tokenizer, does not",)
+    return ()
+
+
+def _added(folder: Path, settings: TokenizerConfig) -> tuple[list[AddedToken], list[Path]]:
+    added = settings.added_tokens()
+    path = file_in(folder, "tokenizer.json")
+    if path is None:
+        return added, []
+    listed = Fields(read_json(path, max_bytes=MAX_TOKENIZER_BYTES), where=str(path)).items("added_tokens")
+    entries = [entry for entry in listed if isinstance(entry, dict)]
+    # tokenizer_config.json comes first: it is what InternLM2's own tokenizer class reads.
+    return [
+        *(added_token(Fields(entry, where=f"{path}: added_tokens"), entry.get("id")) for entry in entries),
+        *added,
+    ], [path]
+
+
+def _tokens(
+    model: PieceModel, added: list[AddedToken], *, n_vocab: int, where: Path
+) -> tuple[list[Piece], tuple[str, ...]]:
+    if len(model.pieces) > n_vocab:
+        raise ConvertError(f"{where} has {len(model.pieces):,} pieces, but config.json says {n_vocab:,} tokens")
+    tokens = {token_id: _loadable(piece, token_id) for token_id, piece in enumerate(model.pieces)}
+    notes: list[str] = []
+    for token in added:
+        if token.token_id >= n_vocab:
+            notes.append(f"token {token.text!r} ({token.token_id}) has no row in the embedding and is left out")
+            continue
+        was = tokens.get(token.token_id)
+        if was is not None and was.text == token.text and was.kind is TokenType.UNKNOWN:
+            continue
+        tokens[token.token_id] = Piece(text=token.text, score=_ADDED_SCORE, kind=token.kind)
+    unused = pads(
+        (token_id for token_id in range(n_vocab) if token_id not in tokens), taken=[t.text for t in tokens.values()]
+    )
+    tokens |= {
+        token_id: Piece(text=text, score=_ADDED_SCORE, kind=TokenType.UNUSED) for token_id, text in unused.items()
+    }
+    return [tokens[token_id] for token_id in range(n_vocab)], tuple(dict.fromkeys(notes))
+
+
+def _loadable(piece: Piece, token_id: int) -> Piece:
+    # C++ would read these texts as empty; llama.cpp's own name for such a token cannot come out of ordinary text.
+    if piece.text in ("", "\0"):
+        return Piece(text=f"[EMPTY_{token_id}]", score=piece.score, kind=TokenType.UNUSED)
+    if piece.text.startswith("[UNUSED"):
+        return Piece(text=piece.text, score=piece.score, kind=TokenType.UNUSED)
+    return piece
+
+
+def _special(settings: TokenizerConfig, ids: dict[str, int], *, config: Fields) -> dict[str, int]:
+    special: dict[str, int] = {}
+    for name, key in {"bos": "bos_token", "eos": "eos_token", "padding": "pad_token", "unknown": "unk_token"}.items():
+        text = settings.special_text(key)
+        value = config.entries.get(f"{key}_id")
+        if text is not None:
+            if text not in ids:
+                raise ConvertError(f"{settings.fields.where}: {key} {text!r} is not in the vocabulary")
+            special[name] = ids[text]
+        elif isinstance(value, int) and not isinstance(value, bool):
+            special[name] = value
+    # The chat model ends its turn with <|im_end|>; </s> stays an end of generation by its text.
+    if _CHAT_END in ids:
+        special["eos"] = ids[_CHAT_END]
+    return special
+
+
+def _chat_template(texts: list[str]) -> str | None:
+    return _INTERNLM2_TEMPLATE if {_CHAT_START, _CHAT_END} <= set(texts) else None
