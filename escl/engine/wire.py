@@ -169,12 +169,19 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     peak_rss_bytes: int
 
 
+class Loading(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A sign of life while the weights are read; `fraction` runs from 0 to 1."""
+
+    fraction: float
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A request (or, with id None, the load) failed; `error` is the name of a class in escl.errors."""
 
     id: int | None
     error: str
     message: str
+    hint: str | None = None
 
 
-Reply = Ready | Generated | LabelRead | Counted | Progress | Failed
+Reply = Ready | Generated | LabelRead | Counted | Progress | Loading | Failed

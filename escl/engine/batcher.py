@@ -1,0 +1,316 @@
+"""Continuous batching of replies: every step decodes one token for each active slot, and prompt chunks in what is left.
+
+A slot is one KV stream. It stays with its session while it can, so that only new tokens are evaluated.
+Knows nothing of pipes and processes; it is driven by `submit` and `step`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from escl.engine.chat import Chat
+from escl.engine.llama import Context, Model, Tokens
+from escl.engine.sampling import Sampler
+from escl.engine.wire import EngineSpec, Failed, Generate, Generated, ReadLabel
+from escl.errors import ContextOverflowError, EngineError, KVExhaustedError, NonFiniteLogitsError
+
+
+@dataclass(slots=True)
+class Totals:
+    """What was done since the model was loaded."""
+
+    n_prompt_evaluated: int = 0
+    n_reused: int = 0
+    n_generated: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A request on its way."""
+
+    request: Generate
+    prompt: Tokens
+    arrived: float
+    sampler: Sampler | None = None
+    started: float | None = None
+    n_reused: int = 0
+    reply: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    """One KV stream: `cached[:n_cached]` are the tokens it holds."""
+
+    sequence: int
+    cached: Tokens
+    n_cached: int = 0
+    session: str | None = None
+    last_used: float = 0.0
+    job: _Job | None = None
+    tainted: bool = False
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A slot's part of one batch."""
+
+    slot: _Slot
+    tokens: Tokens
+    wants_logits: bool
+    row: int = -1
+    batch_index: int = -1
+
+
+class Batcher:
+    """Answers Generate requests with one context.
+
+    Attributes:
+        n_ctx: Tokens of prompt and reply together that a request may need.
+        totals: Counts since the start.
+    """
+
+    def __init__(self, model: Model, chat: Chat, spec: EngineSpec, *, n_ctx: int, threads: int) -> None:
+        n_slots = 1 if spec.strict else spec.slots
+        padded = -(-n_ctx // 256) * 256
+        self._context = Context(
+            model,
+            n_ctx=padded * n_slots,
+            n_batch=spec.n_batch,
+            n_sequences=n_slots,
+            n_outputs=n_slots,
+            unified=False,
+            threads=threads,
+        )
+        self._model, self._chat, self._strict = model, chat, spec.strict
+        self.n_ctx = n_ctx
+        self.totals = Totals()
+        self._waiting: deque[_Job] = deque()
+        self._slots = [_Slot(index, np.zeros(n_ctx, dtype=np.int32)) for index in range(n_slots)]
+
+    @property
+    def n_active(self) -> int:
+        """Requests that hold a slot."""
+        return sum(slot.job is not None for slot in self._slots)
+
+    @property
+    def n_waiting(self) -> int:
+        """Requests that wait for a slot."""
+        return len(self._waiting)
+
+    def submit(self, request: Generate | ReadLabel) -> None:
+        """Queue a request.
+
+        Raises:
+            ContextOverflowError: Prompt and reply together do not fit the context.
+            EngineError: The prompt cannot be built, or the sampling settings make no sense.
+        """
+        if isinstance(request, ReadLabel):
+            raise EngineError("this engine was loaded for dialogue; labels need one loaded for labels")
+        prompt = self._chat.encode(request.messages)
+        needed = prompt.size + request.sampling.max_tokens
+        if needed > self.n_ctx:
+            raise ContextOverflowError(
+                f"{prompt.size} prompt tokens and a reply of up to {request.sampling.max_tokens} tokens need {needed} "
+                f"tokens of context, and a slot has {self.n_ctx}",
+                hint="give the engine more context, or ask for a shorter reply",
+            )
+        job = _Job(request, prompt, arrived=time.monotonic())
+        job.sampler = Sampler(request.sampling, seed=request.seed, prompt=prompt, n_vocab=self._model.n_vocab)
+        self._waiting.append(job)
+
+    def cancel(self, request_id: int) -> None:
+        """Forget a request wherever it is; what its slot has evaluated stays usable."""
+        for job in [job for job in self._waiting if job.request.id == request_id]:
+            self._waiting.remove(job)
+            _free_sampler(job)
+        for slot in self._slots:
+            if slot.job is not None and slot.job.request.id == request_id:
+                self._release(slot)
+
+    def step(self) -> list[Generated | Failed]:
+        """Decode one batch and return what it finished.
+
+        Raises:
+            EngineError: llama.cpp failed in a way that leaves the context in doubt.
+        """
+        self._assign()
+        pieces = self._plan()
+        if not pieces:
+            return []
+        try:
+            self._decode(pieces)
+        except KVExhaustedError:
+            return self._decode_with_less(pieces)
+        return self._advance(pieces)
+
+    # Slots
+
+    def _assign(self) -> None:
+        self._wipe_if_tainted()
+        while self._waiting:
+            slot = self._slot_for(self._waiting[0])
+            if slot is None:
+                return
+            self._start(slot, self._waiting.popleft())
+
+    def _slot_for(self, job: _Job) -> _Slot | None:
+        idle = [slot for slot in self._slots if slot.job is None and not slot.tainted]
+        if not idle:
+            return None
+        own = [slot for slot in idle if slot.session == job.request.session]
+        if own:
+            return own[0]
+        awaited = {waiting.request.session for waiting in self._waiting}
+        return min(idle, key=lambda slot: (slot.session in awaited, slot.last_used))
+
+    def _start(self, slot: _Slot, job: _Job) -> None:
+        if self._strict:
+            self._context.clear()
+            slot.n_cached = 0
+        # The last prompt token is evaluated again in any case: its logits choose the first token of the reply.
+        limit = min(slot.n_cached, job.prompt.size - 1)
+        differs = np.flatnonzero(slot.cached[:limit] != job.prompt[:limit])
+        keep = int(differs[0]) if differs.size else limit
+        if not self._context.remove(slot.sequence, keep):
+            self._context.remove(slot.sequence, -1)
+            keep = 0
+        slot.n_cached = job.n_reused = keep
+        slot.session, slot.job = job.request.session, job
+        job.started = time.monotonic()
+        self.totals.n_reused += keep
+
+    def _release(self, slot: _Slot) -> None:
+        if slot.job is not None:
+            _free_sampler(slot.job)
+        slot.job = None
+        slot.last_used = time.monotonic()
+
+    def _forget(self, slot: _Slot) -> None:
+        self._context.remove(slot.sequence, -1)
+        slot.n_cached, slot.session = 0, None
+
+    def _wipe_if_tainted(self) -> None:
+        # A masked cell weighs 0, and 0 times NaN is NaN: cells that may hold NaN are zeroed, which empties all slots.
+        if any(slot.tainted for slot in self._slots) and self.n_active == 0:
+            self._context.clear(wipe=True)
+            for slot in self._slots:
+                slot.n_cached, slot.session, slot.tainted = 0, None, False
+
+    # Batches
+
+    def _plan(self) -> list[_Piece]:
+        """Return the pieces of the next batch in ascending sequence order, as llama.cpp splits streams best."""
+        pieces: list[_Piece] = []
+        prefilling: list[tuple[float, _Slot, _Job]] = []
+        for slot in self._slots:
+            job = slot.job
+            if job is None:
+                continue
+            if job.reply:
+                pieces.append(_Piece(slot, np.array(job.reply[-1:], dtype=np.int32), wants_logits=True))
+            else:
+                prefilling.append((job.arrived, slot, job))
+        room = self._context.n_batch - len(pieces)
+        for _, slot, job in sorted(prefilling, key=lambda entry: entry[0]):
+            chunk = job.prompt[slot.n_cached : slot.n_cached + room]
+            if chunk.size:
+                ends_prompt = slot.n_cached + chunk.size == job.prompt.size
+                pieces.append(_Piece(slot, chunk, wants_logits=ends_prompt))
+                room -= chunk.size
+        return sorted(pieces, key=lambda piece: piece.slot.sequence)
+
+    def _decode(self, pieces: Sequence[_Piece]) -> None:
+        context, end, row = self._context, 0, 0
+        for piece in pieces:
+            start, end = end, end + piece.tokens.size
+            first = piece.slot.n_cached
+            context.tokens[start:end] = piece.tokens
+            context.positions[start:end] = np.arange(first, first + piece.tokens.size, dtype=np.int32)
+            context.sequences[start:end] = piece.slot.sequence
+            context.wanted[start:end] = 0
+            if piece.wants_logits:
+                context.wanted[end - 1] = 1
+                piece.row, piece.batch_index = row, end - 1
+                row += 1
+        context.decode(end)
+
+    def _decode_with_less(self, pieces: Sequence[_Piece]) -> list[Generated | Failed]:
+        """Free what idle slots hold and try again; then piece by piece, failing the requests that still do not fit."""
+        for slot in self._slots:
+            if slot.job is None:
+                self._forget(slot)
+        done: list[Generated | Failed] = []
+        for attempt in ([piece] for piece in pieces):
+            try:
+                self._decode(attempt)
+                done += self._advance(attempt)
+            except KVExhaustedError as error:
+                done.append(self._fail(attempt[0].slot, error))
+        return done
+
+    def _advance(self, pieces: Sequence[_Piece]) -> list[Generated | Failed]:
+        done: list[Generated | Failed] = []
+        rows = self._context.logits(sum(piece.wants_logits for piece in pieces))
+        for piece in pieces:
+            slot, n_tokens = piece.slot, piece.tokens.size
+            job = slot.job
+            assert job is not None
+            assert job.sampler is not None
+            slot.cached[slot.n_cached : slot.n_cached + n_tokens] = piece.tokens
+            slot.n_cached += n_tokens
+            if not job.reply:
+                self.totals.n_prompt_evaluated += n_tokens
+            if not piece.wants_logits:
+                continue
+            try:
+                token = job.sampler.draw(self._context, rows[piece.row], piece.batch_index)
+            except NonFiniteLogitsError as error:
+                slot.tainted = True
+                done.append(self._fail(slot, error))
+                continue
+            if (finished := self._take(slot, job, token)) is not None:
+                done.append(finished)
+        return done
+
+    def _take(self, slot: _Slot, job: _Job, token: int) -> Generated | None:
+        ended = token in self._chat.ends
+        if not ended:
+            job.reply.append(token)
+            self.totals.n_generated += 1
+            if len(job.reply) < job.request.sampling.max_tokens:
+                return None
+        self._release(slot)
+        assert job.started is not None
+        return Generated(
+            id=job.request.id,
+            text=self._chat.vocabulary.decode(job.reply).strip(),
+            finish="stop" if ended else "length",
+            n_prompt=job.prompt.size,
+            n_reused=job.n_reused,
+            n_generated=len(job.reply),
+            queue_s=job.started - job.arrived,
+            busy_s=time.monotonic() - job.started,
+        )
+
+    def _fail(self, slot: _Slot, error: EngineError) -> Failed:
+        assert slot.job is not None
+        request_id = slot.job.request.id
+        self._release(slot)
+        self._forget(slot)
+        return Failed(id=request_id, error=type(error).__name__, message=error.message)
+
+    def close(self) -> None:
+        """Free the samplers, then the context."""
+        for job in [*self._waiting, *(slot.job for slot in self._slots if slot.job is not None)]:
+            _free_sampler(job)
+        self._context.close()
+
+
+def _free_sampler(job: _Job) -> None:
+    if job.sampler is not None:
+        job.sampler.close()
