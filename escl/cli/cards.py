@@ -21,7 +21,11 @@ from escl.core.dimension import Language
 from escl.core.printable import printable
 from escl.errors import ExitCode, UsageError
 
-cards_app = typer.Typer(name="cards", help="List, show and check role cards.", no_args_is_help=True)
+cards_app = typer.Typer(
+    name="cards",
+    help="List, show and check role cards.\n\nExample: escl cards ls --language zh",
+    no_args_is_help=True,
+)
 
 _File = Annotated[
     Path | None,

@@ -101,7 +101,7 @@ class _Reading:
         values, faults = strict.read_fields(table, card_format.fields)
         if not faults:
             card = card_format.build(values)
-            faults = self._check_whole(card, card_format, where=f"card[{index}] of {file}")
+            faults = self._check_whole(card, card_format, where=f"card[{index}] in {file}")
             if not faults:
                 self.cards.append(card)
         known_id = values.get("id")
@@ -121,7 +121,7 @@ class _Reading:
         for field, mark in marks.items():
             first = self._seen.setdefault((field, mark), where)
             if first != where:
-                faults.append((field, f"says the same as {first}"))
+                faults.append((field, f"is the same as that of {first}"))
         return faults
 
 

@@ -12,17 +12,32 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from escl.core.printable import printable
 
-MAX_FILE_BYTES = 8 * 2**20
+MAX_FILE_BYTES: Final = 8 * 2**20
 """Card and protocol files are text that people write; the largest known is under 1 MiB."""
+
+_MAX_UNKNOWN: Final = 20
+"""Unknown fields reported of one table; finding the nearest known name takes time."""
+
+# The standard reader's time grows with the square of a dotted key's parts.
+_LONG_TOML_KEY: Final = re.compile(r"""(?<![\w-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
 
 Parse = Callable[[object], str]
 """Turns a raw value into the text it stands for, or raises ValueError with the reason."""
 
-_KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", type(None): "null"}
+_KINDS: Final = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    type(None): "null",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +64,8 @@ def read_document(path: Path) -> object:
     if kind not in {"TOML", "JSON"}:
         raise ValueError("the name must end in .toml or .json")
     text = _read_text(path)
+    if kind == "TOML" and _LONG_TOML_KEY.search(text):
+        raise ValueError("is nested too deep")
     try:
         return tomllib.loads(text) if kind == "TOML" else json.loads(text, object_pairs_hook=_json_object)
     except RecursionError:
@@ -63,7 +80,8 @@ def read_fields(table: object, fields: Mapping[str, Field]) -> tuple[dict[str, s
         return {}, [(None, f"must be a table of fields, not {kind_of(table)}")]
     doubled = table.doubled if isinstance(table, _JsonObject) else ()
     problems: list[tuple[str | None, str]] = [(key, "is given twice") for key in doubled]
-    problems += [(key, f"is unknown{nearest(key, fields)}") for key in table if key not in fields]
+    unknown = islice((key for key in table if key not in fields), _MAX_UNKNOWN)
+    problems += [(key, f"is unknown{nearest(key, fields)}") for key in unknown]
     values: dict[str, str] = {}
     for key, field in fields.items():
         if key not in table:
