@@ -31,8 +31,8 @@ class Echo:
         self._before = before
 
     async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Generated:
-        self._before(len(self.asked))
         self.asked.append(list(messages))
+        self._before(len(self.asked) - 1)
         self.seeds.append(seed)
         await asyncio.sleep(0)
         text = f"{self.name} after {len(messages)}"
