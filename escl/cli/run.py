@@ -120,7 +120,8 @@ def demo(
     from escl.core.protocol import load_protocol
     from escl.evaluation.run import Machine, Simulation
 
-    machine = Machine(parallel=8, ctx=2048, gpu_layers=0)
+    # Models this small are slower on several threads than on one.
+    machine = Machine(parallel=8, ctx=2048, gpu_layers=0, threads=1)
     simulation = Simulation(
         protocol=load_protocol("open"),
         cards=choose_cards(None, lang, limit=limit, crisis=False),

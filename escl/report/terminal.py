@@ -18,7 +18,8 @@ from escl.evaluation.results import Results
 from escl.stats.summary import Cell
 
 _LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
-_PLOT_WIDTH = 21
+_PLOT_WIDTHS = (41, 31, 21, 11)
+_OTHER_COLUMNS = 67
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 LIMITS = "Evidence about a simulated seeker and an automatic scorer, not about people or clinical efficacy."
@@ -30,7 +31,11 @@ def print_results(console: Console, results: Results) -> None:
         for language in Language:
             cells = [cell for cell in results.cells if cell.crisis is crisis and cell.language is language]
             if cells:
-                console.print(_table(cells, language=language, crisis=crisis, scorer=results.scorer or ""))
+                plot = next(
+                    (width for width in _PLOT_WIDTHS if width + _OTHER_COLUMNS <= console.width), _PLOT_WIDTHS[-1]
+                )
+                console.print(_title(language, crisis=crisis, scorer=results.scorer or ""))
+                console.print(_table(cells, plot))
     console.print(_footer(results))
 
 
@@ -45,60 +50,66 @@ def dialogue_panel(turns: Iterable[Turn], *, title: str) -> RenderableType:
     return Panel(lines, title=Text(printable(title)), title_align="left", box=box.ROUNDED, border_style="dim")
 
 
-def _table(cells: list[Cell], *, language: Language, crisis: bool, scorer: str) -> Table:
+def _title(language: Language, *, crisis: bool, scorer: str) -> Text:
+    what = "crisis cards, apart from quality" if crisis else "scores 0-100"
+    return Text.assemble((f"\n{_LANGUAGE[language]}", "bold"), f" · {what} · scorer {printable(scorer)}")
+
+
+def _table(cells: list[Cell], plot_width: int) -> Table:
     supporters = list(dict.fromkeys(cell.supporter for cell in cells))
     colour = {name: _COLOURS[at % len(_COLOURS)] for at, name in enumerate(supporters)}
     by_key = {(cell.dimension, cell.supporter): cell for cell in cells}
-    what = "crisis cards, apart from quality" if crisis else "scores 0-100"
-    title = Text.assemble((_LANGUAGE[language], "bold"), f" · {what} · scorer ", printable(scorer))
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="")
-    table.add_column("Dimension", no_wrap=True)
-    table.add_column("Supporter", overflow="fold")
-    table.add_column("Score", justify="right", no_wrap=True)
-    table.add_column("95 % interval", justify="center", no_wrap=True)
-    table.add_column(_axis(), no_wrap=True)
-    table.add_column("Labels\n0 1 2 3 4", no_wrap=True, justify="center")
-    table.add_column("Used", justify="right", no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("\nDimension", no_wrap=True, style="bold")
+    table.add_column("\nSupporter", overflow="fold", min_width=10)
+    table.add_column("\nScore", justify="right", no_wrap=True)
+    table.add_column("95 %\ninterval", justify="center", no_wrap=True)
+    table.add_column(_axis(plot_width), no_wrap=True, min_width=plot_width)
+    # Counts may have several digits, so each label has a column of its own, as wide as its widest count.
+    wide = [max(len(str(cell.label_counts[label])) for cell in cells) for label in range(5)]
+    header = " ".join(str(label).rjust(width) for label, width in enumerate(wide))
+    table.add_column(f"Labels\n{header}", no_wrap=True, justify="center")
+    table.add_column("\nUsed", justify="right", no_wrap=True, min_width=4)
     for dimension in Dimension:
         for at, supporter in enumerate(supporters):
             cell = by_key[dimension, supporter]
             name = dimension.shown if at == 0 else ""
-            table.add_row(name, *_row(cell, colour[supporter]), end_section=at == len(supporters) - 1)
+            table.add_row(name, *_row(cell, colour[supporter], plot_width, wide))
     return table
 
 
-def _row(cell: Cell, colour: str) -> list[Text]:
+def _row(cell: Cell, colour: str, plot_width: int, wide: list[int]) -> list[Text]:
     score = cell.score
     value = "-" if score.mean is None else f"{score.mean:.1f}"
     interval = score.reason or "-"
     if score.low is not None and score.high is not None:
-        interval = f"{score.low:.1f} to {score.high:.1f}"
+        interval = f"{score.low:.1f}–{score.high:.1f}"
     used = f"{cell.n_used}/{cell.n_asked}"
     return [
         Text(printable(cell.supporter), style=colour),
         Text(value, style="bold"),
         Text(interval),
-        _plot(cell, colour),
-        Text(" ".join(str(count) if count else "·" for count in cell.label_counts)),
+        _plot(cell, colour, plot_width),
+        Text(" ".join(str(n or "·").rjust(width) for n, width in zip(cell.label_counts, wide, strict=True))),
         Text(used, style="" if cell.n_used == cell.n_asked else "bold red"),
     ]
 
 
-def _axis() -> str:
-    middle = (_PLOT_WIDTH - 7) // 2
-    return f"\n0{' ' * middle}50{' ' * (_PLOT_WIDTH - 6 - middle)}100"
+def _axis(width: int) -> str:
+    gap = width // 2 - 2
+    return f"\n0{' ' * gap}50{' ' * (width - gap - 6)}100"
 
 
-def _plot(cell: Cell, colour: str) -> Text:
+def _plot(cell: Cell, colour: str, width: int) -> Text:
     """Return the score as a dot with its interval as a line, on a scale from 0 to 100."""
     score = cell.score
     if score.mean is None:
-        return Text(" " * _PLOT_WIDTH)
+        return Text(" " * width)
 
     def column(value: float) -> int:
-        return round(min(max(value, 0.0), 100.0) / 100 * (_PLOT_WIDTH - 1))
+        return round(min(max(value, 0.0), 100.0) / 100 * (width - 1))
 
-    plot = ["·" if at in (0, _PLOT_WIDTH // 2, _PLOT_WIDTH - 1) else " " for at in range(_PLOT_WIDTH)]
+    plot = ["·" if at in (0, width // 2, width - 1) else " " for at in range(width)]
     if score.low is not None and score.high is not None:
         for at in range(column(score.low), column(score.high) + 1):
             plot[at] = "─"

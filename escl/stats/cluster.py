@@ -53,7 +53,7 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[str]) -> Clustere
         residuals[cluster] = residuals.get(cluster, 0.0) + value - mean
     count = len(residuals)
     if count < 2:
-        return ClusteredMean(mean=mean, low=None, high=None, n=len(values), n_clusters=1, reason="one card only")
+        return ClusteredMean(mean=mean, low=None, high=None, n=len(values), n_clusters=1, reason="one card")
     # Deferred: scipy takes a noticeable part of a second to import.
     from scipy.stats import t
 

@@ -53,7 +53,7 @@ def test_what_cannot_be_computed_is_none_with_a_reason() -> None:
     assert clustered_mean([], []).mean is None
     assert clustered_mean([], []).reason == "no values"
     one = clustered_mean([3.0, 4.0], ["a", "a"])
-    assert (one.mean, one.low, one.high, one.reason) == (3.5, None, None, "one card only")
+    assert (one.mean, one.low, one.high, one.reason) == (3.5, None, None, "one card")
 
 
 def scored(card: str, label: int | None, *, expected: float | None = None, crisis: bool = False) -> Scored:
