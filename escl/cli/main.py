@@ -8,6 +8,7 @@ import traceback
 import typer
 
 from escl.cli.cards import cards_app
+from escl.cli.convert import convert
 from escl.cli.output import progress_console
 from escl.cli.run import demo, run
 from escl.cli.score import report, score
@@ -26,6 +27,7 @@ app.command()(demo)
 app.command()(run)
 app.command()(score)
 app.command()(report)
+app.command()(convert)
 app.add_typer(cards_app)
 
 

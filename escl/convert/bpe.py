@@ -17,6 +17,7 @@ from escl.convert.vocabulary import (
     Vocabulary,
     added_token,
     check_vocabulary,
+    merged,
     pads,
 )
 from escl.errors import ConvertError
@@ -43,7 +44,7 @@ def read_bpe(folder: Path, *, config: Fields, n_vocab: int) -> tuple[Vocabulary,
     tokenizer = Fields(read_json(path, max_bytes=MAX_TOKENIZER_BYTES), where=str(path))
     _check_rule(tokenizer, path)
     settings = TokenizerConfig(folder)
-    added = {token.token_id: token for token in [*_listed(tokenizer), *settings.added_tokens()]}
+    added = merged([*_listed(tokenizer), *settings.added_tokens()], where=folder)
     texts, types, notes = _tokens(tokenizer.table("model"), added, n_vocab=n_vocab)
     vocabulary = Vocabulary(
         model="gpt2",
@@ -113,11 +114,16 @@ def _tokens(
         if not 0 <= token_id < n_vocab:
             raise ConvertError(f"{model.where}: {text!r} has the id {token_id}, but config.json says {n_vocab} tokens")
         by_id[token_id] = text
+    if missing := _byte_alphabet() - set(by_id.values()):
+        raise ConvertError(f"{model.where}: vocab lacks {min(missing)!r}, so some bytes could not be written")
     types = dict.fromkeys(by_id, TokenType.NORMAL)
     beyond = [token for token in added.values() if token.token_id >= n_vocab]
     for token in added.values():
         if token.token_id < n_vocab:
-            by_id[token.token_id] = token.text
+            if by_id.setdefault(token.token_id, token.text) != token.text:
+                raise ConvertError(
+                    f"{model.where}: token {token.token_id} is {by_id[token.token_id]!r} and {token.text!r}"
+                )
             types[token.token_id] = token.kind
     unused = pads([token_id for token_id in range(n_vocab) if token_id not in by_id], taken=by_id.values())
     by_id |= unused
@@ -129,7 +135,14 @@ def _tokens(
     return [by_id[token_id] for token_id in order], [int(types[token_id]) for token_id in order], notes
 
 
+def _byte_alphabet() -> set[str]:
+    """Return the 256 characters that stand for bytes in byte-level BPE (GPT-2's bytes_to_unicode)."""
+    shown = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
+    return {chr(byte) for byte in shown} | {chr(256 + n) for n in range(256 - len(shown))}
+
+
 def _merges(model: Fields) -> list[str]:
+    vocab = model.table("vocab").entries
     merges = []
     for merge in model.items("merges"):
         # transformers 4.45 and later write pairs; earlier ones write the pair joined by a space.
@@ -138,6 +151,8 @@ def _merges(model: Fields) -> list[str]:
             raise ConvertError(f"{model.where}: {merge!r} is not a merge of two pieces")
         if any(" " in half for half in pair):
             raise ConvertError(f"{model.where}: {merge!r} holds a space, which byte-level BPE never does")
+        if "".join(pair) not in vocab:
+            raise ConvertError(f"{model.where}: {merge!r} makes a piece that is not in vocab")
         merges.append(" ".join(pair))
     if not merges:
         raise ConvertError(f"{model.where}: there are no merges")

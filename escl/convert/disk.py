@@ -36,7 +36,7 @@ def staging(dst: Path) -> Iterator[Path]:
     try:
         yield folder
     except OSError as error:
-        raise StorageError(f"cannot write {dst}: {error.strerror or error}") from error
+        raise StorageError(f"cannot write {dst}: {error.filename or ''} {error.strerror or error}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -74,7 +74,7 @@ def publish(path: Path, dst: Path, *, force: bool) -> None:
     Raises:
         StorageError: `dst` appeared meanwhile and `force` is off.
     """
-    if dst.exists() and not force:
+    if os.path.lexists(dst) and not force:
         raise StorageError(f"{dst} appeared while the conversion ran", hint="use --force to replace it")
     path.replace(dst)
     if os.name == "posix":

@@ -21,7 +21,7 @@ from escl.convert.lora import plan_adapter, read_lora_config
 from escl.convert.outcome import Converted, OnProgress, OutType
 from escl.convert.plan import Plan, plan_model, tensors_by_name
 from escl.convert.progress import Meter
-from escl.convert.provenance import file_metadata, origin_metadata, origin_of, sha256_of
+from escl.convert.provenance import file_metadata, origin_metadata, origin_of
 from escl.convert.quantize import Quantization, quantization, quantize
 from escl.convert.reread import reread
 from escl.convert.sentencepiece import read_sentencepiece
@@ -29,6 +29,7 @@ from escl.convert.shards import SourceTensor, find_shards
 from escl.convert.system_prompt import default_system_prompt
 from escl.convert.writer import MetadataValue, data_bytes, put_header, write_header, write_tensors
 from escl.errors import ConvertError, StorageError, UsageError
+from escl.shelf.manifest import sha256_of
 
 # `enum llama_ftype` of llama.h.
 _FILE_TYPES: dict[OutType, int] = {"f32": 0, "f16": 1, "q8_0": 7, "bf16": 32}
@@ -68,11 +69,11 @@ def run(request: Request, *, on_progress: OnProgress | None) -> Converted:
     """Convert as `escl.convert.convert` says."""
     chosen = _check_options(request)
     _check_destination(request)
-    prepared = _prepare_adapter(request) if request.base is not None else _prepare_model(request)
     try:
-        return _write(request, prepared, chosen=chosen, on_progress=on_progress)
+        prepared = _prepare_adapter(request) if request.base is not None else _prepare_model(request)
     except OSError as error:
-        raise StorageError(f"{request.dst}: {error.strerror or error}") from error
+        raise ConvertError(f"{error.filename or request.src}: {error.strerror or error}") from error
+    return _write(request, prepared, chosen=chosen, on_progress=on_progress)
 
 
 def _check_options(request: Request) -> Quantization | None:
@@ -117,7 +118,7 @@ def _prepare_model(request: Request) -> Prepared:
     metadata: dict[str, MetadataValue] = {
         "general.architecture": architecture.name,
         "general.type": "model",
-        "general.name": _name(src),
+        "general.name": origin_of(src).repository or _folder_name(src),
         "general.file_type": _FILE_TYPES[request.outtype],
         "general.quantization_version": _QUANTIZATION_VERSION,
         **_model_metadata(architecture, dimensions),
@@ -139,8 +140,8 @@ def _config(folder: Path) -> tuple[Fields, Path]:
     return Fields(read_json(path), where=str(path)), path
 
 
-def _name(folder: Path) -> str:
-    return origin_of(folder).repository or folder.resolve().name or "model"
+def _folder_name(folder: Path) -> str:
+    return folder.resolve().name or "model"
 
 
 def _model_metadata(architecture: Architecture, dimensions: Dimensions) -> dict[str, MetadataValue]:
@@ -208,7 +209,7 @@ def _prepare_adapter(request: Request) -> Prepared:
     metadata: dict[str, MetadataValue] = {
         "general.architecture": architecture.name,
         "general.type": "adapter",
-        "general.name": _name(src),
+        "general.name": _folder_name(src),
         "general.file_type": _FILE_TYPES[request.outtype],
         "adapter.type": "lora",
         "adapter.lora.alpha": config.alpha,

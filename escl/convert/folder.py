@@ -55,11 +55,19 @@ def required_file_in(folder: Path, name: str, *, why: str) -> Path:
 
 def _allowed_roots(folder: Path) -> tuple[Path, ...]:
     real = folder.resolve()
-    # <cache>/models--owner--repo/snapshots/<revision> links to <cache>/models--owner--repo/blobs (huggingface_hub).
-    repository = real.parent.parent
-    if real.parent.name == "snapshots" and repository.name.startswith("models--"):
-        return real, repository / "blobs"
-    return (real,)
+    snapshot = snapshot_above(real)
+    return (real,) if snapshot is None else (real, snapshot.parent.parent / "blobs")
+
+
+def snapshot_above(folder: Path) -> Path | None:
+    """Return the Hugging Face cache snapshot that `folder` is or lies in, None when it lies in none.
+
+    huggingface_hub keeps <cache>/models--owner--repo/snapshots/<revision>/..., with links into the blobs beside it.
+    """
+    for candidate in (folder, *folder.parents):
+        if candidate.parent.name == "snapshots" and candidate.parent.parent.name.startswith("models--"):
+            return candidate
+    return None
 
 
 def read_json(path: Path, *, max_bytes: int = MAX_CONFIG_BYTES) -> JSONObject:

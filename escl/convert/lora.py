@@ -33,6 +33,7 @@ _HARMLESS: Final = frozenset(
         "megatron_core",
         "peft_type",
         "peft_version",
+        "qalora_group_size",
         "r",
         "revision",
         "runtime_config",

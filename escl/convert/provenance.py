@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_CHUNK_BYTES = 1 << 20
+from escl.convert.folder import snapshot_above
+
+_MAX_METADATA_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,36 +21,32 @@ class Origin:
 
 
 def origin_of(folder: Path) -> Origin:
-    """Return where huggingface_hub downloaded `folder` from; unknown parts are None.
+    """Return where huggingface_hub downloaded `folder`, or a folder above it, from; unknown parts are None.
 
     A cache snapshot is .../models--owner--repo/snapshots/<commit>; a download to a folder of one's own leaves
     .cache/huggingface/download/<file>.metadata, whose first line is the commit.
     """
     real = folder.resolve()
-    repository_folder = real.parent.parent.name
-    if real.parent.name == "snapshots" and repository_folder.startswith("models--"):
-        return Origin(repository=repository_folder.removeprefix("models--").replace("--", "/", 1), revision=real.name)
+    snapshot = snapshot_above(real)
+    if snapshot is not None:
+        repository = snapshot.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
+        return Origin(repository=repository, revision=snapshot.name)
     return Origin(repository=None, revision=_downloaded_revision(real))
 
 
 def _downloaded_revision(folder: Path) -> str | None:
     revisions = set()
-    for path in (folder / ".cache" / "huggingface" / "download").glob("*.metadata"):
-        if path.is_file() and not path.is_symlink() and path.stat().st_size < _CHUNK_BYTES:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            revisions.add(lines[0] if lines else "")
+    for root in (folder, *folder.parents):
+        logs = root / ".cache" / "huggingface" / "download" / folder.relative_to(root)
+        for path in logs.glob("*.metadata"):
+            if path.is_file() and not path.is_symlink() and path.stat().st_size < _MAX_METADATA_BYTES:
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                revisions.add(lines[0] if lines else "")
+        if revisions:
+            break
     # Files of several commits: no single revision would be true.
     revision = revisions.pop() if len(revisions) == 1 else ""
     return revision if re.fullmatch("[0-9a-f]{40}", revision) else None
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of the file at `path`, 64 hex digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def origin_metadata(origin: Origin) -> dict[str, str]:

@@ -52,7 +52,7 @@ QUANTIZATIONS: Final[dict[str, Quantization]] = {
     "Q3_K_S": Quantization(11, 3.8),
     "IQ3_M": Quantization(27, 3.9),
     "IQ3_S": Quantization(26, 3.8),
-    "IQ3_XS": Quantization(22, 3.6),
+    "IQ3_XS": Quantization(22, 3.6, needs_imatrix=True),
     "IQ3_XXS": Quantization(23, 3.4, needs_imatrix=True),
     "Q2_K": Quantization(10, 3.5),
     "Q2_K_S": Quantization(21, 3.2, needs_imatrix=True),

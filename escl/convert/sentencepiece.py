@@ -22,6 +22,7 @@ from escl.convert.vocabulary import (
     Vocabulary,
     added_token,
     check_vocabulary,
+    merged,
     pads,
 )
 from escl.errors import ConvertError
@@ -131,16 +132,17 @@ def read_sentencepiece(folder: Path, *, config: Fields, n_vocab: int) -> tuple[V
     added, added_files = _added(folder, settings)
     tokens, dropped = _tokens(model, added, n_vocab=n_vocab, where=path)
     texts = [token.text for token in tokens]
+    safe_texts, renamed = _out_of_reach(tokens)
     vocabulary = Vocabulary(
         model="llama",
         pre="default",
-        tokens=texts,
+        tokens=safe_texts,
         scores=[token.score for token in tokens],
         types=[int(token.kind) for token in tokens],
         special=_special(settings, {text: token_id for token_id, text in enumerate(texts)}, config=config),
         add_space_prefix=model.add_dummy_prefix,
         chat_template=settings.chat_template() or _chat_template(texts),
-        notes=(*notes, *dropped),
+        notes=(*notes, *dropped, *renamed),
     )
     check_vocabulary(vocabulary, where=path)
     return vocabulary, [path, *settings.files(), *added_files]
@@ -162,28 +164,25 @@ def _check_model(model: PieceModel, path: Path) -> tuple[str, ...]:
     return ()
 
 
-def _added(folder: Path, settings: TokenizerConfig) -> tuple[list[AddedToken], list[Path]]:
+def _added(folder: Path, settings: TokenizerConfig) -> tuple[dict[int, AddedToken], list[Path]]:
     added = settings.added_tokens()
     path = file_in(folder, "tokenizer.json")
     if path is None:
-        return added, []
+        return merged(added, where=folder), []
     listed = Fields(read_json(path, max_bytes=MAX_TOKENIZER_BYTES), where=str(path)).items("added_tokens")
     entries = [entry for entry in listed if isinstance(entry, dict)]
-    # tokenizer_config.json comes first: it is what InternLM2's own tokenizer class reads.
-    return [
-        *(added_token(Fields(entry, where=f"{path}: added_tokens"), entry.get("id")) for entry in entries),
-        *added,
-    ], [path]
+    more = [added_token(Fields(entry, where=f"{path}: added_tokens"), entry.get("id")) for entry in entries]
+    return merged([*added, *more], where=folder), [path]
 
 
 def _tokens(
-    model: PieceModel, added: list[AddedToken], *, n_vocab: int, where: Path
+    model: PieceModel, added: dict[int, AddedToken], *, n_vocab: int, where: Path
 ) -> tuple[list[Piece], tuple[str, ...]]:
     if len(model.pieces) > n_vocab:
         raise ConvertError(f"{where} has {len(model.pieces):,} pieces, but config.json says {n_vocab:,} tokens")
     tokens = {token_id: _loadable(piece, token_id) for token_id, piece in enumerate(model.pieces)}
     notes: list[str] = []
-    for token in added:
+    for token in added.values():
         if token.token_id >= n_vocab:
             notes.append(f"token {token.text!r} ({token.token_id}) has no row in the embedding and is left out")
             continue
@@ -197,7 +196,39 @@ def _tokens(
     tokens |= {
         token_id: Piece(text=text, score=_ADDED_SCORE, kind=TokenType.UNUSED) for token_id, text in unused.items()
     }
-    return [tokens[token_id] for token_id in range(n_vocab)], tuple(dict.fromkeys(notes))
+    return [tokens[token_id] for token_id in range(n_vocab)], tuple(notes)
+
+
+def _out_of_reach(tokens: list[Piece]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the texts to write: no control or unused token has one that merging pieces of ordinary text can give.
+
+    SentencePiece never merges into a control piece. llama.cpp merges into any token of that text, so that with "<s" in
+    the vocabulary "<s>" in a message would become the beginning-of-sequence token.
+    """
+    texts = [token.text for token in tokens]
+    known = set(texts)
+    notes = []
+    for token_id, token in enumerate(tokens):
+        if token.kind not in (TokenType.CONTROL, TokenType.UNKNOWN) and not _is_made_up(token):
+            continue
+        text = token.text
+        while _mergeable(text, known) or (text != token.text and text in known):
+            text = f"<|{text}|>"
+        if text != token.text:
+            texts[token_id] = text
+            notes.append(f"token {token_id} {token.text!r} is called {text!r}: ordinary text could spell the former")
+    return texts, tuple(notes)
+
+
+def _mergeable(text: str, known: set[str]) -> bool:
+    # A symbol is one character or a known text; a merge joins two symbols.
+    return any(
+        (at == 1 or text[:at] in known) and (at == len(text) - 1 or text[at:] in known) for at in range(1, len(text))
+    )
+
+
+def _is_made_up(token: Piece) -> bool:
+    return token.kind is TokenType.UNUSED and token.text.startswith(("[PAD", "[EMPTY_"))
 
 
 def _loadable(piece: Piece, token_id: int) -> Piece:
@@ -220,8 +251,10 @@ def _special(settings: TokenizerConfig, ids: dict[str, int], *, config: Fields) 
             special[name] = ids[text]
         elif isinstance(value, int) and not isinstance(value, bool):
             special[name] = value
-    # The chat model ends its turn with <|im_end|>; </s> stays an end of generation by its text.
+    # The chat model ends its turn with <|im_end|>; </s> stays an end of generation.
     if _CHAT_END in ids:
+        if "eos" in special:
+            special["eot"] = special["eos"]
         special["eos"] = ids[_CHAT_END]
     return special
 

@@ -34,7 +34,7 @@ class Vocabulary:
         model: llama.cpp's tokenizer: "gpt2" is byte-level BPE, "llama" is SentencePiece.
         scores: One for each token ("llama" only).
         merges: Pairs joined by a space, best first ("gpt2" only).
-        special: "bos", "eos", "padding", "unknown" -> token id, for those there are.
+        special: "bos", "eos", "eot", "padding", "unknown" -> token id, for those there are.
         add_bos: None leaves llama.cpp's default for `model`.
         add_space_prefix: None leaves llama.cpp's default for `model`.
         notes: What the user should know, a sentence each.
@@ -146,6 +146,24 @@ def added_token(entry: Fields, key: object) -> AddedToken:
     if not isinstance(key, str | int) or not str(key).isdecimal() or not text:
         raise ConvertError(f"{entry.where}: not a token with an id and a text")
     return AddedToken(token_id=int(key), text=text, special=entry.flag("special", default=False))
+
+
+def merged(tokens: Iterable[AddedToken], *, where: Path) -> dict[int, AddedToken]:
+    """Return the added tokens by id; a token that any file calls special is special.
+
+    Raises:
+        ConvertError: Two files give one id different texts.
+    """
+    by_id: dict[int, AddedToken] = {}
+    for token in tokens:
+        known = by_id.setdefault(token.token_id, token)
+        if known.text != token.text:
+            raise ConvertError(
+                f"{where}: token {token.token_id} is {known.text!r} in one file and {token.text!r} in another"
+            )
+        if token.special:
+            by_id[token.token_id] = token
+    return by_id
 
 
 def check_vocabulary(vocabulary: Vocabulary, *, where: Path) -> None:

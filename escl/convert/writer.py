@@ -27,8 +27,8 @@ from escl.errors import ConvertError
 MetadataValue = str | bool | int | float | list[str] | list[int] | list[float]
 """int is stored as uint32, float as float32, their lists as int32 and float32 arrays."""
 
-BLOCK_BYTES: Final = 16 << 20
-"""Source bytes handled at a time; the float32 copy and the result make it about five times that in memory."""
+BLOCK_BYTES: Final = 4 << 20
+"""Source bytes handled at a time: small enough to stay in the cache from one step to the next."""
 
 
 class _Hash(Protocol):

@@ -93,7 +93,7 @@ class GGUFHeader(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def architecture(self) -> str:
-        """The model's architecture, "" never: a file without one is refused.
+        """What kind of model it is, "qwen2" for example.
 
         Raises:
             GGUFError: The key is missing or no text.
