@@ -1,4 +1,4 @@
-"""The demo is a whole evaluation: it tells warm from curt, stays offline, and its fast scoring is plain greedy scoring."""
+"""The demo is a whole evaluation: it tells warm from curt, stays offline, and scores fast as plain greedy does."""
 
 from __future__ import annotations
 
