@@ -134,7 +134,10 @@ def read_gguf_header(path: Path, *, max_items: int = 64) -> GGUFHeader:
         GGUFError: No such file, or not a sound GGUF file; the message says what is wrong where.
     """
     try:
-        with path.open("rb") as file:
+        # Without O_NONBLOCK, opening a pipe would wait for someone to write into it.
+        with os.fdopen(
+            os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
+        ) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise GGUFError(f"{path} is not a regular file")
