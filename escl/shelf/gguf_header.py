@@ -134,16 +134,18 @@ def read_gguf_header(path: Path, *, max_items: int = 64) -> GGUFHeader:
         GGUFError: No such file, or not a sound GGUF file; the message says what is wrong where.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe would wait for someone to write into it.
-        with os.fdopen(
-            os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
-        ) as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise GGUFError(f"{path} is not a regular file")
             return _Reader(file, path=path, size_bytes=status.st_size, max_items=max_items).header()
     except OSError as error:
         raise GGUFError(f"{path}: {error.strerror or error}") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a pipe would wait for someone to write into it.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class _Reader:
