@@ -7,6 +7,7 @@ plus (with `context_weight` above zero) a small random part that depends on the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,19 +23,25 @@ CHATML = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
-CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object|>")
-USER_DEFINED = ("<|channel|>", "<think>")
+CHATML_CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object|>")
+OTHER_CONTROL = (
+    "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<bos>", "<start_of_turn>",
+    "<end_of_turn>", "[INST]", "[/INST]", "<s>", "</s>", "<|user|>", "<|assistant|>", "<|system|>", "<|end|>",
+    "<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>", "[gMASK]", "<sop>", "<|observation|>",
+)  # fmt: skip
+USER_DEFINED = ("<|turn|>", "<think>", "   ")
 WORDS = (
     "The", " score", " rating", " is", " about", " very", " I", " am", " fine", " sad", " happy", " today", ".", "!",
     "in", "im", "_end", "_start", "<|", "|>", "th", "he", "er", "on", "an", "user", "assistant", "system", " 0", " 1",
     " 2", " 3", " 4", "10", "ha", "你", "好",
 )  # fmt: skip
+SPM_WORDS = ("he", "in", "er", "on", "an", "user", "ass", "</", "s>", "<|", "|>", "im", "▁the", "▁a", "▁is", "\n")
 
-N_VOCAB = 320
+N_VOCAB = 384
 N_CONTEXT = 64
 """Embedding dimensions that no token owns: attention writes there what the context adds to the logits."""
 N_EMBD = N_VOCAB + N_CONTEXT
-N_HEAD = 6
+N_HEAD = 7
 N_FF = 32
 
 
@@ -51,13 +58,34 @@ def as_bpe(text: str) -> str:
     return "".join(table[byte] for byte in text.encode())
 
 
-def bpe_tokens() -> tuple[list[str], list[int]]:
-    """Return texts and types of the byte-level vocabulary: bytes, words, control and user-defined tokens, padding."""
-    texts = [*byte_to_unicode(), *(as_bpe(word) for word in WORDS)]
-    texts = list(dict.fromkeys(texts))
-    types = [gguf.TokenType.NORMAL] * len(texts)
-    texts += [*CONTROL, *USER_DEFINED]
-    types += [gguf.TokenType.CONTROL] * len(CONTROL) + [gguf.TokenType.USER_DEFINED] * len(USER_DEFINED)
+@dataclass(frozen=True)
+class TinyVocabulary:
+    """A vocabulary of N_VOCAB tokens as a GGUF file stores it."""
+
+    model: str
+    texts: Sequence[str]
+    types: Sequence[int]
+    bos: str
+    eos: str
+    add_bos: bool
+    merges: Sequence[str] = ()
+    scores: Sequence[float] = ()
+
+    def token(self, text: str) -> int:
+        """Return the id of a token by its plain text."""
+        spelled = as_bpe(text) if self.model == "gpt2" and text not in self.texts else text
+        return self.texts.index(spelled)
+
+    def of_type(self, kind: gguf.TokenType) -> list[str]:
+        """Return the texts of all tokens of one type."""
+        return [text for text, its in zip(self.texts, self.types, strict=True) if its == kind]
+
+
+def _padded(
+    texts: list[str], control: Sequence[str], types: list[gguf.TokenType], user_defined: Sequence[str]
+) -> tuple[list[str], list[int]]:
+    texts, types = [*texts, *control, *user_defined], list(types)
+    types += [gguf.TokenType.CONTROL] * len(control) + [gguf.TokenType.USER_DEFINED] * len(user_defined)
     assert len(texts) <= N_VOCAB
     n_pad = N_VOCAB - len(texts)
     texts += [f"[PAD{i}]" for i in range(n_pad)]
@@ -65,23 +93,40 @@ def bpe_tokens() -> tuple[list[str], list[int]]:
     return texts, [int(kind) for kind in types]
 
 
-def bpe_merges() -> list[str]:
-    """Return merges that build every word of the vocabulary from left to right."""
-    known = set(byte_to_unicode())
-    merges = []
+def bpe_vocabulary(*, control: Sequence[str] = (*CHATML_CONTROL, *OTHER_CONTROL)) -> TinyVocabulary:
+    """Return a byte-level vocabulary: bytes, words, control and user-defined tokens, padding."""
+    normal = list(dict.fromkeys([*byte_to_unicode(), *map(as_bpe, WORDS)]))
+    texts, types = _padded(normal, control, [gguf.TokenType.NORMAL] * len(normal), USER_DEFINED)
+    known, merges = set(byte_to_unicode()), []
     for word in map(as_bpe, WORDS):
         for end in range(2, len(word) + 1):
-            left, right = word[: end - 1], word[end - 1]
-            if left in known and word[:end] in map(as_bpe, WORDS):
-                merges.append(f"{left} {right}")
+            if word[: end - 1] in known and word[:end] in normal:
+                merges.append(f"{word[: end - 1]} {word[end - 1]}")
                 known.add(word[:end])
-    return merges
+    bos, eos = control[0], "<|im_end|>" if "<|im_end|>" in control else control[-1]
+    return TinyVocabulary("gpt2", texts, types, bos, eos, add_bos=False, merges=merges)
+
+
+def spm_vocabulary(*, control: Sequence[str] = ("<|im_start|>", "<|im_end|>", "[INST]", "[/INST]")) -> TinyVocabulary:
+    """Return a SentencePiece vocabulary that puts a space before texts, and could merge "</s>" out of "</" and "s>"."""
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    normal = list(dict.fromkeys(["▁", *letters, *SPM_WORDS]))
+    fixed = ["<unk>", "<s>", "</s>"]
+    byte_tokens = [f"<0x{byte:02X}>" for byte in range(256)]
+    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
+    kinds += [gguf.TokenType.BYTE] * 256 + [gguf.TokenType.NORMAL] * len(normal)
+    texts, types = _padded([*fixed, *byte_tokens, *normal], control, kinds, USER_DEFINED)
+    scores = [0.0] * 259 + [-float(rank) for rank in range(len(normal))] + [-1000.0] * (N_VOCAB - 259 - len(normal))
+    return TinyVocabulary("llama", texts, types, "<s>", "</s>", add_bos=True, scores=scores)
+
+
+BPE = bpe_vocabulary()
+SPM = spm_vocabulary()
 
 
 def token_id(text: str) -> int:
     """Return the id of a token of the byte-level vocabulary by its plain text."""
-    texts, _ = bpe_tokens()
-    return texts.index(text if text in (*CONTROL, *USER_DEFINED) else as_bpe(text))
+    return BPE.token(text)
 
 
 def chain(*texts: str) -> dict[str, dict[str, float]]:
@@ -89,28 +134,57 @@ def chain(*texts: str) -> dict[str, dict[str, float]]:
     return {before: {after: 30.0} for before, after in pairwise(texts)}
 
 
-def bigram_table(script: Mapping[str, Mapping[str, float]]) -> Array:
-    """Return logits [next, current] from "after this text, that text, with this logit"."""
-    table = np.zeros((N_VOCAB, N_VOCAB), dtype=np.float32)
-    for current, nexts in script.items():
-        for following, logit in nexts.items():
-            table[token_id(following), token_id(current)] = logit
-    return table
+@dataclass(frozen=True)
+class Script:
+    """A model to write.
+
+    Attributes:
+        table: After this token's text, those tokens' texts with these logits (others have logit 0).
+        context_weight: How much the whole context moves the logits; 0 makes the table exact.
+        nan_after: A context that holds one of these tokens gives NaN logits from there on.
+        template: The chat template; None leaves the key out.
+        metadata: More string keys.
+        n_ctx_train: Context length that the file declares.
+        seed: Of the random weights.
+    """
+
+    table: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    context_weight: float = 0.0
+    nan_after: Sequence[str] = ()
+    template: str | None = CHATML
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    n_ctx_train: int = 4096
+    seed: int = 0
+    vocabulary: TinyVocabulary = BPE
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, template: str | None) -> None:
-    texts, types = bpe_tokens()
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list(texts)
-    writer.add_token_types(types)
-    writer.add_token_merges(bpe_merges())
-    writer.add_eos_token_id(texts.index("<|im_end|>"))
-    writer.add_bos_token_id(texts.index("<|endoftext|>"))
-    writer.add_pad_token_id(texts.index("<|endoftext|>"))
-    writer.add_add_bos_token(False)
-    if template is not None:
-        writer.add_chat_template(template)
+def write_model(path: Path, script: Script) -> Path:
+    """Write a model that follows the script and return its path."""
+    writer = gguf.GGUFWriter(path, "qwen2")
+    _add_hyperparameters(writer, script.n_ctx_train)
+    _add_vocabulary(writer, script.vocabulary)
+    if script.template is not None:
+        writer.add_chat_template(script.template)
+    for key, text in script.metadata.items():
+        writer.add_string(key, text)
+    for name, tensor in _tensors(script).items():
+        writer.add_tensor(name, np.ascontiguousarray(tensor))
+    _finish(writer)
+    return path
+
+
+def _add_vocabulary(writer: gguf.GGUFWriter, vocabulary: TinyVocabulary) -> None:
+    writer.add_tokenizer_model(vocabulary.model)
+    writer.add_tokenizer_pre("qwen2" if vocabulary.model == "gpt2" else "default")
+    writer.add_token_list(vocabulary.texts)
+    writer.add_token_types(vocabulary.types)
+    if vocabulary.merges:
+        writer.add_token_merges(vocabulary.merges)
+    if vocabulary.scores:
+        writer.add_token_scores(vocabulary.scores)
+    writer.add_bos_token_id(vocabulary.texts.index(vocabulary.bos))
+    writer.add_eos_token_id(vocabulary.texts.index(vocabulary.eos))
+    writer.add_add_bos_token(vocabulary.add_bos)
 
 
 def _add_hyperparameters(writer: gguf.GGUFWriter, n_ctx_train: int) -> None:
@@ -124,6 +198,26 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, n_ctx_train: int) -> None:
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_rope_freq_base(10000.0)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+
+
+def _tensors(script: Script) -> dict[str, Array]:
+    rng = np.random.default_rng(script.seed)
+    # A one-hot row of length sqrt(n) has root mean square 1, so RMSNorm leaves it as it is.
+    scale = np.float32(np.sqrt(N_EMBD))
+    embedding = np.eye(N_VOCAB, N_EMBD, dtype=np.float32) * scale
+    for text in script.nan_after:
+        embedding[script.vocabulary.token(text)] = np.nan
+    table = np.zeros((N_VOCAB, N_VOCAB), dtype=np.float32)
+    for current, nexts in script.table.items():
+        for following, logit in nexts.items():
+            table[script.vocabulary.token(following), script.vocabulary.token(current)] = logit
+    from_context = rng.standard_normal((N_VOCAB, N_CONTEXT)).astype(np.float32)
+    block = _block(rng, script.context_weight)
+    return {
+        "token_embd.weight": embedding,
+        "output_norm.weight": np.ones(N_EMBD, np.float32),
+        "output.weight": np.hstack([table / scale, from_context]),
+    } | {f"blk.0.{name}": tensor for name, tensor in block.items()}
 
 
 def _block(rng: np.random.Generator, context_weight: float) -> dict[str, Array]:
@@ -147,54 +241,6 @@ def _block(rng: np.random.Generator, context_weight: float) -> dict[str, Array]:
         "ffn_up.weight": np.zeros((N_FF, N_EMBD), np.float32),
         "ffn_down.weight": np.zeros((N_EMBD, N_FF), np.float32),
     }
-
-
-def write_scripted(
-    path: Path,
-    script: Mapping[str, Mapping[str, float]],
-    *,
-    context_weight: float = 0.0,
-    nan_after: Sequence[str] = (),
-    template: str | None = CHATML,
-    metadata: Mapping[str, str] | None = None,
-    n_ctx_train: int = 4096,
-    seed: int = 0,
-) -> Path:
-    """Write a model that follows `script` and return its path.
-
-    Args:
-        path: Where the GGUF file goes.
-        script: After this token's text, those tokens' texts with these logits (others have logit 0).
-        context_weight: How much the whole context moves the logits; 0 makes the script exact.
-        nan_after: A context that holds one of these tokens gives NaN logits from there on.
-        template: The chat template; None leaves the key out.
-        metadata: More string keys.
-        n_ctx_train: Context length that the file declares.
-        seed: Of the random weights.
-    """
-    writer = gguf.GGUFWriter(path, "qwen2")
-    _add_hyperparameters(writer, n_ctx_train)
-    _add_vocabulary(writer, template)
-    for key, text in (metadata or {}).items():
-        writer.add_string(key, text)
-    rng = np.random.default_rng(seed)
-    # A one-hot row of length sqrt(n) has root mean square 1, so RMSNorm leaves it as it is.
-    scale = np.float32(np.sqrt(N_EMBD))
-    embedding = np.eye(N_VOCAB, N_EMBD, dtype=np.float32) * scale
-    for text in nan_after:
-        embedding[token_id(text)] = np.nan
-    from_context = rng.standard_normal((N_VOCAB, N_CONTEXT)).astype(np.float32)
-    tensors = {
-        "token_embd.weight": embedding,
-        "output_norm.weight": np.ones(N_EMBD, np.float32),
-        "output.weight": np.hstack([bigram_table(script) / scale, from_context]),
-    }
-    block = _block(rng, context_weight)
-    tensors |= {f"blk.0.{name}": tensor for name, tensor in block.items()}
-    for name, tensor in tensors.items():
-        writer.add_tensor(name, np.ascontiguousarray(tensor))
-    _finish(writer)
-    return path
 
 
 def write_adapter(path: Path, *, scale: float, seed: int, rank: int = 4) -> Path:

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from escl.engine.llama import Context, Model, Tokens
 from escl.engine.sampling import Sampler
 from escl.engine.wire import EngineSpec, Failed, Generate, Generated, ReadLabel
 from escl.errors import ContextOverflowError, EngineError, KVExhaustedError, NonFiniteLogitsError
+
+_OVERTAKEN_AT_MOST: Final = 2
+"""A waiting request may be overtaken this many times for each slot."""
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class _Job:
     started: float | None = None
     n_reused: int = 0
     reply: list[int] = field(default_factory=list)
+    overtaken: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -153,20 +158,26 @@ class Batcher:
     def _assign(self) -> None:
         self._wipe_if_tainted()
         while self._waiting:
-            slot = self._slot_for(self._waiting[0])
-            if slot is None:
+            idle = [slot for slot in self._slots if slot.job is None and not slot.tainted]
+            if not idle:
                 return
-            self._start(slot, self._waiting.popleft())
+            job, slot = self._match(idle)
+            self._waiting.remove(job)
+            self._start(slot, job)
 
-    def _slot_for(self, job: _Job) -> _Slot | None:
-        idle = [slot for slot in self._slots if slot.job is None and not slot.tainted]
-        if not idle:
-            return None
-        own = [slot for slot in idle if slot.session == job.request.session]
-        if own:
-            return own[0]
+    def _match(self, idle: Sequence[_Slot]) -> tuple[_Job, _Slot]:
+        """Return the next request and its slot: first in, first out, but a request whose own slot is idle may overtake.
+
+        Without that, with more dialogues than slots, each would evict the next one's KV just before it is needed.
+        """
+        own = {slot.session: slot for slot in idle if slot.session is not None}
+        head = self._waiting[0]
+        at_home = (job for job in self._waiting if job.request.session in own)
+        job = head if head.overtaken >= _OVERTAKEN_AT_MOST * len(self._slots) else next(at_home, head)
+        head.overtaken += job is not head
         awaited = {waiting.request.session for waiting in self._waiting}
-        return min(idle, key=lambda slot: (slot.session in awaited, slot.last_used))
+        evictable = min(idle, key=lambda slot: (slot.session in awaited, slot.last_used))
+        return job, own.get(job.request.session, evictable)
 
     def _start(self, slot: _Slot, job: _Job) -> None:
         if self._strict:

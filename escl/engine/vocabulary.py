@@ -65,13 +65,14 @@ class Vocabulary:
         self._strips_right = _having(attributes, lib.LLAMA_TOKEN_ATTR_RSTRIP)
         user_defined = _having(attributes, lib.LLAMA_TOKEN_ATTR_USER_DEFINED)
         self._guarded = tuple(
-            text
+            text.replace(_SPM_SPACE, " ")
             for text, token in self.special.items()
             if token in user_defined and (token in self.ends or _looks_like_marker(text) or text in template_source)
         )
         self._forbidden = np.zeros(model.n_vocab, dtype=bool)
         self._forbidden[list(self.ends)] = True
-        self._forbidden[[token for text, token in self.special.items() if text in self._guarded]] = True
+        guarded = [token for text, token in self.special.items() if text.replace(_SPM_SPACE, " ") in self._guarded]
+        self._forbidden[guarded] = True
         self._forbidden |= (attributes & (lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN)) != 0
         self._unknown = _having(attributes, lib.LLAMA_TOKEN_ATTR_UNKNOWN)
         self._stem = self._newline_stem()
@@ -108,11 +109,12 @@ class Vocabulary:
         Raises:
             EngineError: The vocabulary has no other way to write the text.
         """
-        cuts = {cut for marker in self._guarded for cut in _cuts_inside(text, marker, 1)}
+        spelled = text.replace(_SPM_SPACE, " ")
+        cuts = {cut for marker in self._guarded for cut in _cuts_inside(spelled, marker, 1)}
         for offset in range(1, 64):
             ids = self._encode_pieces(_cut(text, cuts))
             forged = set(ids[self._forbidden[ids]].tolist())
-            more = {cut for token in forged for cut in _cuts_inside(text, self._plain(token), offset)} - cuts
+            more = {cut for token in forged for cut in _cuts_inside(spelled, self._plain(token), offset)} - cuts
             if not more:
                 self._check(forged - self._unknown, text)
                 return ids

@@ -11,7 +11,7 @@ from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
 from escl.engine.client import Engine
 from escl.engine.wire import EngineSpec
-from tests.tiny_gguf import chain, write_scripted
+from tests.tiny_gguf import Script, chain, write_model
 
 pytestmark = pytest.mark.model
 
@@ -19,7 +19,7 @@ GREEDY = Sampling(temperature=0, repeat_penalty=1.0, max_tokens=20)
 
 
 def test_a_scripted_model_says_its_sentence_and_stops(tmp_path: Path) -> None:
-    model = write_scripted(tmp_path / "m.gguf", chain("\n", "The", " score", " is", " 3", ".", "<|im_end|>"))
+    model = write_model(tmp_path / "m.gguf", Script(chain("\n", "The", " score", " is", " 3", ".", "<|im_end|>")))
 
     async def say() -> tuple[str, str]:
         async with await Engine.start(EngineSpec(model=str(model), slots=2, ctx_per_slot=256)) as engine:

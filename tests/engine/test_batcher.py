@@ -1,0 +1,242 @@
+"""Requests side by side get what each would get alone; what was evaluated is reused; one request's fault is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from escl.core.dialogue import Message
+from escl.core.sampling import Sampling
+from escl.engine.batcher import Batcher
+from escl.engine.wire import EngineSpec, Failed, Generate, Generated, ReadLabel
+from escl.errors import ContextOverflowError, EngineError, KVExhaustedError
+from tests.engine.conftest import LoadModel
+from tests.tiny_gguf import Script, chain
+
+pytestmark = pytest.mark.model
+
+GREEDY = Sampling(temperature=0, repeat_penalty=1.0, max_tokens=24)
+WANDERING = Script(
+    {
+        "\n": {"The": 9.0, " I": 9.0, " very": 9.0},
+        "The": {" score": 9.0, " rating": 9.0, " happy": 9.0},
+        " I": {" am": 9.0, " very": 9.0},
+        " am": {" fine": 9.0, " sad": 9.0, " happy": 9.0, " very": 9.0},
+        " very": {" fine": 9.0, " sad": 9.0, " happy": 9.0, " very": 8.0},
+        " score": {" is": 9.0},
+        " rating": {" is": 9.0},
+        " is": {" fine": 9.0, " very": 9.0, " 3": 9.0},
+        " fine": {".": 9.0, " today": 9.0, " I": 8.0},
+        " sad": {".": 9.0, " today": 9.0, " I": 8.0},
+        " happy": {".": 9.0, " today": 9.0, " I": 8.0},
+        " today": {".": 9.0, "!": 9.0, " I": 9.0},
+        " 3": {".": 9.0},
+        ".": {"<|im_end|>": 9.0, " I": 8.5},
+        "!": {"<|im_end|>": 9.0},
+    },
+    context_weight=1.0,
+)
+ENDLESS = Script({"\n": {"ha": 30.0}, "ha": {"ha": 30.0}})
+SPOILED_BY_Z = Script(chain("\n", "The", " score", " is", " 3", "<|im_end|>"), nan_after=["Z"])
+
+MakeBatcher = Callable[..., Batcher]
+
+
+@pytest.fixture
+def batcher(loaded: LoadModel) -> Iterator[MakeBatcher]:
+    made: list[Batcher] = []
+
+    def make(name: str = "wandering", script: Script = WANDERING, *, n_ctx: int = 512, **spec: object) -> Batcher:
+        model, chat = loaded(name, script)
+        settings = {"model": "", "slots": 4, "n_batch": 64, **spec}
+        made.append(Batcher(model, chat, EngineSpec(**settings), n_ctx=n_ctx, threads=1))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def ask(number: int, said: str | Sequence[str], *, session: str | None = None, sampling: Sampling = GREEDY) -> Generate:
+    texts = [said] if isinstance(said, str) else said
+    messages = [Message("assistant" if index % 2 else "user", text) for index, text in enumerate(texts)]
+    return Generate(id=number, session=session or f"s{number}", messages=messages, sampling=sampling, seed=number)
+
+
+def run(batcher: Batcher, *requests: Generate) -> dict[int, Generated | Failed]:
+    for request in requests:
+        batcher.submit(request)
+    answers: dict[int, Generated | Failed] = {}
+    for _ in range(5000):
+        if batcher.n_active + batcher.n_waiting == 0:
+            break
+        for answer in batcher.step():
+            assert answer.id is not None
+            answers[answer.id] = answer
+    assert batcher.n_active + batcher.n_waiting == 0
+    return answers
+
+
+def replies(answers: dict[int, Generated | Failed]) -> dict[int, Generated]:
+    assert all(isinstance(answer, Generated) for answer in answers.values()), answers
+    return {number: answer for number, answer in answers.items() if isinstance(answer, Generated)}
+
+
+def sayings(count: int) -> list[str]:
+    return [" ".join(["I", "am", str(7919 * number)] * (1 + number % 9)) for number in range(count)]
+
+
+def test_side_by_side_is_as_alone(batcher: MakeBatcher) -> None:
+    requests = [ask(number, said) for number, said in enumerate(sayings(20))]
+    together = replies(run(batcher(), *requests))
+    alone = {request.id: replies(run(batcher(slots=1), request))[request.id] for request in requests}
+    assert {number: one.text for number, one in together.items()} == {number: one.text for number, one in alone.items()}
+    assert len({one.text for one in together.values()}) > 5
+
+
+def test_sampled_replies_depend_on_their_own_seed_only(batcher: MakeBatcher) -> None:
+    hot = Sampling(temperature=1.5, max_tokens=24)
+    requests = [ask(number, said, sampling=hot) for number, said in enumerate(sayings(12))]
+    there = replies(run(batcher(), *requests))
+    back = replies(run(batcher(), *reversed(requests)))
+    assert {number: one.text for number, one in there.items()} == {number: one.text for number, one in back.items()}
+
+
+def test_a_dialogue_reuses_its_kv_and_says_the_same(batcher: MakeBatcher) -> None:
+    history, kept, fresh = ["I am sad today " * 8], batcher(), []
+    for turn in range(4):
+        request = ask(turn, history, session="dialogue")
+        reply = replies(run(kept, request))[turn]
+        fresh.append(replies(run(batcher(), request))[turn])
+        assert reply.text == fresh[-1].text
+        assert fresh[-1].n_reused == 0
+        assert (reply.n_reused > 100) == (turn > 0)
+        history += [reply.text, "and you?"]
+
+
+def test_a_session_keeps_its_slot_while_others_come_and_go(batcher: MakeBatcher) -> None:
+    one = batcher(slots=2)
+    run(one, ask(0, "I am sad today " * 8, session="mine"), ask(1, "x", session="other"))
+    run(one, ask(2, "y", session="third"), ask(3, "I am sad today " * 8, session="mine"))
+    again = replies(run(one, ask(4, "I am sad today " * 8, session="mine")))[4]
+    assert again.n_reused == again.n_prompt - 1
+
+
+def test_with_more_dialogues_than_slots_the_resident_ones_go_first(batcher: MakeBatcher) -> None:
+    one = batcher(slots=2)
+    said = [f"{number} sad today " * 12 for number in range(5)]
+    for wave in range(3):
+        answers = replies(run(one, *[ask(10 * wave + i, said[i], session=f"d{i}") for i in range(5)]))
+        assert sum(answer.n_reused > 100 for answer in answers.values()) == (2 if wave else 0)
+
+
+def test_nobody_waits_for_ever_behind_sessions_at_home(batcher: MakeBatcher) -> None:
+    one = batcher(slots=1)
+    run(one, ask(0, "x", session="home"))
+    one.submit(ask(1, "y", session="stranger"))
+    answered: list[int] = []
+    for number in range(2, 30):
+        one.submit(ask(number, "x", session="home"))
+        while len(answered) < number - 1 and 1 not in answered:
+            answered += [answer.id for answer in one.step() if answer.id is not None]
+    assert 1 in answered
+
+
+def test_a_long_prompt_is_evaluated_in_chunks(batcher: MakeBatcher) -> None:
+    request = ask(0, "I am sad " * 40)
+    small, large = batcher(n_batch=32), batcher(n_batch=512)
+    assert replies(run(small, request))[0].text == replies(run(large, request))[0].text
+    assert small.totals.n_prompt_evaluated == large.totals.n_prompt_evaluated > 300
+
+
+def test_an_endless_reply_is_cut_and_says_so(batcher: MakeBatcher) -> None:
+    answer = replies(run(batcher("endless", ENDLESS), ask(0, "hi")))[0]
+    assert (answer.text, answer.finish, answer.n_generated) == ("ha" * 24, "length", 24)
+
+
+def test_the_whole_context_can_be_used_and_not_one_token_more(batcher: MakeBatcher) -> None:
+    one = batcher("endless", ENDLESS, n_ctx=300)
+    n_prompt = replies(run(one, ask(0, "x")))[0].n_prompt
+    fits = Sampling(temperature=0, repeat_penalty=1.0, max_tokens=300 - n_prompt)
+    assert replies(run(one, ask(1, "x", sampling=fits)))[1].n_generated == 300 - n_prompt
+    with pytest.raises(ContextOverflowError, match=f"{n_prompt} prompt tokens .* need 301 tokens .* has 300"):
+        one.submit(ask(2, "x", sampling=Sampling(max_tokens=301 - n_prompt)))
+
+
+def test_nan_fails_only_the_request_that_meets_it(batcher: MakeBatcher) -> None:
+    one = batcher("spoiled", SPOILED_BY_Z, slots=3)
+    answers = run(one, *[ask(number, "Z" if number % 3 == 1 else "fine") for number in range(9)])
+    for number, answer in answers.items():
+        if number % 3 == 1:
+            assert isinstance(answer, Failed)
+            assert answer.error == "NonFiniteLogitsError"
+        else:
+            assert isinstance(answer, Generated)
+            assert answer.text == "The score is 3"
+    after = replies(run(one, *[ask(number, "fine") for number in range(20, 26)]))
+    assert {answer.text for answer in after.values()} == {"The score is 3"}
+
+
+def test_a_full_kv_cache_fails_only_what_does_not_fit(batcher: MakeBatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = batcher(slots=2)
+    decode = one._context.decode
+
+    def full_for_long(n_tokens: int) -> None:
+        if (one._context.positions[:n_tokens] > 100).any():
+            raise KVExhaustedError("no room")
+        decode(n_tokens)
+
+    monkeypatch.setattr(one._context, "decode", full_for_long)
+    answers = run(one, ask(0, "I am sad " * 40), ask(1, "I am"), ask(2, "hi"))
+    assert isinstance(answers[0], Failed)
+    assert answers[0].error == "KVExhaustedError"
+    assert {type(answers[number]) for number in (1, 2)} == {Generated}
+
+
+def test_llama_cpp_reports_a_full_cache_as_such(batcher: MakeBatcher) -> None:
+    one = batcher(slots=1, n_ctx=256, n_batch=512)
+    for start in (0, 256):
+        one._context.tokens[:256] = 7
+        one._context.positions[:256] = np.arange(start, start + 256)
+        one._context.sequences[:256] = 0
+        one._context.wanted[:256] = 0
+        if start == 0:
+            one._context.decode(256)
+        else:
+            with pytest.raises(KVExhaustedError):
+                one._context.decode(256)
+
+
+def test_strict_repeats_byte_for_byte_whatever_came_before(batcher: MakeBatcher) -> None:
+    hot = Sampling(temperature=1.2, max_tokens=40)
+    wanted = ask(7, ["I am sad " * 20, "hm", "today"], session="a", sampling=hot)
+    fresh, used = batcher(strict=True), batcher(strict=True)
+    run(used, *[ask(number, said, session="a", sampling=hot) for number, said in enumerate(sayings(5))])
+    first, second = replies(run(fresh, wanted))[7], replies(run(used, wanted))[7]
+    assert (first.text, first.n_generated, first.n_reused) == (second.text, second.n_generated, 0)
+    assert used.n_active == 0
+
+
+def test_a_cancelled_request_leaves_no_trace(batcher: MakeBatcher) -> None:
+    one = batcher("endless", ENDLESS, slots=1)
+    for number in range(3):
+        one.submit(ask(number, "x"))
+    one.step()
+    one.cancel(0)
+    one.cancel(2)
+    answers: list[int | None] = []
+    while one.n_active + one.n_waiting:
+        answers += [answer.id for answer in one.step()]
+    assert answers == [1]
+
+
+def test_broken_utf8_and_control_tokens_of_a_reply_are_shown_as_text(batcher: MakeBatcher) -> None:
+    script = Script(chain("\n", "ä", "The", "<|object|>", " is", "<|im_end|>"))
+    assert replies(run(batcher("broken-utf8", script), ask(0, "x")))[0].text == "\ufffdThe is"
+
+
+def test_a_label_request_is_refused(batcher: MakeBatcher) -> None:
+    with pytest.raises(EngineError, match="loaded for dialogue"):
+        batcher().submit(ReadLabel(id=1, adapter=None, system=None, prefix="a", rest="b"))
