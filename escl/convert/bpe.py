@@ -60,7 +60,8 @@ def read_bpe(folder: Path, *, config: Fields, n_vocab: int) -> tuple[Vocabulary,
         notes=notes,
     )
     check_vocabulary(vocabulary, where=path)
-    return vocabulary, [path, *settings.files()]
+    generation = file_in(folder, "generation_config.json")
+    return vocabulary, [path, *settings.files(), *([generation] if generation else [])]
 
 
 def _check_rule(tokenizer: Fields, path: Path) -> None:

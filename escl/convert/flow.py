@@ -130,7 +130,7 @@ def _prepare_model(request: Request) -> Prepared:
         architecture=architecture.name,
         plan=plan,
         metadata=metadata,
-        files=[config_path, *vocabulary_files, *prompt_files],
+        files=[config_path, *vocabulary_files, *prompt_files, *_index(src, "model")],
         notes=[*plan.notes, *vocabulary.notes, *prompt_notes],
     )
 
@@ -138,6 +138,11 @@ def _prepare_model(request: Request) -> Prepared:
 def _config(folder: Path) -> tuple[Fields, Path]:
     path = required_file_in(folder, "config.json", why="give the folder of a Hugging Face checkpoint")
     return Fields(read_json(path), where=str(path)), path
+
+
+def _index(folder: Path, stem: str) -> list[Path]:
+    path = file_in(folder, f"{stem}.safetensors.index.json")
+    return [] if path is None else [path]
 
 
 def _folder_name(folder: Path) -> str:
@@ -221,7 +226,7 @@ def _prepare_adapter(request: Request) -> Prepared:
         architecture=architecture.name,
         plan=plan,
         metadata=metadata,
-        files=[config_path, base_config_path],
+        files=[config_path, base_config_path, *_index(src, "adapter_model")],
         notes=list(plan.notes),
     )
 
