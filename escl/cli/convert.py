@@ -70,7 +70,7 @@ def convert(
 
 @contextlib.contextmanager
 def _termination_interrupts() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does, so that it leaves no half-written file either."""
+    """Let SIGTERM and a closed terminal do what Ctrl-C does, so that they leave no half-written file either."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -78,11 +78,13 @@ def _termination_interrupts() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

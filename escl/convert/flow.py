@@ -146,7 +146,8 @@ def _index(folder: Path, stem: str) -> list[Path]:
 
 
 def _folder_name(folder: Path) -> str:
-    return folder.resolve().name or "model"
+    # A file system may hold names that are no Unicode.
+    return folder.resolve().name.encode(errors="replace").decode() or "model"
 
 
 def _model_metadata(architecture: Architecture, dimensions: Dimensions) -> dict[str, MetadataValue]:

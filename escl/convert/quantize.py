@@ -11,6 +11,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,16 @@ def quantize(src: Path, dst: Path, *, chosen: Quantization, threads: int, on_sha
     package_parent = str(Path(__file__).resolve().parents[2])
     # GGML_NO_BACKTRACE keeps an abort from starting a debugger.
     environment = {**os.environ, "PYTHONPATH": package_parent, "GGML_NO_BACKTRACE": "1"}
-    child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Nothing is written to the child's stdin: that it closes tells the child that its parent is gone.
+    child = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     words: list[str] = []
     try:
         assert child.stdout is not None
@@ -137,6 +147,7 @@ def main(arguments: list[str]) -> int:
     # llama.cpp loads here only, in a process that may die.
     import llama_cpp
 
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     src, dst, number, threads = arguments
 
     def log(_level: int, text: bytes, _user_data: object) -> None:
@@ -149,6 +160,13 @@ def main(arguments: list[str]) -> int:
     params.ftype, params.nthread, params.max_buf_size = int(number), int(threads), _BUFFER_BYTES
     llama_cpp.llama_backend_init()
     return int(llama_cpp.llama_model_quantize(os.fsencode(src), os.fsencode(dst), params))
+
+
+def _die_with_parent() -> None:
+    # os.read, because a thread blocked in sys.stdin would keep its lock from the interpreter's orderly end.
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,11 @@ class Written:
 
 
 def write_header(path: Path, metadata: Mapping[str, MetadataValue], targets: Sequence[Target]) -> int:
-    """Write magic, metadata and tensor table to the new file `path` and return where the tensors' bytes begin."""
+    """Write magic, metadata and tensor table to the new file `path` and return where the tensors' bytes begin.
+
+    Raises:
+        ConvertError: A text is no Unicode.
+    """
     # GGUFWriter leaves out empty texts and lists; none is meant to be there.
     writer = GGUFWriter(path, str(metadata["general.architecture"]))
     for key, value in metadata.items():
@@ -67,6 +71,7 @@ def write_header(path: Path, metadata: Mapping[str, MetadataValue], targets: Seq
 def _add(writer: GGUFWriter, key: str, value: MetadataValue) -> None:
     if key == "general.architecture":
         return
+    _check_text(key, value)
     if isinstance(value, bool):
         writer.add_bool(key, value)
     elif isinstance(value, int):
@@ -77,6 +82,21 @@ def _add(writer: GGUFWriter, key: str, value: MetadataValue) -> None:
         writer.add_string(key, value)
     else:
         writer.add_array(key, value)
+
+
+def _check_text(key: str, value: MetadataValue) -> None:
+    # JSON can spell half a surrogate pair, which no UTF-8 text can hold.
+    for text in value if isinstance(value, list) else [value]:
+        if isinstance(text, str) and not _is_unicode(text):
+            raise ConvertError(f"{key} would hold {text[:80]!r}, which is no Unicode text")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def padded(n: int) -> int:

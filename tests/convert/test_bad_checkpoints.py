@@ -229,6 +229,10 @@ QWEN2_DAMAGE: dict[str, tuple[Damage, str]] = {
         tokenizer(lambda t: t["added_tokens"].append({"id": 505, "content": "a", "special": True})),
         "same text 'a'",
     ),
+    "a template that is no Unicode": (
+        broken_text("tokenizer_config.json", r'{"chat_template": "\ud800"}'),
+        "no Unicode text",
+    ),
     "an unknown eos": (
         broken_text("tokenizer_config.json", '{"eos_token": "<|nothing|>"}'),
         "eos_token '<|nothing|>' is not in the vocabulary",
