@@ -40,7 +40,7 @@ from escl.engine.wire import (
     Reply,
     Request,
 )
-from escl.errors import ContextOverflowError, EngineCrashedError, EngineError, EngineHungError
+from escl.errors import ChatTemplateError, ContextOverflowError, EngineCrashedError, EngineError, EngineHungError
 
 _STDERR_LINES: Final = 40
 _STDERR_LINE_CHARS: Final = 500
@@ -106,7 +106,7 @@ class Engine:
         Raises:
             ModelLoadError: Model, adapter or context could not be loaded; OutOfMemoryError when it did not fit.
             ChatTemplateError: The model's chat template cannot be used.
-            EngineCrashedError: The child died while loading.
+            EngineCrashedError: The child died while loading, as it may on a malformed file.
             EngineHungError: It showed no sign of life in time.
         """
         process = await asyncio.create_subprocess_exec(
@@ -304,15 +304,15 @@ class Engine:
         """Make sure that the child is gone, and fail what is pending with how it went."""
         try:
             code = await asyncio.wait_for(self._process.wait(), 1.0)
-            trouble = _how_it_ended(code) if code != 0 or trouble == "closed its pipe" else trouble
         except TimeoutError:
             self._kill()
             await self._process.wait()
+            code = 0
+        if code != 0:
+            trouble = _how_it_ended(code)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._tasks[0]), 1.0)
-        said = "\n".join(line for line in list(self._stderr)[-_STDERR_SHOWN:] if line.strip())
-        last_words = f"; its last words:\n{said}" if said else ""
-        self._fail_all(EngineCrashedError(f"the engine's process {trouble}{last_words}", hint=_crash_hint(trouble)))
+        self._fail_all(_death_of(trouble, list(self._stderr)))
 
     async def _watch(self) -> None:
         """Kill the child when it owes an answer and shows no sign of life."""
@@ -372,6 +372,15 @@ def _how_it_ended(code: int) -> str:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
+
+
+def _death_of(trouble: str, stderr: Sequence[str]) -> EngineError:
+    # The worker arms this timer for nothing but rendering.
+    if "SIGPROF" in trouble:
+        return ChatTemplateError("the chat template kept the processor busy and could not be interrupted")
+    said = "\n".join(line for line in stderr[-_STDERR_SHOWN:] if line.strip())
+    last_words = f"; its last words:\n{said}" if said else ""
+    return EngineCrashedError(f"the engine's process {trouble}{last_words}", hint=_crash_hint(trouble))
 
 
 def _crash_hint(trouble: str) -> str | None:

@@ -30,8 +30,8 @@ _MAX_RENDERED_CHARS: Final = 4 * 1024 * 1024
 _MAX_PRODUCT: Final = 1_000_000
 _MAX_INTEGER_BITS: Final = 4096
 _MAX_MEMORY_BYTES: Final = 512 * 1024 * 1024
-_SOFT_LIMIT_S: Final = 2.0
-_HARD_LIMIT_S: Final = 4.0
+_SOFT_LIMIT_S: Final = 1.5
+_HARD_LIMIT_S: Final = 3.0
 
 # What an expression of a template can raise besides Jinja2's own errors.
 _TEMPLATE_FAULTS: Final = (
@@ -161,19 +161,15 @@ def _as_template_error() -> Iterator[None]:
 def _limits() -> Iterator[None]:
     """Bound the time and memory of the body.
 
-    Python code is interrupted after the soft limit. A single C call (one huge multiplication) cannot be interrupted:
-    after the hard limit the process ends, and its parent sees a crash with a traceback that names this module.
+    Python code is interrupted after the soft limit. A single C call (one huge comparison) cannot be interrupted: after
+    the hard limit it ends the process, by SIGPROF where there are signals.
     """
-    faulthandler.dump_traceback_later(_HARD_LIMIT_S, exit=True, file=sys.__stderr__ or sys.stderr)
-    with _memory_limit(), _alarm():
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+    with _memory_limit(), _hard_limit(), _soft_limit():
+        yield
 
 
 @contextlib.contextmanager
-def _alarm() -> Iterator[None]:
+def _soft_limit() -> Iterator[None]:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -188,6 +184,22 @@ def _alarm() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def _hard_limit() -> Iterator[None]:
+    if hasattr(signal, "setitimer"):
+        # Its default action, which no Python code needs to run for, is to end the process.
+        signal.setitimer(signal.ITIMER_PROF, _HARD_LIMIT_S)
+    else:
+        faulthandler.dump_traceback_later(_HARD_LIMIT_S, exit=True, file=sys.__stderr__ or sys.stderr)
+    try:
+        yield
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        else:
+            faulthandler.cancel_dump_traceback_later()
 
 
 @contextlib.contextmanager
