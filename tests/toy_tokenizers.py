@@ -55,17 +55,19 @@ def qwen2_tokenizer_json(n_vocab: int = 500) -> str:
 
 
 @cache
-def internlm2_tokenizer_model(n_vocab: int = 480) -> bytes:
+def internlm2_tokenizer_model(
+    n_vocab: int = 480, *, model_type: str = "bpe", byte_fallback: bool = True, normalization: str = "identity"
+) -> bytes:
     """Return a tokenizer.model as InternLM2's: BPE with byte fallback, a NUL piece, unused pieces at the end."""
     buffer = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(CORPUS * 3),
         model_writer=buffer,
-        model_type="bpe",
+        model_type=model_type,
         vocab_size=n_vocab,
-        byte_fallback=True,
+        byte_fallback=byte_fallback,
         character_coverage=1.0,
-        normalization_rule_name="identity",
+        normalization_rule_name=normalization,
         remove_extra_whitespaces=False,
         add_dummy_prefix=True,
         split_digits=True,

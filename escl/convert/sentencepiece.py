@@ -155,9 +155,9 @@ def _check_model(model: PieceModel, path: Path) -> tuple[str, ...]:
         )
     if not model.escape_whitespaces:
         raise ConvertError(f"{path}: escape_whitespaces is off, which llama.cpp does not do")
-    # llama.cpp writes text that no piece covers as bytes, and aborts when a byte has no piece.
-    bytes_there = {piece.text for piece in model.pieces if piece.kind is TokenType.BYTE}
-    if missing := [byte for byte in range(256) if f"<0x{byte:02X}>" not in bytes_there]:
+    # llama.cpp writes text that no piece covers as bytes, which it finds by name, and aborts when one is missing.
+    names = {piece.text for piece in model.pieces}
+    if missing := [byte for byte in range(256) if f"<0x{byte:02X}>" not in names]:
         raise ConvertError(f"{path}: no piece for the byte 0x{missing[0]:02X}; llama.cpp needs byte fallback")
     if model.charsmap_bytes or model.remove_extra_whitespaces:
         return ("tokenizer.model normalizes text first; llama.cpp, like InternLM2's fast tokenizer, does not",)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from escl.convert import convert
 from escl.convert.sentencepiece import parse_piece_model
 from escl.convert.vocabulary import TokenType, pads
+from escl.errors import ConvertError
 from escl.shelf.gguf_header import Array, GGUFHeader, Scalar, read_gguf_header
 from tests.checkpoints import CHATML, Checkpoint, write_internlm2, write_qwen2
 from tests.toy_tokenizers import internlm2_tokenizer_model, piece
@@ -177,6 +178,30 @@ def test_pads_never_repeat_a_text() -> None:
 def test_a_broken_sentencepiece_model_is_refused(tail: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_piece_model(internlm2_tokenizer_model() + tail)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (internlm2_tokenizer_model(420, model_type="unigram"), "model type 1"),
+        (internlm2_tokenizer_model(220, byte_fallback=False), "no piece for the byte 0x00"),
+    ],
+    ids=["unigram", "no byte fallback"],
+)
+def test_a_sentencepiece_model_that_llama_cpp_cannot_follow_is_refused(
+    tmp_path: Path, model: bytes, reason: str
+) -> None:
+    checkpoint = write_internlm2(tmp_path / "src")
+    (checkpoint.folder / "tokenizer.model").write_bytes(model)
+    with pytest.raises(ConvertError, match=reason):
+        convert(checkpoint.folder, tmp_path / "m.gguf")
+    assert not (tmp_path / "m.gguf").exists()
+
+
+def test_a_normalization_that_is_not_done_is_noted(tmp_path: Path) -> None:
+    model = internlm2_tokenizer_model(normalization="nmt_nfkc")
+    checkpoint = write_internlm2(tmp_path / "src", tokenizer_model=model)
+    assert [note for note in convert(checkpoint.folder, tmp_path / "m.gguf").notes if "normalizes" in note]
 
 
 @settings(max_examples=300, deadline=None)
