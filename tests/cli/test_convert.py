@@ -79,7 +79,7 @@ main()
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stop_leaves_nothing_under_the_final_name(tmp_path: Path, number: signal.Signals) -> None:
     write_qwen2(tmp_path / "src")
     out = tmp_path / "out"
