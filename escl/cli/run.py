@@ -186,14 +186,14 @@ def _evaluate(
             store.retry_failed()
         interrupted = work(store, task)
         if excerpt and not as_json:
-            for title, turns in _excerpts(store):
+            for title, turns in excerpts(store):
                 results_console().print(dialogue_panel(turns, title=title))
         return show(store, path, interrupted=interrupted, as_json=as_json)
     finally:
         store.close()
 
 
-def _excerpts(store: RunStore) -> Iterator[tuple[str, list[Turn]]]:
+def excerpts(store: RunStore) -> Iterator[tuple[str, list[Turn]]]:
     """Yield the opening of each supporter's first dialogue, all on the same card, to show what a run is made of."""
     finished = [dialogue for dialogue in store.dialogues() if dialogue.state == "complete"]
     for dialogue in finished:

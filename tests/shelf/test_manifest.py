@@ -1,0 +1,89 @@
+"""A name, a manifest or a GGUF path becomes a model whose files are those it names, or an error that says why not."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from escl.core.dimension import Dimension, Language
+from escl.errors import ManifestError
+from escl.shelf.manifest import find_model, is_there, load_manifest, manifests
+
+BYTES = b"GGUF and the rest"
+
+
+def write(folder: Path, **changes: object) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "m.gguf").write_bytes(BYTES)
+    fields: dict[str, object] = {
+        "name": "m",
+        "role": "scorer",
+        "description": "a model",
+        "architecture": "qwen2",
+        "licence": "MIT",
+        "file": {"path": "m.gguf", "size_bytes": len(BYTES), "sha256": hashlib.sha256(BYTES).hexdigest()},
+        "adapters": {"en": {"fluency": {"path": "m.gguf"}}},
+        "sampling": {"temperature": 0.5},
+    } | changes
+    path = folder / "m.toml"
+    path.write_text(tomli_w.dumps({key: value for key, value in fields.items() if value is not None}))
+    return path
+
+
+def test_a_manifest_becomes_a_model_with_checked_files(tmp_path: Path) -> None:
+    model = find_model(str(write(tmp_path)))
+    assert model.sha256 == hashlib.sha256(BYTES).hexdigest()
+    assert model.adapters[Language.ENGLISH, Dimension.FLUENCY][0] == tmp_path / "m.gguf"
+    assert model.sampling is not None
+    assert model.sampling.temperature == 0.5
+
+
+def test_a_plain_file_becomes_a_model_named_after_it(tmp_path: Path) -> None:
+    write(tmp_path)
+    model = find_model(str(tmp_path / "m.gguf"))
+    assert (model.name, model.size_bytes, model.adapters) == ("m", len(BYTES), {})
+
+
+def test_a_name_on_the_users_shelf_is_found_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESCL_HOME", str(tmp_path))
+    write(tmp_path / "gguf" / "mine")
+    assert "mine/m" in manifests()
+    assert find_model("mine/m").path == tmp_path / "gguf" / "mine" / "m.gguf"
+    assert is_there("mine/m")
+    assert not is_there("mine/other")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"file": {"path": "../m.gguf"}}, "leaves its folder"),
+        ({"file": {"path": "/etc/hostname"}}, "leaves its folder"),
+        ({"file": {"path": "C:m.gguf"}}, "leaves its folder"),
+        ({"file": {"path": "none.gguf"}}, "none.gguf is not there"),
+        ({"file": {"path": "m.gguf", "size_bytes": 3}}, "17 bytes, but its manifest says 3"),
+        ({"file": {"path": "m.gguf", "sha256": "0" * 64}}, "not the file its manifest names"),
+        ({"file": {"path": "m.gguf", "sha265": "0"}}, "sha265"),
+        ({"role": "poet"}, "poet"),
+        ({"role": None}, "role"),
+        ({"adapters": {"en": {"fluecy": {"path": "m.gguf"}}}}, "fluecy"),
+        ({"adapters": {"fr": {}}}, "fr"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_by_name(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ManifestError, match=said):
+        find_model(str(write(tmp_path, **changes)))
+
+
+def test_an_unknown_name_lists_what_is_known() -> None:
+    with pytest.raises(ManifestError, match="esc-rank"):
+        find_model("esc-rnak")
+
+
+def test_every_manifest_that_ships_is_well_formed_and_named_after_its_file() -> None:
+    shipped = {name: load_manifest(path) for name, path in manifests().items()}
+    assert {"esc-role", "esc-rank", "demo/seeker", "demo/warm", "demo/curt", "demo/scorer"} <= shipped.keys()
+    assert [name for name, manifest in shipped.items() if manifest.name != name] == []
+    assert {len(by_dimension) for by_dimension in shipped["esc-rank"].adapters.values()} == {len(Dimension)}
