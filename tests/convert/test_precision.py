@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType
 from gguf.quants import dequantize
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -54,6 +54,7 @@ def test_bfloat16_in_the_range_of_f16_rounds_to_nearest() -> None:
     assert (np.abs(half - fits) <= np.maximum(np.abs(fits.astype(np.float64)) * 2.0**-11, 2.0**-25)).all()
 
 
+@settings(deadline=None)
 @given(value=st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_bf16_rounds_to_nearest(value: float) -> None:
     rows = np.array([[value]], np.float32)
