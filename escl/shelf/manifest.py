@@ -20,6 +20,8 @@ from escl.core.bundled import bundled
 from escl.core.dimension import Dimension, Language
 from escl.core.sampling import Sampling
 from escl.errors import ManifestError
+from escl.shelf.gguf_header import read_gguf_header
+from escl.shelf.model_check import check_model
 
 _HASH_BLOCK = 1 << 22
 
@@ -102,6 +104,7 @@ def find_model(reference: str, *, on_hash: Callable[[Path, int], None] | None = 
 
     Raises:
         ManifestError: Nothing of that name, a malformed manifest, or files missing or changed.
+        GGUFError: The model's file is damaged or is no language model.
     """
     as_path = Path(reference)
     if as_path.suffix == ".gguf":
@@ -136,11 +139,13 @@ def load_manifest(path: Path) -> Manifest:
 def _plain_model(path: Path, on_hash: Callable[[Path, int], None] | None) -> Model:
     file = ModelFile(path=path.name)
     resolved, sha256 = _checked(file, path.parent, None, on_hash)
+    check_model(read_gguf_header(resolved), path=resolved)
     return Model(name=path.stem, path=resolved, sha256=sha256, size_bytes=resolved.stat().st_size)
 
 
 def _manifest_model(manifest: Manifest, folder: Path, on_hash: Callable[[Path, int], None] | None) -> Model:
     path, sha256 = _checked(manifest.file, folder, manifest.making, on_hash)
+    check_model(read_gguf_header(path), path=path)
     adapters = {
         (language, dimension): _checked(file, folder, manifest.making, on_hash)
         for language, by_dimension in manifest.adapters.items()

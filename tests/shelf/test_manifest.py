@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
 import tomli_w
 
 from escl.core.dimension import Dimension, Language
-from escl.errors import ManifestError
+from escl.errors import GGUFError, ManifestError
 from escl.shelf.manifest import find_model, is_there, load_manifest, manifests
+from tests.tiny_gguf import Script, write_model
 
-BYTES = b"GGUF and the rest"
+
+@cache
+def model_bytes() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return write_model(Path(folder) / "m.gguf", Script(table={})).read_bytes()
 
 
 def write(folder: Path, **changes: object) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "m.gguf").write_bytes(BYTES)
+    (folder / "m.gguf").write_bytes(model_bytes())
     fields: dict[str, object] = {
         "name": "m",
         "role": "scorer",
         "description": "a model",
         "architecture": "qwen2",
         "licence": "MIT",
-        "file": {"path": "m.gguf", "size_bytes": len(BYTES), "sha256": hashlib.sha256(BYTES).hexdigest()},
+        "file": {
+            "path": "m.gguf",
+            "size_bytes": len(model_bytes()),
+            "sha256": hashlib.sha256(model_bytes()).hexdigest(),
+        },
         "adapters": {"en": {"fluency": {"path": "m.gguf"}}},
         "sampling": {"temperature": 0.5},
     } | changes
@@ -35,7 +46,7 @@ def write(folder: Path, **changes: object) -> Path:
 
 def test_a_manifest_becomes_a_model_with_checked_files(tmp_path: Path) -> None:
     model = find_model(str(write(tmp_path)))
-    assert model.sha256 == hashlib.sha256(BYTES).hexdigest()
+    assert model.sha256 == hashlib.sha256(model_bytes()).hexdigest()
     assert model.adapters[Language.ENGLISH, Dimension.FLUENCY][0] == tmp_path / "m.gguf"
     assert model.sampling is not None
     assert model.sampling.temperature == 0.5
@@ -44,7 +55,7 @@ def test_a_manifest_becomes_a_model_with_checked_files(tmp_path: Path) -> None:
 def test_a_plain_file_becomes_a_model_named_after_it(tmp_path: Path) -> None:
     write(tmp_path)
     model = find_model(str(tmp_path / "m.gguf"))
-    assert (model.name, model.size_bytes, model.adapters) == ("m", len(BYTES), {})
+    assert (model.name, model.size_bytes, model.adapters) == ("m", len(model_bytes()), {})
 
 
 def test_a_name_on_the_users_shelf_is_found_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +74,7 @@ def test_a_name_on_the_users_shelf_is_found_first(tmp_path: Path, monkeypatch: p
         ({"file": {"path": "/etc/hostname"}}, "leaves its folder"),
         ({"file": {"path": "C:m.gguf"}}, "leaves its folder"),
         ({"file": {"path": "none.gguf"}}, "none.gguf is not there"),
-        ({"file": {"path": "m.gguf", "size_bytes": 3}}, "17 bytes, but its manifest says 3"),
+        ({"file": {"path": "m.gguf", "size_bytes": 3}}, "bytes, but its manifest says 3"),
         ({"file": {"path": "m.gguf", "sha256": "0" * 64}}, "not the file its manifest names"),
         ({"file": {"path": "m.gguf", "sha265": "0"}}, "sha265"),
         ({"role": "poet"}, "poet"),
@@ -75,6 +86,13 @@ def test_a_name_on_the_users_shelf_is_found_first(tmp_path: Path, monkeypatch: p
 def test_a_wrong_manifest_is_refused_by_name(tmp_path: Path, changes: dict[str, object], said: str) -> None:
     with pytest.raises(ManifestError, match=said):
         find_model(str(write(tmp_path, **changes)))
+
+
+def test_a_damaged_model_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+    whole = find_model(str(write(tmp_path)))
+    (tmp_path / "cut.gguf").write_bytes(whole.path.read_bytes()[:-100])
+    with pytest.raises(GGUFError, match=r"cut\.gguf"):
+        find_model(str(tmp_path / "cut.gguf"))
 
 
 def test_an_unknown_name_lists_what_is_known() -> None:
