@@ -9,21 +9,17 @@ import asyncio
 import contextlib
 import os
 import re
-import signal
-import site
 import subprocess
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from escl import errors
 from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
-from escl.engine import frames
+from escl.engine import frames, launch
 from escl.engine.wire import (
     Cancel,
     Counted,
@@ -40,13 +36,11 @@ from escl.engine.wire import (
     Reply,
     Request,
 )
-from escl.errors import ChatTemplateError, ContextOverflowError, EngineCrashedError, EngineError, EngineHungError
+from escl.errors import ContextOverflowError, EngineError, EngineHungError
 
 _STDERR_LINES: Final = 40
 _STDERR_LINE_CHARS: Final = 500
-_STDERR_SHOWN: Final = 8
 _CLOSE_WITHIN_S: Final = 8.0
-_SECRET_NAME: Final = re.compile("token|secret|passw|credential|api_?key|access_?key|private_?key|auth|cookie", re.I)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 T = TypeVar("T", Generated, LabelRead, Counted)
@@ -67,11 +61,13 @@ class Engine:
         process: asyncio.subprocess.Process,
         *,
         on_progress: Callable[[Progress], None] | None,
+        on_loading: Callable[[float], None] | None,
         hang_timeout_s: float,
     ) -> None:
         """Wrap a started child; `Engine.start` is the way to get one."""
         self._process = process
         self._on_progress = on_progress
+        self._on_loading = on_loading
         self._hang_timeout_s = hang_timeout_s
         self.progress: Progress | None = None
         self._next_id = 0
@@ -95,6 +91,8 @@ class Engine:
     ) -> Engine:
         """Return an engine whose model is loaded.
 
+        On Linux the child ends with the thread that called this, so call it from one that lasts.
+
         Args:
             spec: What to load and how.
             on_progress: Called with the child's reports while it works, at most a few times a second.
@@ -106,19 +104,18 @@ class Engine:
         Raises:
             ModelLoadError: Model, adapter or context could not be loaded; OutOfMemoryError when it did not fit.
             ChatTemplateError: The model's chat template cannot be used.
-            EngineCrashedError: The child died while loading, as it may on a malformed file.
+            EngineCrashedError: The child was killed while loading.
             EngineHungError: It showed no sign of life in time.
         """
         process = await asyncio.create_subprocess_exec(
-            *(_command or (sys.executable, "-P", "-m", "escl.engine.worker")),
+            *(_command or launch.COMMAND),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_child_environment(os.environ),
-            **_own_process_group(),
+            env=launch.child_environment(os.environ),
+            **launch.own_process_group(),
         )
-        engine = cls(process, on_progress=on_progress, hang_timeout_s=ready_timeout_s)
-        engine._on_loading = on_loading
+        engine = cls(process, on_progress=on_progress, on_loading=on_loading, hang_timeout_s=ready_timeout_s)
         try:
             engine._write(spec)
             engine.ready = await engine._is_ready
@@ -127,8 +124,6 @@ class Engine:
             raise
         engine._hang_timeout_s = hang_timeout_s
         return engine
-
-    _on_loading: Callable[[float], None] | None = None
 
     @property
     def pid(self) -> int:
@@ -191,9 +186,12 @@ class Engine:
 
     async def close(self) -> None:
         """End the child; pending requests fail. Safe to call twice."""
+        loaded = self._is_ready.done() and self._is_ready.exception() is None
         self._fail_all(EngineError("the engine was closed"))
         assert self._process.stdin is not None
         self._process.stdin.close()
+        if not loaded:
+            self._kill()
         try:
             await asyncio.wait_for(self._process.wait(), _CLOSE_WITHIN_S)
         except TimeoutError:
@@ -252,18 +250,19 @@ class Engine:
     async def _read_frames(self) -> None:
         stdout = self._process.stdout
         assert stdout is not None
-        trouble = "closed its pipe"
+        # What stands when a callback of the caller raises: nobody would listen to the child any more.
+        trouble = "is no longer listened to, because a progress callback failed,"
         try:
             while True:
                 header = await stdout.readexactly(frames.LENGTH_BYTES)
                 payload = await stdout.readexactly(frames.payload_length(header))
                 self._take(frames.decode_reply(payload))
         except asyncio.IncompleteReadError as error:
-            if error.partial:
-                trouble = "ended in the middle of a message"
+            trouble = "ended in the middle of a message" if error.partial else "closed its pipe"
         except frames.FrameError as error:
             trouble = f"sent something that is no message ({error})"
-        await self._bury(trouble)
+        finally:
+            await self._bury(trouble)
 
     def _take(self, reply: Reply) -> None:
         self._last_sign = time.monotonic()
@@ -309,10 +308,11 @@ class Engine:
             await self._process.wait()
             code = 0
         if code != 0:
-            trouble = _how_it_ended(code)
+            trouble = launch.how_it_ended(code)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._tasks[0]), 1.0)
-        self._fail_all(_death_of(trouble, list(self._stderr)))
+        loading = not self._is_ready.done()
+        self._fail_all(launch.death_of(trouble, stderr=list(self._stderr), while_loading=loading))
 
     async def _watch(self) -> None:
         """Kill the child when it owes an answer and shows no sign of life."""
@@ -365,32 +365,6 @@ def _typed(failed: Failed) -> EngineError:
     return kind(failed.message, hint=failed.hint)
 
 
-def _how_it_ended(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
-
-
-def _death_of(trouble: str, stderr: Sequence[str]) -> EngineError:
-    # The worker arms this timer for nothing but rendering.
-    if "SIGPROF" in trouble:
-        return ChatTemplateError("the chat template kept the processor busy and could not be interrupted")
-    said = "\n".join(line for line in stderr[-_STDERR_SHOWN:] if line.strip())
-    last_words = f"; its last words:\n{said}" if said else ""
-    return EngineCrashedError(f"the engine's process {trouble}{last_words}", hint=_crash_hint(trouble))
-
-
-def _crash_hint(trouble: str) -> str | None:
-    if "SIGKILL" in trouble:
-        return "the system may have run out of memory: use fewer slots, a shorter context, or a smaller quantization"
-    if "SIGILL" in trouble:
-        return "this build of llama.cpp uses instructions that this processor lacks: install it from source"
-    return None
-
-
 def _encodable(message: Message) -> Message:
     return Message(message.role, _unicode(message.content))
 
@@ -398,19 +372,3 @@ def _encodable(message: Message) -> Message:
 def _unicode(text: str) -> str:
     # A lone surrogate has no UTF-8, so it cannot even be sent.
     return _SURROGATE.sub("\ufffd", text)
-
-
-def _child_environment(parent: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a child: the parent's without secrets, and with escl importable from where it is."""
-    kept = {name: value for name, value in parent.items() if not _SECRET_NAME.search(name)}
-    root = str(Path(__file__).resolve().parents[2])
-    if root not in [*site.getsitepackages(), site.getusersitepackages()]:
-        kept["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [kept.get("PYTHONPATH")])])
-    return kept | {"GGML_NO_BACKTRACE": "1", "PYTHONUNBUFFERED": "1"}
-
-
-def _own_process_group() -> dict[str, Any]:
-    # Ctrl-C in a terminal goes to the whole foreground group; what it means is the parent's to decide.
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"process_group": 0}

@@ -14,6 +14,8 @@ from escl.engine.wire import EngineSpec, Reply, Request
 LENGTH_BYTES: Final = 4
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 
+# Broken UTF-8 and deep nesting raise errors of their own.
+_UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encoder: Final = msgspec.msgpack.Encoder()
 _spec_decoder: Final = msgspec.msgpack.Decoder(EngineSpec)
 _request_decoder: Final = msgspec.msgpack.Decoder[Request](Request)
@@ -57,7 +59,7 @@ def decode_spec(payload: bytes) -> EngineSpec:
     """Return the first frame a child reads. Raises FrameError."""
     try:
         return _spec_decoder.decode(payload)
-    except msgspec.DecodeError as error:
+    except _UNDECODABLE as error:
         raise FrameError(f"no engine specification: {error}") from error
 
 
@@ -65,7 +67,7 @@ def decode_request(payload: bytes) -> Request:
     """Return what the parent asks. Raises FrameError."""
     try:
         request: Request = _request_decoder.decode(payload)
-    except msgspec.DecodeError as error:
+    except _UNDECODABLE as error:
         raise FrameError(f"no request: {error}") from error
     return request
 
@@ -74,6 +76,6 @@ def decode_reply(payload: bytes) -> Reply:
     """Return what the child answers. Raises FrameError."""
     try:
         reply: Reply = _reply_decoder.decode(payload)
-    except msgspec.DecodeError as error:
+    except _UNDECODABLE as error:
         raise FrameError(f"no reply: {error}") from error
     return reply

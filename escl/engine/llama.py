@@ -7,6 +7,7 @@ Import it in a child process only: llama.cpp answers some malformed files and ba
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -37,6 +38,8 @@ _OUT_OF_MEMORY: Final = (
     "cudaMalloc failed",
     "bad_alloc",
 )
+_FUNCTION: Final = re.compile(r"^\w+: (error loading model: )?")
+_TELLS_NOTHING: Final = re.compile("failed to load model")
 _DECODE_CODES: Final = {
     2: "the computation was aborted",
     -1: "llama.cpp refused the batch as invalid",
@@ -63,9 +66,10 @@ class _Log:
 
     def reason(self) -> str:
         """Return why the latest step failed, in llama.cpp's words, and forget it."""
-        lines = list(dict.fromkeys(line.partition(": ")[2] or line for line in self.errors if line))
+        lines = list(dict.fromkeys(_FUNCTION.sub("", line) for line in self.errors if line))
         self.errors.clear()
-        return "; ".join(lines[:3]) or "llama.cpp gave no reason"
+        telling = [line for line in lines if not _TELLS_NOTHING.search(line)]
+        return "; ".join((telling or lines)[:3]) or "llama.cpp gave no reason"
 
 
 _log = _Log()
@@ -135,6 +139,7 @@ class Model:
         params.progress_callback = lib.llama_progress_callback(report)
         self.path = path
         self._adapters: dict[str, Any] = {}
+        self._piece_buffer = ctypes.create_string_buffer(64)
         self._model = lib.llama_model_load_from_file(str(path).encode("utf-8", "surrogateescape"), params)
         if not self._model:
             raise _load_error(f"{path} cannot be loaded")
@@ -208,7 +213,7 @@ class Model:
 
     def piece(self, token: int) -> bytes:
         """Return the bytes a token stands for; control tokens stand for nothing."""
-        buffer = ctypes.create_string_buffer(64)
+        buffer = self._piece_buffer
         length = lib.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
         if length < 0:
             buffer = ctypes.create_string_buffer(-length)

@@ -180,6 +180,8 @@ def _check(spec: EngineSpec) -> None:
                 magic = file.read(len(_GGUF_MAGIC))
         except OSError as error:
             raise ModelLoadError(f"{path} cannot be opened: {error.strerror}") from error
+        if len(magic) < len(_GGUF_MAGIC):
+            raise ModelLoadError(f"{path} is empty or cut off: it has {len(magic)} bytes")
         if magic != _GGUF_MAGIC:
             raise ModelLoadError(
                 f"{path} is no GGUF file: it begins with {magic!r}", hint="convert it with escl convert"

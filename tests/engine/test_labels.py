@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
 from escl.engine.chat import Chat
-from escl.engine.labels import DEFAULT_SYSTEM_KEY, LabelReader, LabelTokens, find_label
+from escl.engine.label_tokens import LabelTokens, find_label
+from escl.engine.labels import DEFAULT_SYSTEM_KEY, LabelReader
 from escl.engine.llama import Model
 from escl.engine.wire import EngineSpec, Failed, Generate, LabelRead, ReadLabel
 from escl.errors import ContextOverflowError, EngineError

@@ -1,0 +1,85 @@
+"""How an engine's child process is started, and what its end means.
+
+Owns the command, the environment and the reading of exit codes. Knows nothing of requests.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import site
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from escl.errors import ChatTemplateError, EngineCrashedError, EngineError, ModelLoadError
+
+COMMAND: Final = (sys.executable, "-P", "-m", "escl.engine.worker")
+"""-P keeps the current folder out of the child's import path."""
+
+_SECRET_NAME: Final = re.compile("token|secret|passw|credential|api_?key|access_?key|private_?key|auth|cookie", re.I)
+# How long a thread of libgomp waits busily for the others before it sleeps. The default of milliseconds makes a model
+# crawl as soon as anything else wants a core, be it a second engine: measured on 4 busy cores, 0.5B at Q4_K_M, tokens a
+# second were below 1 by default, 20 with 2000 and 38 without any waiting; on 4 idle cores 123, 119 and 76.
+_SPINS: Final = "2000"
+_STDERR_SHOWN: Final = 8
+_FAULTS: Final = ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE")
+
+
+def child_environment(parent: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a child: the parent's without secrets, and with escl importable from where it is."""
+    kept = {name: value for name, value in parent.items() if not _SECRET_NAME.search(name)}
+    root = str(Path(__file__).resolve().parents[2])
+    if root not in [*site.getsitepackages(), site.getusersitepackages()]:
+        kept["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [kept.get("PYTHONPATH")])])
+    if "OMP_WAIT_POLICY" not in kept:
+        kept.setdefault("GOMP_SPINCOUNT", _SPINS)
+    return kept | {"PYTHONUNBUFFERED": "1"}
+
+
+def own_process_group() -> dict[str, Any]:
+    """Return subprocess arguments that keep Ctrl-C in a terminal from reaching the child: the parent decides."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"process_group": 0}
+
+
+def how_it_ended(code: int) -> str:
+    """Return an exit code in words that go on from "the engine's process ..."."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def death_of(trouble: str, *, stderr: Sequence[str], while_loading: bool) -> EngineError:
+    """Return the error that a child's end means.
+
+    Args:
+        trouble: How it ended, in words.
+        stderr: Its latest lines.
+        while_loading: Whether it had not been ready yet. llama.cpp answers some malformed files with abort(), and would
+            again, so that is a ModelLoadError then.
+    """
+    # The worker arms the timer behind SIGPROF for nothing but rendering.
+    if "SIGPROF" in trouble:
+        return ChatTemplateError("the chat template kept the processor busy and could not be interrupted")
+    said = "\n".join(line for line in stderr[-_STDERR_SHOWN:] if line.strip())
+    last_words = f"; its last words:\n{said}" if said else ""
+    if while_loading and any(fault in trouble for fault in _FAULTS):
+        hint = "the file is malformed, or of a kind that this llama.cpp cannot load"
+        return ModelLoadError(f"llama.cpp gave up while loading: the process {trouble}{last_words}", hint=hint)
+    return EngineCrashedError(f"the engine's process {trouble}{last_words}", hint=_hint(trouble))
+
+
+def _hint(trouble: str) -> str | None:
+    if "SIGKILL" in trouble:
+        return "the system may have run out of memory: use fewer slots, a shorter context, or a smaller quantization"
+    if "SIGILL" in trouble:
+        return "this build of llama.cpp uses instructions that this processor lacks: install it from source"
+    return None
