@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -330,8 +332,14 @@ class Engine:
                 self._kill()
 
     def _kill(self) -> None:
+        if self._process.returncode is not None:
+            return
         with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+            if sys.platform == "win32":
+                self._process.kill()
+            else:
+                # Process.kill() polls first, and so would take the exit status from asyncio, which then reports 255.
+                os.kill(self._process.pid, signal.SIGKILL)
 
     def _fail_all(self, error: EngineError) -> None:
         """Record the first cause of death and tell everyone who waits."""

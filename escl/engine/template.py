@@ -30,8 +30,8 @@ _MAX_RENDERED_CHARS: Final = 4 * 1024 * 1024
 _MAX_PRODUCT: Final = 1_000_000
 _MAX_INTEGER_BITS: Final = 4096
 _MAX_MEMORY_BYTES: Final = 512 * 1024 * 1024
-_SOFT_LIMIT_S: Final = 1.5
-_HARD_LIMIT_S: Final = 3.0
+_SOFT_LIMIT_S: Final = 1.0
+_HARD_LIMIT_S: Final = 2.0
 
 # What an expression of a template can raise besides Jinja2's own errors.
 _TEMPLATE_FAULTS: Final = (
