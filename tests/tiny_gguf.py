@@ -146,6 +146,7 @@ class Script:
         metadata: More string keys.
         n_ctx_train: Context length that the file declares.
         seed: Of the random weights.
+        name: General name; llama.cpp has rules for some, such as "phi-3".
     """
 
     table: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -156,11 +157,13 @@ class Script:
     n_ctx_train: int = 4096
     seed: int = 0
     vocabulary: TinyVocabulary = BPE
+    name: str = "tiny"
 
 
 def write_model(path: Path, script: Script) -> Path:
     """Write a model that follows the script and return its path."""
     writer = gguf.GGUFWriter(path, "qwen2")
+    writer.add_name(script.name)
     _add_hyperparameters(writer, script.n_ctx_train)
     _add_vocabulary(writer, script.vocabulary)
     if script.template is not None:
@@ -188,7 +191,6 @@ def _add_vocabulary(writer: gguf.GGUFWriter, vocabulary: TinyVocabulary) -> None
 
 
 def _add_hyperparameters(writer: gguf.GGUFWriter, n_ctx_train: int) -> None:
-    writer.add_name("tiny")
     writer.add_context_length(n_ctx_train)
     writer.add_embedding_length(N_EMBD)
     writer.add_block_count(1)

@@ -105,7 +105,10 @@ class Chat:
         n_bytes = sum(len(message.content.encode()) for message in said)
         if n_bytes > self._max_tokens * self._max_token_bytes:
             raise ContextOverflowError(f"{n_bytes} bytes of text cannot fit {self._max_tokens} tokens of context")
-        return np.concatenate(list(self._encode_runs(self._runs(self._render(self._with_system(said))))))
+        encoded = list(self._encode_runs(self._runs(self._render(self._with_system(said)))))
+        if not encoded:
+            raise ChatTemplateError("the chat template made an empty prompt")
+        return np.concatenate(encoded)
 
     def _with_system(self, messages: Sequence[Message]) -> list[Message]:
         if self._takes_system or not messages or messages[0].role != "system":

@@ -38,7 +38,7 @@ from escl.engine.wire import (
     Reply,
     Request,
 )
-from escl.errors import ContextOverflowError, EngineError, EngineHungError
+from escl.errors import ContextOverflowError, EngineError, EngineHungError, ModelLoadError
 
 _STDERR_LINES: Final = 40
 _STDERR_LINE_CHARS: Final = 500
@@ -119,8 +119,11 @@ class Engine:
         )
         engine = cls(process, on_progress=on_progress, on_loading=on_loading, hang_timeout_s=ready_timeout_s)
         try:
-            engine._write(spec)
+            engine._send(spec)
             engine.ready = await engine._is_ready
+        except frames.FrameError as error:
+            await engine.close()
+            raise ModelLoadError(f"a path of the model or its adapters cannot be passed on: {error}") from error
         except BaseException:
             await engine.close()
             raise
@@ -237,12 +240,15 @@ class Engine:
             raise EngineError(f"the engine answered a {type(request).__name__} with a {type(answer).__name__}")
         return answer
 
-    def _write(self, message: EngineSpec | Request) -> None:
-        assert self._process.stdin is not None
+    def _write(self, request: Request) -> None:
         try:
-            frame = frames.encode_frame(message)
+            self._send(request)
         except frames.FrameError as error:
             raise ContextOverflowError(f"the request is too large: {error}") from error
+
+    def _send(self, message: EngineSpec | Request) -> None:
+        assert self._process.stdin is not None
+        frame = frames.encode_frame(message)
         # A broken pipe is no error here: the child's end shows in _read_frames, with its reason.
         with contextlib.suppress(OSError, RuntimeError):
             self._process.stdin.write(frame)

@@ -212,9 +212,8 @@ def _memory_limit() -> Iterator[None]:
     with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123
         in_use = int(statm.read().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    ceiling = in_use + _MAX_MEMORY_BYTES
-    limited = ceiling if hard == resource.RLIM_INFINITY else min(ceiling, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limited, hard))
+    bounds = [in_use + _MAX_MEMORY_BYTES, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_AS, (min(bounds), hard))
     try:
         yield
     finally:

@@ -69,6 +69,22 @@ def test_clean_text_gets_the_tokens_of_llama_cpp(loaded: LoadModel, family: str,
     assert chat.encode(messages).tolist() == expected
 
 
+def test_white_space_beside_tokens_that_swallow_it_is_swallowed(loaded: LoadModel) -> None:
+    script = Script(vocabulary=SPM_ALL, template=FAMILIES["phi"], name="phi-3 tiny")
+    model, chat = loaded("phi-3-spm", script)
+    _, without_rule, _ = chat_of(loaded, "phi", "spm")
+    template = ChatTemplate(FAMILIES["phi"], bos="<s>", eos="</s>", frozen_time=0)
+    expected = [SPM_ALL.texts.index("<s>"), *tokenize_whole(model, template.render(conversation()))]
+    assert chat.encode(conversation()).tolist() == expected
+    assert without_rule.encode(conversation()).tolist() != expected
+
+
+def test_an_empty_prompt_is_refused(loaded: LoadModel) -> None:
+    _, chat, _ = chat_of(loaded, "mistral", "bpe")
+    with pytest.raises(ChatTemplateError):
+        chat.encode([])
+
+
 def markers_of(vocabulary: TinyVocabulary) -> list[str]:
     return [*vocabulary.of_type(gguf.TokenType.CONTROL), "<|turn|>", "<think>", "<unk>"]
 

@@ -172,6 +172,7 @@ def test_what_cannot_be_loaded_says_why(model_file: WriteModel, spec: EngineSpec
             ModelLoadError,
             "adapter a .* cannot be loaded: ",
         ),
+        "odd path": (EngineSpec(model="a\udcff.gguf"), ModelLoadError, "path .* cannot be passed on"),
         "slots": (EngineSpec(model=spec.model, slots=0), ModelLoadError, "slots=0"),
         "many slots": (EngineSpec(model=spec.model, slots=256), ModelLoadError, "slots=256"),
         "no template": (EngineSpec(model=str(model_file("mute", mute))), ChatTemplateError, "no chat template"),
