@@ -175,9 +175,7 @@ class Batcher:
         at_home = (job for job in self._waiting if job.request.session in own)
         job = head if head.overtaken >= _OVERTAKEN_AT_MOST * len(self._slots) else next(at_home, head)
         head.overtaken += job is not head
-        awaited = {waiting.request.session for waiting in self._waiting}
-        evictable = min(idle, key=lambda slot: (slot.session in awaited, slot.last_used))
-        return job, own.get(job.request.session, evictable)
+        return job, own.get(job.request.session) or min(idle, key=lambda slot: slot.last_used)
 
     def _start(self, slot: _Slot, job: _Job) -> None:
         if self._strict:

@@ -64,15 +64,13 @@ class Vocabulary:
         self._strips_left = _having(attributes, lib.LLAMA_TOKEN_ATTR_LSTRIP)
         self._strips_right = _having(attributes, lib.LLAMA_TOKEN_ATTR_RSTRIP)
         user_defined = _having(attributes, lib.LLAMA_TOKEN_ATTR_USER_DEFINED)
-        self._guarded = tuple(
-            text.replace(_SPM_SPACE, " ")
+        markers = [
+            token
             for text, token in self.special.items()
-            if token in user_defined and (token in self.ends or _looks_like_marker(text) or text in template_source)
-        )
+            if token in user_defined and (_looks_like_marker(text) or text in template_source)
+        ]
         self._forbidden = np.zeros(model.n_vocab, dtype=bool)
-        self._forbidden[list(self.ends)] = True
-        guarded = [token for text, token in self.special.items() if text.replace(_SPM_SPACE, " ") in self._guarded]
-        self._forbidden[guarded] = True
+        self._forbidden[[*markers, *self.ends]] = True
         self._forbidden |= (attributes & (lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN)) != 0
         self._unknown = _having(attributes, lib.LLAMA_TOKEN_ATTR_UNKNOWN)
         self._stem = self._newline_stem()
@@ -109,8 +107,7 @@ class Vocabulary:
         Raises:
             EngineError: The vocabulary has no other way to write the text.
         """
-        spelled = text.replace(_SPM_SPACE, " ")
-        cuts = {cut for marker in self._guarded for cut in _cuts_inside(spelled, marker, 1)}
+        spelled, cuts = text.replace(_SPM_SPACE, " "), set[int]()
         for offset in range(1, 64):
             ids = self._encode_pieces(_cut(text, cuts))
             forged = set(ids[self._forbidden[ids]].tolist())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from unittest.mock import Mock, call
 
 import numpy as np
 import numpy.typing as npt
@@ -146,11 +147,11 @@ def test_a_dialogue_reuses_its_kv_and_says_the_same(batcher: MakeBatcher, monkey
     assert n_clear > 2
 
 
-def test_a_session_keeps_its_slot_while_others_come_and_go(batcher: MakeBatcher) -> None:
-    one = batcher(slots=2)
-    run(one, ask(0, "I am sad today " * 8, session="mine"), ask(1, "x", session="other"))
-    run(one, ask(2, "y", session="third"), ask(3, "I am sad today " * 8, session="mine"))
-    again = replies(run(one, ask(4, "I am sad today " * 8, session="mine")))[4]
+def test_a_newcomer_takes_the_slot_that_was_idle_longest(batcher: MakeBatcher) -> None:
+    one, said = batcher(slots=2), "I am sad today " * 8
+    for number, session in enumerate(("mine", "other", "mine", "third")):
+        run(one, ask(number, said if session == "mine" else session, session=session))
+    again = replies(run(one, ask(9, said, session="mine")))[9]
     assert again.n_reused == again.n_prompt - 1
 
 
@@ -198,7 +199,7 @@ def test_the_whole_context_can_be_used_and_not_one_token_more(batcher: MakeBatch
         one.submit(ask(2, "x", sampling=Sampling(max_tokens=301 - n_prompt)))
 
 
-def test_nan_fails_only_the_request_that_meets_it(batcher: MakeBatcher) -> None:
+def test_nan_fails_only_the_request_that_meets_it(batcher: MakeBatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     one = batcher("spoiled", SPOILED_BY_Z, slots=3)
     answers = run(one, *[ask(number, "Z" if number % 3 == 1 else "fine") for number in range(9)])
     for number, answer in answers.items():
@@ -208,7 +209,11 @@ def test_nan_fails_only_the_request_that_meets_it(batcher: MakeBatcher) -> None:
         else:
             assert isinstance(answer, Generated)
             assert answer.text == "The score is 3"
+    # Some backends multiply masked cells by 0, and 0 times NaN is NaN: the cells must not stay as they are.
+    clear = Mock(side_effect=one._context.clear)
+    monkeypatch.setattr(one._context, "clear", clear)
     after = replies(run(one, *[ask(number, "fine") for number in range(20, 26)]))
+    assert clear.call_args_list == [call(wipe=True)]
     assert {answer.text for answer in after.values()} == {"The score is 3"}
 
 
@@ -248,8 +253,8 @@ def test_strict_repeats_byte_for_byte_whatever_came_before(batcher: MakeBatcher)
     fresh, used = batcher(strict=True), batcher(strict=True)
     run(used, *[ask(number, said, session="a", sampling=hot) for number, said in enumerate(sayings(5))])
     first, second = replies(run(fresh, wanted))[7], replies(run(used, wanted))[7]
-    assert (first.text, first.n_generated, first.n_reused) == (second.text, second.n_generated, 0)
-    assert used.n_active == 0
+    assert (first.text, first.n_generated) == (second.text, second.n_generated)
+    assert first.n_reused == second.n_reused == 0
 
 
 def test_a_cancelled_request_leaves_no_trace(batcher: MakeBatcher) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 
 import gguf
 import llama_cpp.llama_cpp as lib
@@ -135,6 +136,17 @@ def test_sentencepiece_alone_would_forge_the_end_token(loaded: LoadModel) -> Non
     end = vocabulary.texts.index("</s>")
     assert end in model.tokenize(b"</s>")
     assert end not in chat.vocabulary.encode_plain("</s>")
+
+
+def test_an_ordinary_word_that_ends_generation_is_not_written_by_content(loaded: LoadModel) -> None:
+    _, chat = loaded("eos-is-a-word", Script(vocabulary=dataclasses.replace(BPE, eos="ha")))
+    _, reference, _ = chat_of(loaded, "chatml", "bpe")
+    end = BPE.texts.index("ha")
+    assert end in chat.ends
+    assert end in reference.encode([Message("user", "haha")])
+    tokens = chat.encode([Message("user", "haha")]).tolist()
+    assert end not in tokens
+    assert "haha" in chat.vocabulary.decode(tokens)
 
 
 def test_harmless_user_defined_tokens_stay_what_they_are(loaded: LoadModel) -> None:

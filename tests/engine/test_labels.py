@@ -261,9 +261,13 @@ def test_no_sequence_keeps_cells_after_its_answer(reader: MakeReader) -> None:
 @pytest.mark.model
 def test_nan_fails_only_the_request_that_meets_it(reader: MakeReader, monkeypatch: pytest.MonkeyPatch) -> None:
     one = reader("nan-scorer", NAN_SCORER)
+    spy = Mock(side_effect=one._context.clear)
+    monkeypatch.setattr(one._context, "clear", spy)
     answers = run(one, *[ask(number, "Z" if number == 2 else said) for number, said in enumerate(dialogues(9))])
     assert isinstance(answers[2], Failed)
     assert answers[2].error == "NonFiniteLogitsError"
+    # Some backends multiply masked cells by 0, and 0 times NaN is NaN: the cells must not stay as they are.
+    assert spy.call_args_list == [call(wipe=True)] * 2
     good = {number: answer for number, answer in answers.items() if isinstance(answer, LabelRead)}
     assert sorted(good) == [0, 1, 3, 4, 5, 6, 7, 8]
     requests = [ask(number, said) for number, said in enumerate(dialogues(9)) if number != 2]
