@@ -65,9 +65,7 @@ class Vocabulary:
         self._strips_right = _having(attributes, lib.LLAMA_TOKEN_ATTR_RSTRIP)
         user_defined = _having(attributes, lib.LLAMA_TOKEN_ATTR_USER_DEFINED)
         markers = [
-            token
-            for text, token in self.special.items()
-            if token in user_defined and (_looks_like_marker(text) or text in template_source)
+            token for text, token in self.special.items() if token in user_defined and _is_marker(text, template_source)
         ]
         self._forbidden = np.zeros(model.n_vocab, dtype=bool)
         self._forbidden[[*markers, *self.ends]] = True
@@ -149,8 +147,12 @@ def _having(attributes: npt.NDArray[np.int32], bit: int) -> frozenset[int]:
     return frozenset(np.flatnonzero(attributes & bit).tolist())
 
 
-def _looks_like_marker(text: str) -> bool:
-    return len(text) > 2 and (text[0], text[-1]) in (("<", ">"), ("[", "]")) and not text.isspace()
+def _is_marker(text: str, template_source: str) -> bool:
+    # Runs of spaces are user-defined tokens in some vocabularies, and every indented template mentions them.
+    if text.isspace():
+        return False
+    in_brackets = len(text) > 2 and (text[0], text[-1]) in (("<", ">"), ("[", "]"))
+    return in_brackets or text in template_source
 
 
 def _cut_out(part: str | int, marker: str, token: int) -> list[str | int]:

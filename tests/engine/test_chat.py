@@ -19,7 +19,7 @@ from escl.engine.template import ChatTemplate
 from escl.errors import ChatTemplateError, ContextOverflowError
 from tests.engine.conftest import LoadModel
 from tests.engine.templates import FAMILIES, TURN_ENDS
-from tests.tiny_gguf import BPE, Script, TinyVocabulary, bpe_vocabulary, spm_vocabulary
+from tests.tiny_gguf import BPE, CHATML, Script, TinyVocabulary, bpe_vocabulary, spm_vocabulary
 
 pytestmark = pytest.mark.model
 
@@ -149,9 +149,19 @@ def test_an_ordinary_word_that_ends_generation_is_not_written_by_content(loaded:
     assert "haha" in chat.vocabulary.decode(tokens)
 
 
-def test_harmless_user_defined_tokens_stay_what_they_are(loaded: LoadModel) -> None:
-    _, chat, vocabulary = chat_of(loaded, "chatml", "bpe")
-    assert vocabulary.texts.index("   ") in chat.encode([Message("user", "a   b")])
+def test_spaces_that_are_a_user_defined_token_stay_one_whatever_the_template_mentions(loaded: LoadModel) -> None:
+    _, chat = loaded("indented", Script(template=CHATML + "{%   if false   %}{% endif %}"))
+    assert BPE.texts.index("   ") in chat.encode([Message("user", "a   b")])
+
+
+def test_a_word_of_the_template_that_is_a_user_defined_token_is_its_alone(loaded: LoadModel) -> None:
+    vocabulary = dataclasses.replace(BPE, texts=[*BPE.texts[:-1], "@turn"], types=[*BPE.types[:-1], 4])
+    marker = len(vocabulary.texts) - 1
+    template = "{% for m in messages %}@turn{{ m.role }} {{ m.content }}{% endfor %}"
+    _, mentioned = loaded("at-turn", Script(vocabulary=vocabulary, template=template))
+    _, unknown = loaded("no-at-turn", Script(vocabulary=vocabulary))
+    assert mentioned.encode([Message("user", "a@turn")]).tolist().count(marker) == 1
+    assert unknown.encode([Message("user", "a@turn")]).tolist().count(marker) == 1
 
 
 @pytest.mark.parametrize("family", FAMILIES)
