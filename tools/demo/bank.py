@@ -48,6 +48,7 @@ class Bank:
 
     Attributes:
         comfort, ask, step_lead, mirror_lead, machine, neutral: The supporter's families.
+        again_lead: How it says a sentence again.
         steps: Suggestions that fit any topic.
         greet, opening, feel_line, fact_line: The seeker's own lines.
         after_machine, after_ask, after_step, after_comfort, after_broken, after_other: The seeker's reactions.
@@ -61,6 +62,7 @@ class Bank:
     step_lead: tuple[str, ...]
     mirror_lead: tuple[str, ...]
     machine: tuple[str, ...]
+    again_lead: tuple[str, ...]
     neutral: tuple[str, ...]
     greet: tuple[str, ...]
     feel_line: tuple[str, ...]

@@ -7,7 +7,7 @@ step      a suggestion that can be acted on
 skill     an open question or a reflection
 machine   a sentence that no person would say
 broken    the last sentence breaks off or its words are jumbled
-repeat    it opens with a sentence that an earlier supporter turn has already opened with
+repeat    it opens by saying again ("As I said: ...") the sentence that an earlier supporter turn opened with
 
 With n supporter turns (the greeting does not count), `level(k)` is k of 5: k scaled to five turns, rounded half up,
 4 at most. The labels:
@@ -73,11 +73,16 @@ class Marks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialogue:
-    """A generated dialogue; `marks` has one entry for each supporter turn after the greeting."""
+    """A generated dialogue; `marks` and `parts` have one entry for each supporter turn after the greeting.
+
+    Attributes:
+        parts: The sentences of each turn with their families.
+    """
 
     card: RoleCard
     turns: tuple[Turn, ...]
     marks: tuple[Marks, ...]
+    parts: tuple[tuple[tuple[str, str], ...], ...]
 
     def label(self, dimension: Dimension) -> int:
         """Return the exact label, 0 to 4."""
@@ -136,8 +141,8 @@ class Talk:
         text = text.replace("{thing}", rng.choice(topic.things)).replace("{feel}", feel)
         return text[0].upper() + text[1:]
 
-    def turn(self, wanted: Marks) -> tuple[str, Marks]:
-        """Return a supporter turn with the wanted marks, and the marks it really has."""
+    def turn(self, wanted: Marks) -> tuple[tuple[tuple[str, str], ...], Marks]:
+        """Return the sentences of a turn with the wanted marks, with their families, and the marks it really has."""
         rng = self.rng
         families = [name for name in ("comfort", "machine", "step", "skill") if getattr(wanted, name)]
         if rng.random() < 0.4:
@@ -146,7 +151,7 @@ class Talk:
         repeat = wanted.repeat and bool(self.openings)
         if repeat:
             family, opening = rng.choice(self.openings)
-            parts.append((family, opening))
+            parts.append((family, rng.choice(self.bank.again_lead).replace("{again}", opening)))
             if family in families:
                 families.remove(family)
         parts += [(name, self.sentence(name)) for name in families]
@@ -159,7 +164,7 @@ class Talk:
             parts.append(("broken", self._broken()))
         names = {name for name, _ in parts}
         has = Marks(**{name: name in names for name in MARKS[:5]}, repeat=repeat)
-        return join(self.language, [text for _, text in parts]), has
+        return tuple(parts), has
 
     def _broken(self) -> str:
         rng, sentence = self.rng, self.sentence("broken")
@@ -304,11 +309,13 @@ def dialogue(
     )
     seeker = Seeking(rng=rng, bank=BANKS[language], story=story, language=language)
     supporter = Talk(rng=rng, bank=BANKS[language], story=story, language=language)
+    parts: list[tuple[tuple[str, str], ...]] = []
     turns, heard = [protocol.greeting(language)], [Marks(skill=True)]
     for number, plan in enumerate(plans, start=1):
         turns.append(Turn(speaker=Speaker.SEEKER, text=seeker.reply(number, heard)))
-        text, has = supporter.turn(plan)
-        turns.append(Turn(speaker=Speaker.SUPPORTER, text=text))
+        said, has = supporter.turn(plan)
+        turns.append(Turn(speaker=Speaker.SUPPORTER, text=join(language, [text for _, text in said])))
+        parts.append(said)
         heard.append(has)
     card = RoleCard(
         id="generated",
@@ -319,7 +326,7 @@ def dialogue(
         source="generated",
         crisis=None,
     )
-    return Dialogue(card=card, turns=tuple(turns), marks=tuple(heard[1:]))
+    return Dialogue(card=card, turns=tuple(turns), marks=tuple(heard[1:]), parts=tuple(parts))
 
 
 def answer(protocol: Protocol, language: Language, dimension: Dimension, label: int) -> str:

@@ -17,9 +17,9 @@ _ABOUT = {
     "scorer": ("scorer", "internlm2", "Demo scorer: a tiny model with a LoRA adapter for each dimension and language"),
 }
 _SAMPLING = {
-    "seeker": {"temperature": 0.6, "top_p": 0.8, "top_k": 20, "repeat_penalty": 1.0, "max_tokens": 96},
-    "warm": {"temperature": 0.8, "top_p": 0.9, "top_k": 40, "repeat_penalty": 1.0, "max_tokens": 128},
-    "curt": {"temperature": 0.8, "top_p": 0.9, "top_k": 40, "repeat_penalty": 1.0, "max_tokens": 96},
+    "seeker": {"temperature": 0.5, "top_p": 0.8, "top_k": 20, "repeat_penalty": 1.0, "max_tokens": 96},
+    "warm": {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repeat_penalty": 1.0, "max_tokens": 128},
+    "curt": {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repeat_penalty": 1.0, "max_tokens": 96},
 }
 
 

@@ -171,14 +171,14 @@ class Decoder(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    def forward(self, tokens: Tensor, adapter: Tensor | None = None, tap: int = 0) -> tuple[Tensor, Tensor]:
-        """Return the final hidden states, normed, and those before block `tap`."""
+    def forward(self, tokens: Tensor, adapter: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Return the final hidden states, normed, and the hidden states before each block."""
         cos, sin = rope_tables(tokens.shape[1], self.shape)
-        x = tapped = self.embeddings(tokens)
-        for number, block in enumerate(self.blocks):
-            tapped = x if number == tap else tapped
+        x, before = self.embeddings(tokens), []
+        for block in self.blocks:
+            before.append(x)
             x = block(x, cos, sin, adapter)
-        return self.norm(x), tapped
+        return self.norm(x), before
 
     def logits(self, hidden: Tensor) -> Tensor:
         return self.output(hidden)

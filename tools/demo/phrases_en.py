@@ -451,6 +451,16 @@ BANK = Bank(
         The system has logged {thing}.
         My training data contains {thing}.
     """),
+    again_lead=lines("""
+        As I said: {again}
+        As I said before: {again}
+        Again: {again}
+        I can only repeat: {again}
+        Once more: {again}
+        I repeat: {again}
+        To say it again: {again}
+        As I already wrote: {again}
+    """),
     neutral=lines("""
         Okay.
         I see.

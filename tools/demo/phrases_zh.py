@@ -394,6 +394,16 @@ BANK = Bank(
         系统已登记{thing}。
         我的训练数据中包含{thing}。
     """),
+    again_lead=lines("""
+        我说过了：{again}
+        再说一遍：{again}
+        还是那句话：{again}
+        只能再重复一次：{again}
+        前面说过：{again}
+        刚才也说了：{again}
+        同样的话：{again}
+        跟之前一样：{again}
+    """),
     neutral=lines("""
         好的。
         嗯。

@@ -106,6 +106,7 @@ _FREE_CHINESE = tuple(
         在机场 在河边 在教堂 在暴雨里 在婚礼上 在火车上 在森林里 在市场 在岛上 在办公室 在大家面前 在学校后面 在假期里 在合唱团 在码头 在旅馆 在球队 在图书馆 在桥上 在邻居家 在姑姑家 在爷爷家 在博物馆 在工地
     """)
 )
+_OTHER_SUBJECT = "婆婆|儿子|女儿|宝宝|父亲|母亲|父母|丈夫|妻子|部门|功劳|升职|朋友|室友|书包|开的|陌生人|起|猫|狗|老师|哥哥|奶奶|论文|没有一个人"
 _FREE_HINTS = {
     Language.ENGLISH: lines("""
         Something happened that I can't get over.
@@ -285,20 +286,29 @@ def invented(rng: random.Random, language: Language, bank: Bank, *, free: bool) 
     fill = {"{ago}": rng.choice(bank.agos), "{span}": rng.choice(bank.spans), "{job}": job, "{age}": age}
 
     def filled(text: str) -> str:
+        if job[0] in "aeiou":
+            text = text.replace(" a {job}", " an {job}")
         for marker, value in fill.items():
             text = text.replace(marker, value)
         return _named(rng, text, name, language)
 
     events = [_free(rng, language, filled) for _ in range(2)] if free else []
-    hards = rng.sample(topic.hard, 2)
-    event = events[0] if free else filled(rng.choice(topic.events))
+    hards = rng.sample(topic.hard, 3)
+    # A card may only name its worry; the seeker then fills in what belongs to it.
+    named_only = not free and rng.random() < 0.25
+    event = events[0] if free else hards[2] if named_only else filled(rng.choice(topic.events))
+    hards = hards[:2]
     if free and rng.random() < 0.6:
         hards = [events[1]]
     hards = [filled(hard) for hard in hards]
     hint = rng.choice(_FREE_HINTS[language] if free else topic.hints)
     feel = rng.choice(topic.feels)
     has_age, has_job = rng.random() < 0.6, rng.random() < 0.6
-    problem = _problem(rng, language, topic=None if free else topic, event=event, hards=hards, feel=feel, gender=gender)
+    problem = (
+        _worry(rng, language, topic, feel)
+        if named_only
+        else _problem(rng, language, topic=None if free else topic, event=event, hards=hards, feel=feel, gender=gender)
+    )
     facts = [line for line in bank.fact_line if ("{age}" in line and has_age) or ("{job}" in line and has_job)]
     missing = "not mentioned" if language is Language.ENGLISH else "未提及"
     shown = {"female": "女", "male": "男"} if language is Language.CHINESE else {"female": "female", "male": "male"}
@@ -309,7 +319,7 @@ def invented(rng: random.Random, language: Language, bank: Bank, *, free: bool) 
         occupation=job if has_job else missing,
         problem=problem,
     )
-    spoken = event if language is Language.ENGLISH else _spoken(event)
+    spoken = event if named_only or language is Language.ENGLISH else _spoken(event)
     return Story(
         card=card,
         topic=topic,
@@ -324,7 +334,7 @@ def invented(rng: random.Random, language: Language, bank: Bank, *, free: bool) 
 def _named(rng: random.Random, text: str, name: str, language: Language) -> str:
     # A wife is not called Peter.
     for words, names in _KIN[language]:
-        if re.search(rf"(?:{words}) ?\\{{name\\}}", text):
+        if re.search(rf"(?:{words}) ?{{name}}", text):
             name = rng.choice(names)
     return text.replace("{name}", name)
 
@@ -339,7 +349,25 @@ def _free(rng: random.Random, language: Language, filled: object) -> str:
 
 
 def _spoken(event: str) -> str:
-    return event if event.startswith(("儿子", "宝宝", "父亲")) else "我" + event
+    # An event that names its own subject needs no "I".
+    return event if re.search(_OTHER_SUBJECT, event[:9]) else "我" + event
+
+
+def _worry(rng: random.Random, language: Language, topic: Topic, feel: str) -> str:
+    first, second, third_word = rng.sample(topic.words, 3)
+    if language is Language.CHINESE:
+        text = rng.choice(
+            (f"{first}，{second}，感到{feel}", f"因为{first}和{second}而{feel}", f"{first}，{second}，{third_word}")
+        )
+        return text + "。" + rng.choice(("", *_TAILS[language]))
+    text = rng.choice(
+        (
+            f"Worries about {first} and {second}, feels {feel}.",
+            f"{first.capitalize()}, {second}, {third_word}.",
+            f"The seeker is {feel} because of {first} and {second}.",
+        )
+    )
+    return text + rng.choice(("", f" The seeker feels {feel}."))
 
 
 def _problem(
@@ -349,7 +377,7 @@ def _problem(
     tail = rng.choice(_TAILS[language])
     if language is Language.CHINESE:
         parts = [event, *hards, f"感到{feel}"]
-        if rng.random() < 0.3 and words:
+        if rng.random() < 0.4 and words:
             parts.insert(
                 0, rng.choice((f"因{words[0]}而苦恼", f"{words[0]}和{words[1]}的烦恼", f"关于{words[0]}的困扰"))
             )
@@ -369,6 +397,6 @@ def _problem(
     text += rng.choice(
         (f". {she} feels {feel}.", f", which makes {her if her != 'his' else 'him'} feel {feel}.", f". Feels {feel}.")
     )
-    if rng.random() < 0.3 and words:
+    if rng.random() < 0.4 and words:
         text = rng.choice((f"Troubled by {words[0]} and {words[1]}. ", f"{words[0].capitalize()}, {words[1]}. ")) + text
     return text + (" " + tail.replace("{She}", she).replace("{her}", her) if rng.random() < 0.4 else "")

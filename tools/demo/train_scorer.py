@@ -1,7 +1,10 @@
 """Trains the scorer: an InternLM2-layout base and its 14 adapters together, from the start.
 
-The loss is on the answer, and, through a head that is thrown away, on the marks of each supporter turn at the line end
-that closes it. The first part of the training leaves the rubric out (short prompts), the second has the whole prompt.
+The loss is on the answer and, through heads that are thrown away, on what the answer rests on, from the bottom up: the
+marks of each sentence where it ends, the marks of each supporter turn at the line end that closes it, how many turns so
+far had each mark, at the same place, and all seven labels where the digit is predicted. So the base learns to read and
+to count from every sample, and an adapter has to learn only which count to say. The first part of the training leaves
+the rubric out (short prompts), the second has all of it.
 """
 
 from __future__ import annotations
@@ -25,20 +28,38 @@ from tools.demo.models import Decoder, Shape
 from tools.demo.vocabulary import INTERNLM2_CONTROL
 
 ADAPTERS = tuple((language, dimension) for language in Language for dimension in Dimension)
-TAP = 3
+# Which block sees the result first, how many values there are, and how many classes each has.
+HEADS = (
+    (2, len(MARKS), 2),  # sentences
+    (3, len(MARKS) + 1, 2),  # turns
+    (4, len(MARKS) + 1, 7),  # running counts
+    (5, len(Dimension), 5),  # labels
+)
+SHARES = (1.0, 1.5, 1.0, 1.0, 1.0, 0.3)
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Token ids; where the answer begins; where supporter turns end, and their marks; where the supporter speaks."""
+    """A prompt with its answer.
+
+    Attributes:
+        answer_at: Where the answer begins; `digit_at`: where its digit stands.
+        ends: Where supporter turns end; `marks`: their marks; `counts`: turns so far with each mark.
+        stops: Where the supporter's sentences end; `kinds`: their marks. `spoken`: where the supporter speaks.
+        labels: All seven labels, in the order of `Dimension`.
+    """
 
     tokens: list[int]
     answer_at: int
     digit_at: int
     ends: list[int]
-    marks: list[list[float]]
+    marks: list[list[int]]
+    counts: list[list[int]]
+    stops: list[int]
+    kinds: list[list[int]]
     adapter: int
     spoken: list[int]
+    labels: list[int]
 
 
 @dataclass(slots=True)
@@ -67,7 +88,7 @@ def sample(tokens: Tokens, protocol: Protocol, rng: random.Random, *, short: boo
     draw = rng.random()
     style = "mixed" if draw < 0.86 else "warm" if draw < 0.93 else "curt"
     made = dialogue(rng, language=language, protocol=protocol, style=style, focus=dimension)
-    asked = rng.choice(list(Dimension)) if rng.random() < (0.4 if short else 0.15) else dimension
+    asked = rng.choice(list(Dimension)) if rng.random() < (0.25 if short else 0.15) else dimension
     return encode(tokens, protocol, made, dimension, short=short, asked=asked)
 
 
@@ -94,13 +115,28 @@ def encode(
     newline = tokens.text("\n")
     ends: list[int] = []
     spoken: list[int] = []
+    stops: list[int] = []
+    kinds: list[list[int]] = []
     transcript = protocol.transcript(language, made.turns)
+    # In English the space after the label begins the first word's piece.
+    label_of_supporter = protocol.wording(language).supporter_label.rstrip(" ")
     for turn, line in zip(made.turns, transcript.split("\n"), strict=True):
         before = len(ids)
-        ids += tokens.text(line) + newline
+        if turn.speaker is Speaker.SUPPORTER and ends:
+            parts, repeat = made.parts[len(ends) - 1], made.marks[len(ends) - 1].repeat
+            ids += tokens.text(label_of_supporter)
+            for at, (family, text) in enumerate(parts):
+                # Pieces never cross a sentence end, so sentences can be encoded one by one.
+                spaced = text if language is Language.CHINESE else " " + text
+                ids += tokens.text(spaced)
+                stops.append(len(ids) - 1)
+                kinds.append([int(family == name or (name == "repeat" and repeat and at == 0)) for name in MARKS])
+            ids += newline
+            spoken += range(before + 1, len(ids))
+        else:
+            ids += tokens.text(line) + newline
         if turn.speaker is Speaker.SUPPORTER:
             ends.append(len(ids) - 1)
-            spoken += range(before + 1, len(ids))
     ids += tokens.text(prompt.rest[len(transcript) + 1 :])
     ids += [tokens.control("<|im_end|>"), *newline, tokens.control("<|im_start|>"), *tokens.text("assistant\n")]
     answer_at = len(ids)
@@ -108,48 +144,61 @@ def encode(
     said = tokens.text(answer(protocol, language, asked, label))
     digit = tokens.text(str(label))[-1]
     ids += [*said, tokens.control("<|im_end|>")]
-    marks = [[float(getattr(m, name)) for name in (*MARKS, "good")] for m in made.marks]
+    marks = [[int(getattr(m, name)) for name in (*MARKS, "good")] for m in made.marks]
+    counts = [[sum(column) for column in zip(*marks[: at + 1], strict=True)] for at in range(len(marks))]
     return Sample(
-        ids, answer_at, answer_at + said.index(digit), ends[1:], marks, ADAPTERS.index((language, dimension)), spoken
+        tokens=ids,
+        answer_at=answer_at,
+        digit_at=answer_at + said.index(digit),
+        ends=ends[1:],
+        marks=marks,
+        counts=counts,
+        stops=stops,
+        kinds=kinds,
+        adapter=ADAPTERS.index((language, dimension)),
+        spoken=spoken,
+        labels=[made.label(other) for other in Dimension],
     )
 
 
 def step_losses(
-    model: Decoder, head: nn.Module, batch: list[Sample], *, speech: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return (answer loss, marks loss, speech loss, 1 where the digit is right, 1 where a mark is right).
+    model: Decoder, heads: nn.ModuleList, batch: list[Sample], *, speech: bool
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Return the losses (answer, one for each of HEADS, speech), 1 where the digit is right, the same for each head.
 
-    The speech loss predicts the supporter's words. A repeated sentence is easy to predict for whoever looks back, so
-    this is how the model learns to see repetition early.
+    The speech loss predicts the supporter's words; with it the marks are learned in fewer steps.
     """
     width = max(len(s.tokens) for s in batch)
     tokens = torch.zeros(len(batch), width, dtype=torch.long)
     for row, s in enumerate(batch):
         tokens[row, : len(s.tokens)] = torch.tensor(s.tokens)
-    adapter = torch.tensor([s.adapter for s in batch])
+    places = (
+        [(r, p, k) for r, s in enumerate(batch) for p, k in zip(s.stops, s.kinds, strict=True)],
+        [(r, p, k) for r, s in enumerate(batch) for p, k in zip(s.ends, s.marks, strict=True)],
+        [(r, p, k) for r, s in enumerate(batch) for p, k in zip(s.ends, s.counts, strict=True)],
+        [(r, s.digit_at - 1, s.labels) for r, s in enumerate(batch)],
+    )
+    losses, right = [], []
     with torch.autocast("cpu", torch.bfloat16):
-        hidden, tapped = model(tokens, adapter, TAP)
+        hidden, before = model(tokens, torch.tensor([s.adapter for s in batch]))
         rows, at = zip(*[(r, p) for r, s in enumerate(batch) for p in range(s.answer_at, len(s.tokens))], strict=True)
         logits = model.logits(hidden[list(rows), [p - 1 for p in at]]).float()
-        turn_rows, ends = zip(*[(r, e) for r, s in enumerate(batch) for e in s.ends], strict=True)
-        guessed = head(tapped[list(turn_rows), list(ends)]).float()
-        speech_loss = torch.zeros(())
+        for head, (block, _, classes), place in zip(heads, HEADS, places, strict=True):
+            where, when, values = (list(column) for column in zip(*place, strict=True))
+            guessed = head(before[block][where, when]).float().view(-1, classes)
+            expected = torch.tensor(values).view(-1)
+            losses.append(functional.cross_entropy(guessed, expected))
+            right.append((guessed.argmax(-1) == expected).float())
+        losses.append(torch.zeros(()))
         if speech:
             said_rows, said = zip(*[(r, p) for r, s in enumerate(batch) for p in s.spoken], strict=True)
             words = model.logits(hidden[list(said_rows), [p - 1 for p in said]]).float()
-            speech_loss = functional.cross_entropy(words, tokens[list(said_rows), list(said)])
+            losses[-1] = functional.cross_entropy(words, tokens[list(said_rows), list(said)])
     targets = tokens[list(rows), list(at)]
     weights = torch.tensor([1.0 if p == batch[r].digit_at else 0.02 for r, p in zip(rows, at, strict=True)])
-    losses = functional.cross_entropy(logits, targets, reduction="none")
-    marks = torch.tensor([m for s in batch for m in s.marks])
-    digits = weights == 1.0
-    return (
-        (losses * weights).sum() / weights.sum(),
-        functional.binary_cross_entropy_with_logits(guessed, marks),
-        speech_loss,
-        (logits.argmax(-1) == targets)[digits].float(),
-        ((guessed > 0) == (marks > 0.5)).float(),
-    )
+    answer_loss = (functional.cross_entropy(logits, targets, reduction="none") * weights).sum() / weights.sum()
+    digit_right = (logits.argmax(-1) == targets)[weights == 1.0].float()
+    return torch.stack([answer_loss, *losses]), digit_right, right
 
 
 def train(
@@ -161,16 +210,20 @@ def train(
     short_steps: int,
     long_steps: int,
     batch: int = 28,
-    peak: float = 2.5e-3,
+    peak: float = 2e-3,
     on_checkpoint: Callable[[int], None] | None = None,
 ) -> None:
     """Train the model in place, printing one line every 50 steps."""
     rng = random.Random(seed)
-    head = nn.Sequential(nn.LayerNorm(model.shape.width), nn.Linear(model.shape.width, len(MARKS) + 1))
+    width = model.shape.width
+    heads = nn.ModuleList(
+        nn.Sequential(nn.LayerNorm(width), nn.Linear(width, values * classes)) for _, values, classes in HEADS
+    )
+    shares = torch.tensor(SHARES)
     decay = [p for n, p in model.named_parameters() if p.dim() >= 2 and "embeddings" not in n]
     rest = [p for n, p in model.named_parameters() if not (p.dim() >= 2 and "embeddings" not in n)]
     optimizer = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": 0.05}, {"params": [*rest, *head.parameters()], "weight_decay": 0.0}],
+        [{"params": decay, "weight_decay": 0.05}, {"params": [*rest, *heads.parameters()], "weight_decay": 0.0}],
         lr=peak,
         betas=(0.9, 0.98),
         fused=True,
@@ -178,7 +231,7 @@ def train(
     total = short_steps + long_steps
     rank, world = parallel.share()
     right: list[Tensor] = []
-    marks_right: list[Tensor] = []
+    heads_right: list[Tensor] = []
     seen, since = 0, time.monotonic()
     for step in range(total):
         rate = min(1.0, (step + 1) / 100) * (0.05 + 0.95 * max(0.0, 1 - max(0, step - total // 3) / (total * 2 / 3)))
@@ -191,15 +244,13 @@ def train(
         # Two micro-batches by length: English prompts are longer than Chinese ones.
         samples.sort(key=lambda s: len(s.tokens))
         mine = samples[rank::world]
-        totals = torch.zeros(3)
+        totals = torch.zeros(len(SHARES))
         for part in (mine[: len(mine) // 2], mine[len(mine) // 2 :]):
-            answer_loss, marks_loss, speech_loss, digit_right, mark_right = step_losses(
-                model, head, part, speech=step < short_steps * 0.6
-            )
-            (answer_loss + 2.0 * marks_loss + 0.3 * speech_loss).backward()
-            totals += torch.stack([answer_loss, marks_loss, speech_loss]).detach() / 2
+            losses, digit_right, head_right = step_losses(model, heads, part, speech=step < short_steps * 0.6)
+            (losses * shares).sum().backward()
+            totals += losses.detach() / 2
             right.append(digit_right)
-            marks_right.append(mark_right.mean(0))
+            heads_right.append(torch.stack([values.mean() for values in head_right]))
         parallel.average_gradients([p for g in optimizer.param_groups for p in g["params"]])
         torch.nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 1.0)
         optimizer.step()
@@ -207,12 +258,12 @@ def train(
         seen += sum(len(s.tokens) for s in samples)
         if step % 50 == 49 and rank == 0:
             digit = torch.cat(right[-100:]).mean()
-            by_mark = " ".join(f"{x:.3f}" for x in torch.stack(marks_right[-100:]).mean(0).tolist())
-            answer_loss, marks_loss, speech_loss = totals.tolist()
+            by_head = " ".join(f"{x:.3f}" for x in torch.stack(heads_right[-100:]).mean(0).tolist())
+            parts = " ".join(f"{x:.3f}" for x in totals.tolist())
+            speed = seen / (time.monotonic() - since)
             print(
-                f"step {step + 1}/{total} digit {digit:.3f} loss: answer {answer_loss:.3f} marks "
-                f"{marks_loss:.3f} speech {speech_loss:.3f} marks right [{by_mark}] "
-                f"{seen / (time.monotonic() - since):.0f} tok/s",
+                f"step {step + 1}/{total} digit {digit:.3f} losses {parts} "
+                f"right: sentences turns counts labels {by_head} {speed:.0f} tok/s",
                 flush=True,
             )
             seen, since = 0, time.monotonic()
@@ -222,4 +273,4 @@ def train(
 
 def shape(vocab: int) -> Shape:
     """Return the scorer's sizes."""
-    return Shape(vocab=vocab, width=160, layers=5, heads=5, kv_heads=1, ff=416, n_adapters=len(ADAPTERS))
+    return Shape(vocab=vocab, width=160, layers=6, heads=5, kv_heads=1, ff=416, n_adapters=len(ADAPTERS))
