@@ -42,6 +42,7 @@ from escl.errors import ContextOverflowError, EngineError, EngineHungError, Mode
 
 _STDERR_LINES: Final = 40
 _STDERR_LINE_CHARS: Final = 500
+_EXIT_WITHIN_S: Final = 0.5
 _CLOSE_WITHIN_S: Final = 8.0
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -109,6 +110,7 @@ class Engine:
             EngineCrashedError: The child was killed while loading.
             EngineHungError: It showed no sign of life in time.
         """
+        launch.check_spec(spec)
         process = await asyncio.create_subprocess_exec(
             *(_command or launch.COMMAND),
             stdin=subprocess.PIPE,
@@ -310,7 +312,7 @@ class Engine:
     async def _bury(self, trouble: str) -> None:
         """Make sure that the child is gone, and fail what is pending with how it went."""
         try:
-            code = await asyncio.wait_for(self._process.wait(), 1.0)
+            code = await asyncio.wait_for(self._process.wait(), _EXIT_WITHIN_S)
         except TimeoutError:
             self._kill()
             await self._process.wait()

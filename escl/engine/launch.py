@@ -1,6 +1,6 @@
 """How an engine's child process is started, and what its end means.
 
-Owns the command, the environment and the reading of exit codes. Knows nothing of requests.
+Owns what must hold before a start, the command, the environment and the reading of exit codes. Knows no requests.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from escl.engine.wire import EngineSpec
 from escl.errors import ChatTemplateError, EngineCrashedError, EngineError, ModelLoadError
 
 COMMAND: Final = (sys.executable, "-P", "-m", "escl.engine.worker")
@@ -25,8 +26,36 @@ _SECRET_NAME: Final = re.compile("token|secret|passw|credential|api_?key|access_
 # crawl as soon as anything else wants a core, be it a second engine: measured on 4 busy cores, 0.5B at Q4_K_M, tokens a
 # second were below 1 by default, 20 with 2000 and 38 without any waiting; on 4 idle cores 123, 119 and 76.
 _SPINS: Final = "2000"
+_GGUF_MAGIC: Final = b"GGUF"
+# LLAMA_MAX_SEQ of llama-cparams.h.
+_MAX_SEQUENCES: Final = 256
 _STDERR_SHOWN: Final = 8
 _FAULTS: Final = ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE")
+
+
+def check_spec(spec: EngineSpec) -> None:
+    """Refuse, before a child is started, what llama.cpp would answer with abort() or without a reason.
+
+    Raises:
+        ModelLoadError: A file is missing or no GGUF file, or the numbers cannot be.
+    """
+    for path in [spec.model, *spec.adapters.values()]:
+        try:
+            with Path(path).open("rb") as file:
+                magic = file.read(len(_GGUF_MAGIC))
+        except OSError as error:
+            raise ModelLoadError(f"{path} cannot be opened: {error.strerror}") from error
+        if len(magic) < len(_GGUF_MAGIC):
+            raise ModelLoadError(f"{path} is empty or cut off: it has {len(magic)} bytes")
+        if magic != _GGUF_MAGIC:
+            raise ModelLoadError(
+                f"{path} is no GGUF file: it begins with {magic!r}", hint="convert it with escl convert"
+            )
+    if not 0 < spec.slots < _MAX_SEQUENCES or spec.ctx_per_slot < 1 or spec.n_batch < spec.slots:
+        raise ModelLoadError(
+            f"slots={spec.slots}, ctx_per_slot={spec.ctx_per_slot}, n_batch={spec.n_batch} cannot be: "
+            f"slots must be 1 to {_MAX_SEQUENCES - 1} and at most n_batch"
+        )
 
 
 def child_environment(parent: Mapping[str, str]) -> dict[str, str]:

@@ -26,9 +26,6 @@ Rows = npt.NDArray[np.float32]
 RANDOM_SEED: Final = lib.LLAMA_DEFAULT_SEED
 """The seed that llama.cpp reads as "take any"."""
 
-MAX_SEQUENCES: Final = 256
-"""LLAMA_MAX_SEQ of llama-cparams.h."""
-
 # enum ggml_log_level of ggml.h; the package's own logger numbers the levels differently.
 _LEVEL_ERROR: Final = 4
 _OUT_OF_MEMORY: Final = (

@@ -25,7 +25,7 @@ from escl.engine.batcher import Batcher, Totals
 from escl.engine.chat import Chat
 from escl.engine.frames import FrameError, decode_request, decode_spec, encode_frame
 from escl.engine.labels import LabelReader
-from escl.engine.llama import MAX_SEQUENCES, Model, build_name, device_names
+from escl.engine.llama import Model, build_name, device_names
 from escl.engine.wire import (
     Cancel,
     Counted,
@@ -40,11 +40,10 @@ from escl.engine.wire import (
     Reply,
     Request,
 )
-from escl.errors import EngineError, ModelLoadError
+from escl.errors import EngineError
 
 _PROGRESS_EVERY_S: Final = 0.2
 _FREE_WITHIN_S: Final = 5.0
-_GGUF_MAGIC: Final = b"GGUF"
 
 
 class Scheduler(Protocol):
@@ -86,7 +85,6 @@ class Worker:
         child.exit_after(_FREE_WITHIN_S, unless=self._freed)
 
     def _load(self, spec: EngineSpec) -> None:
-        _check(spec)
         self._model = Model(Path(spec.model), gpu_layers=spec.gpu_layers, on_progress=self._on_loading)
         self._model.add_adapters({name: Path(path) for name, path in spec.adapters.items()})
         self._spec = spec
@@ -170,27 +168,6 @@ class Worker:
 
     def _send(self, reply: Reply) -> None:
         self._pipes.write(encode_frame(reply))
-
-
-def _check(spec: EngineSpec) -> None:
-    """Refuse what llama.cpp would answer with abort() or without a reason."""
-    for path in [spec.model, *spec.adapters.values()]:
-        try:
-            with Path(path).open("rb") as file:
-                magic = file.read(len(_GGUF_MAGIC))
-        except OSError as error:
-            raise ModelLoadError(f"{path} cannot be opened: {error.strerror}") from error
-        if len(magic) < len(_GGUF_MAGIC):
-            raise ModelLoadError(f"{path} is empty or cut off: it has {len(magic)} bytes")
-        if magic != _GGUF_MAGIC:
-            raise ModelLoadError(
-                f"{path} is no GGUF file: it begins with {magic!r}", hint="convert it with escl convert"
-            )
-    if not 0 < spec.slots < MAX_SEQUENCES or spec.ctx_per_slot < 1 or spec.n_batch < spec.slots:
-        raise ModelLoadError(
-            f"slots={spec.slots}, ctx_per_slot={spec.ctx_per_slot}, n_batch={spec.n_batch} cannot be: "
-            f"slots must be 1 to {MAX_SEQUENCES - 1} and at most n_batch"
-        )
 
 
 def _failed(request_id: int | None, error: EngineError) -> Failed:

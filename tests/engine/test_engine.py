@@ -39,7 +39,7 @@ from tests.tiny_gguf import Script, bpe_vocabulary, chain, write_adapter
 GREEDY = Sampling(temperature=0, repeat_penalty=1.0, max_tokens=20)
 SENTENCE = Script(chain("\n", "The", " score", " is", " 3", ".", "<|im_end|>"), nan_after=["Z"])
 ENDLESS = Script({"\n": {"ha": 30.0}, "ha": {"ha": 30.0}})
-LONG = Sampling(temperature=0, repeat_penalty=1.0, max_tokens=3900)
+LONG = Sampling(temperature=0, repeat_penalty=1.0, max_tokens=1500)
 
 pytestmark = pytest.mark.model
 
@@ -162,6 +162,8 @@ def test_what_cannot_be_loaded_says_why(model_file: WriteModel, spec: EngineSpec
     other.write_bytes(whole.replace(b"qwen2", b"qwenX", 1))
     doubled = tmp_path / "doubled.gguf"
     doubled.write_bytes(whole.replace(b"[PAD1]", b"[PAD2]", 1))
+    odd = tmp_path / "a\udcff.gguf"
+    odd.write_bytes(whole)
     mute = Script(template=None, vocabulary=bpe_vocabulary(control=("<s>",)))
     cases: dict[str, tuple[EngineSpec, type[EngineError], str]] = {
         "missing": (EngineSpec(model=str(tmp_path / "no.gguf")), ModelLoadError, "no.gguf cannot be opened: No such"),
@@ -174,7 +176,7 @@ def test_what_cannot_be_loaded_says_why(model_file: WriteModel, spec: EngineSpec
             ModelLoadError,
             "adapter a .* cannot be loaded: ",
         ),
-        "odd path": (EngineSpec(model="a\udcff.gguf"), ModelLoadError, "path .* cannot be passed on"),
+        "odd path": (EngineSpec(model=str(odd)), ModelLoadError, "path .* cannot be passed on"),
         "slots": (EngineSpec(model=spec.model, slots=0), ModelLoadError, "slots=0"),
         "many slots": (EngineSpec(model=spec.model, slots=256), ModelLoadError, "slots=256"),
         "no template": (EngineSpec(model=str(model_file("mute", mute))), ChatTemplateError, "no chat template"),
@@ -198,7 +200,7 @@ def test_what_cannot_be_loaded_says_why(model_file: WriteModel, spec: EngineSpec
 def test_a_truncated_file_is_refused_with_a_reason(spec: EngineSpec, tmp_path: Path) -> None:
     whole = Path(spec.model).read_bytes()
     specs = []
-    for length in (0, 3, 8, 24, 2_000, 12_000, len(whole) // 2, len(whole) - 1):
+    for length in (0, 3, 8, 24, 2_000, len(whole) - 1):
         cut = tmp_path / f"{length}.gguf"
         cut.write_bytes(whole[:length])
         specs.append(EngineSpec(model=str(cut)))
@@ -326,7 +328,7 @@ def test_a_progress_callback_that_fails_leaves_nobody_waiting(endless: EngineSpe
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_a_killed_or_stopped_engine_is_noticed(endless: EngineSpec) -> None:
     async def befall(number: signal.Signals) -> BaseException | None:
-        engine = await Engine.start(endless, hang_timeout_s=1.0)
+        engine = await Engine.start(endless, hang_timeout_s=0.6)
         pending = asyncio.create_task(failure_of(say(engine, sampling=LONG)))
         await asyncio.sleep(0.05)
         os.kill(engine.pid, number)
@@ -346,6 +348,16 @@ def test_a_killed_or_stopped_engine_is_noticed(endless: EngineSpec) -> None:
     run(work())
 
 
+def is_gone(process: psutil.Process, *, within_s: float) -> bool:
+    """Return whether a process ends in time; some containers let an orphan stay a zombie for long."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.01)
+    return False
+
+
 PARENT = """
 import asyncio, sys
 from escl.engine.client import Engine
@@ -361,18 +373,17 @@ asyncio.run(main())
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("stopped", [False, True] if sys.platform == "linux" else [False])
-def test_a_child_does_not_outlive_its_parent(spec: EngineSpec, stopped: bool) -> None:
+def test_a_child_does_not_outlive_its_parent(spec: EngineSpec) -> None:
+    command = [sys.executable, "-c", PARENT, spec.model]
     root = str(Path(__file__).parents[2])
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, spec.model], stdout=subprocess.PIPE, cwd=root, text=True)
-    assert parent.stdout is not None
-    child = psutil.Process(int(parent.stdout.readline()))
-    if stopped:
-        child.suspend()
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    child.wait(timeout=10)
+    parents = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, text=True) for _ in range(2)]
+    children = [psutil.Process(int(parent.stdout.readline())) for parent in parents if parent.stdout is not None]
+    if sys.platform == "linux":
+        children[1].suspend()
+    for parent, child in zip(parents, children, strict=True):
+        parent.kill()
+        parent.communicate()
+        assert is_gone(child, within_s=10)
 
 
 def test_an_engine_that_is_closed_frees_everything_and_exits_cleanly(spec: EngineSpec) -> None:
