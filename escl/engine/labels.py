@@ -94,6 +94,7 @@ class LabelReader:
         self._parked: Tokens = np.empty(0, dtype=np.int32)
         self._adapter: str | None = None
         self._drafts: dict[Group | str | None, list[int]] = {}
+        self._begun: set[str | None] = set()
 
     @property
     def n_active(self) -> int:
@@ -169,10 +170,18 @@ class LabelReader:
             return []
         same_adapter = [job for job in self._waiting if job.request.adapter == self._adapter]
         group = (same_adapter or list(self._waiting))[0].group
-        chosen = [job for job in self._waiting if job.group == group][: self._n_slots]
+        chosen = [job for job in self._waiting if job.group == group][: self._pack_size(group)]
         for job in chosen:
             self._waiting.remove(job)
         return chosen
+
+    def _pack_size(self, group: Group) -> int:
+        """Return how many requests go together; an adapter's first goes ahead, so that the others have its draft."""
+        adapter = group[0]
+        if adapter in self._begun:
+            return self._n_slots
+        self._begun.add(adapter)
+        return 1
 
     def _answer(self, jobs: list[_Job]) -> Generator[None, None, list[Answer]]:
         """Answer a pack, one batch for each `next`."""
