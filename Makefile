@@ -10,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/escl demo
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadscope
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

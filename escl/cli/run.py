@@ -86,12 +86,14 @@ def run(
     from escl.evaluation.run import Machine, Simulation
 
     chosen = choose_cards(cards, lang, limit=limit, crisis=crisis)
+    words = load_protocol(protocol)
+    tested = [load_model(name) for name in supporters]
     toys = all(name.startswith(DEMO_PREFIX) for name in supporters)
     simulation = Simulation(
-        protocol=load_protocol(protocol),
+        protocol=words,
         cards=chosen,
         seeker=load_model(seeker or ("demo/seeker" if toys else "esc-role")),
-        supporters=[load_model(name) for name in supporters],
+        supporters=tested,
         rounds=rounds,
         repeats=repeats,
         seed=seed,

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Literal
 
+import psutil
+
 from escl.core.card import RoleCard
 from escl.core.dialogue import Speaker
 from escl.core.dimension import Dimension
@@ -120,14 +122,16 @@ async def run_simulation(
     observer.started(Phase.SIMULATION, done=done, total=per_dialogue * len(dialogues))
     async with Pool(observer) as pool:
         frozen_time = int(store.created.timestamp())
+        parallel = 1 if simulation.strict else machine.parallel
+        threads = machine.threads or _threads_for_two(parallel)
 
         def voice(model: Model, speaker: SpeakerSettings) -> Voice:
             spec = EngineSpec(
                 model=str(model.path),
-                slots=1 if simulation.strict else machine.parallel,
+                slots=parallel,
                 ctx_per_slot=speaker.ctx,
                 gpu_layers=machine.gpu_layers,
-                threads=machine.threads,
+                threads=threads,
                 strict=simulation.strict,
                 frozen_time=frozen_time,
             )
@@ -147,7 +151,7 @@ async def run_simulation(
                 voices={Speaker.SEEKER: seeker, Speaker.SUPPORTER: supporter},
                 rounds=simulation.rounds,
                 run_seed=simulation.seed,
-                parallel=1 if simulation.strict else machine.parallel,
+                parallel=parallel,
                 observer=observer,
                 stop=stop,
             )
@@ -204,6 +208,15 @@ async def _score(
             stop=stop,
         )
         await score(bench, dialogues)
+
+
+def _threads_for_two(parallel: int) -> int | None:
+    """Return the threads of each engine when seeker and supporter work at once; None when they take turns.
+
+    Two engines that both take all cores wait for each other at every barrier and are slower than two with half each.
+    """
+    cores = psutil.cpu_count(logical=False)
+    return None if parallel == 1 or cores is None else max(1, cores // 2)
 
 
 def _plan(simulation: Simulation, store: RunStore) -> None:

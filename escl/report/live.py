@@ -102,7 +102,7 @@ class LineObserver:
 
     def loaded(self, name: str, ready: Ready) -> None:
         self.note(
-            f"loaded {name} in {ready.load_s:.1f} s: {ready.description}, {ready.device},"
+            f"loaded {name} in {ready.load_s:.1f} s: {ready.description.replace('?B ', '')}, {ready.device},"
             f" {ready.slots} x {ready.n_ctx_per_slot} tokens"
         )
 

@@ -29,7 +29,9 @@ class ClusteredMean(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-def clustered_mean(values: Sequence[float], clusters: Sequence[str]) -> ClusteredMean:
+def clustered_mean(
+    values: Sequence[float], clusters: Sequence[str], *, lowest: float = -math.inf, highest: float = math.inf
+) -> ClusteredMean:
     """Return the mean of `values` with a 95 % interval that allows for equal values within a cluster.
 
     The standard error is the cluster-robust one of a mean (Miller, "Adding Error Bars to Evals", arXiv 2411.00640,
@@ -39,6 +41,8 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[str]) -> Clustere
     Args:
         values: n finite numbers.
         clusters: The cluster of each.
+        lowest: No value can lie below; the interval is cut there, which takes no coverage from it.
+        highest: No value can lie above.
 
     Raises:
         ValueError: The lengths differ.
@@ -59,4 +63,5 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[str]) -> Clustere
 
     error = math.sqrt(count / (count - 1) * math.fsum(r * r for r in residuals.values())) / len(values)
     half = float(t.ppf(0.975, count - 1)) * error
-    return ClusteredMean(mean=mean, low=mean - half, high=mean + half, n=len(values), n_clusters=count)
+    low, high = max(mean - half, lowest), min(mean + half, highest)
+    return ClusteredMean(mean=mean, low=low, high=high, n=len(values), n_clusters=count)

@@ -80,7 +80,10 @@ def _cell(items: Sequence[Scored]) -> Cell:
         dimension=first.dimension,
         crisis=first.crisis,
         score=clustered_mean(
-            [expected * LABEL_TO_PERCENT for expected, _, _ in complete], [cluster for _, _, cluster in complete]
+            [expected * LABEL_TO_PERCENT for expected, _, _ in complete],
+            [cluster for _, _, cluster in complete],
+            lowest=0,
+            highest=100,
         ),
         label_score=(sum(label for _, label, _ in complete) * LABEL_TO_PERCENT / len(complete) if complete else None),
         n_used=len(complete),

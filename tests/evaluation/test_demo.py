@@ -21,7 +21,7 @@ from escl.store.database import Database
 from escl.store.run import RunStore
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.model, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.model
 
 # Every socket and every look-up in the parent raises; the children have no code that opens one.
 OFFLINE = (
@@ -39,16 +39,16 @@ OFFLINE = (
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     path = tmp_path_factory.mktemp("demo") / "demo.db"
-    command = [sys.executable, "-c", OFFLINE, "demo", "--limit", "4", "--out", str(path), "--json"]
+    command = [sys.executable, "-c", OFFLINE, "demo", "--limit", "2", "--out", str(path), "--json"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return path, json.loads(found.stdout)
 
 
 def test_every_dialogue_is_spoken_to_its_end_and_read_in_every_dimension(demo: tuple[Path, dict[str, Any]]) -> None:
     run = demo[1]
-    assert run["results"]["n_dialogues"] == {"complete": 16, "failed": 0, "speaking": 0, "pending": 0}
+    assert run["results"]["n_dialogues"] == {"complete": 8, "failed": 0, "speaking": 0, "pending": 0}
     assert len(run["results"]["cells"]) == 2 * 2 * 7
-    assert all(cell["n_used"] == cell["n_asked"] == 4 for cell in run["results"]["cells"])
+    assert all(cell["n_used"] == cell["n_asked"] == 2 for cell in run["results"]["cells"])
     with Database.reader(demo[0]) as database:
         store = RunStore.read(database)
         assert {len(store.turns(dialogue.id)) for dialogue in store.dialogues()} == {11}
@@ -110,7 +110,8 @@ def test_the_fast_path_gives_the_replies_of_plain_greedy_generation(demo: tuple[
 
     fast, slow = asyncio.run(read(use_draft=True)), asyncio.run(read(use_draft=False))
     assert [(reply.reply, reply.label) for reply in fast] == [(reply.reply, reply.label) for reply in slow]
-    assert sum(reply.drafted for reply in fast) > len(fast) / 2
+    # The first pack of each adapter has no draft yet: it is where the draft is learned.
+    assert sum(reply.drafted for reply in fast) >= len(fast) / 2
     assert not any(reply.drafted for reply in slow)
     differences = [
         abs(one - other)

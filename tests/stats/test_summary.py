@@ -49,6 +49,11 @@ def test_a_nominal_95_percent_interval_covers_about_95_percent() -> None:
     assert 0.93 <= hit / runs <= 0.97
 
 
+def test_no_interval_leaves_the_scale() -> None:
+    found = clustered_mean([0.0, 0.0, 90.0], ["a", "b", "c"], lowest=0, highest=100)
+    assert (found.low, found.high) == (0, 100)
+
+
 def test_what_cannot_be_computed_is_none_with_a_reason() -> None:
     assert clustered_mean([], []).mean is None
     assert clustered_mean([], []).reason == "no values"
