@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -61,6 +62,7 @@ class Chat:
         self._bos = model.bos if model.adds_bos and model.bos >= 0 else None
         self._max_tokens = max_tokens
         self._max_token_bytes = max(len(model.token_text(token).encode()) for token in range(model.n_vocab))
+        self._normalizes = model.metadata("tokenizer.ggml.pre") == "qwen2"
         self._takes_system = self._learn_system_role()
         self.ends = self.vocabulary.ends | self._learn_end()
 
@@ -95,13 +97,14 @@ class Chat:
     def encode(self, messages: Sequence[Message]) -> Tokens:
         """Return the prompt's tokens, up to where the assistant's next message begins.
 
-        NUL and lone surrogates, which no tokenizer knows, become U+FFFD.
+        NUL and lone surrogates, which no tokenizer knows, become U+FFFD. Qwen2's own tokenizer normalizes to NFC, and
+        llama.cpp does not, so for it that is done here.
 
         Raises:
             ChatTemplateError: The template refuses the messages or does not carry them literally.
             ContextOverflowError: The text is too long for any tokenization to fit.
         """
-        said = [Message(message.role, _UNENCODABLE.sub(_REPLACEMENT, message.content)) for message in messages]
+        said = [Message(message.role, self._as_trained(message.content)) for message in messages]
         n_bytes = sum(len(message.content.encode()) for message in said)
         if n_bytes > self._max_tokens * self._max_token_bytes:
             raise ContextOverflowError(f"{n_bytes} bytes of text cannot fit {self._max_tokens} tokens of context")
@@ -109,6 +112,10 @@ class Chat:
         if not encoded:
             raise ChatTemplateError("the chat template made an empty prompt")
         return np.concatenate(encoded)
+
+    def _as_trained(self, content: str) -> str:
+        plain = _UNENCODABLE.sub(_REPLACEMENT, content)
+        return unicodedata.normalize("NFC", plain) if self._normalizes else plain
 
     def _with_system(self, messages: Sequence[Message]) -> list[Message]:
         if self._takes_system or not messages or messages[0].role != "system":

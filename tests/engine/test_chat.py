@@ -80,6 +80,14 @@ def test_white_space_beside_tokens_that_swallow_it_is_swallowed(loaded: LoadMode
     assert without_rule.encode(conversation()).tolist() != expected
 
 
+def test_text_for_qwen2_is_normalized_as_its_own_tokenizer_does(loaded: LoadModel) -> None:
+    _, qwen2, _ = chat_of(loaded, "chatml", "bpe")
+    _, other, _ = chat_of(loaded, "chatml", "spm")
+    composed, decomposed = conversation("caf\u00e9", at=1), conversation("cafe\u0301", at=1)
+    assert np.array_equal(qwen2.encode(composed), qwen2.encode(decomposed))
+    assert not np.array_equal(other.encode(composed), other.encode(decomposed))
+
+
 def test_an_empty_prompt_is_refused(loaded: LoadModel) -> None:
     _, chat, _ = chat_of(loaded, "mistral", "bpe")
     with pytest.raises(ChatTemplateError):
