@@ -7,9 +7,7 @@ from pathlib import Path
 
 from escl.core.dimension import Dimension, Language
 
-_NOTICE = (
-    "A toy, trained for a few minutes on invented phrases; what it says and its scores mean nothing outside the demo."
-)
+_NOTICE = "A toy, trained for minutes on invented phrases; what it says and its scores mean nothing outside the demo."
 _ABOUT = {
     "seeker": ("seeker", "qwen2", "Demo seeker: a tiny model that tells a role card's worry in simple sentences"),
     "warm": ("supporter", "qwen2", "Demo supporter that comforts, asks and suggests"),
@@ -19,7 +17,7 @@ _ABOUT = {
 _SAMPLING = {
     "seeker": {"temperature": 0.5, "top_p": 0.8, "top_k": 20, "repeat_penalty": 1.0, "max_tokens": 96},
     "warm": {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repeat_penalty": 1.0, "max_tokens": 128},
-    "curt": {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repeat_penalty": 1.0, "max_tokens": 96},
+    "curt": {"temperature": 0.9, "top_p": 0.95, "top_k": 40, "repeat_penalty": 1.0, "max_tokens": 96},
 }
 
 

@@ -73,13 +73,13 @@ async def ask(
 async def held_out(folder: Path, *, each: int, seed: int, threads: int = 2) -> list[Reading]:
     """Return readings of `each` dialogues for every language and dimension; no training saw their seed."""
     protocol = load_protocol("open")
-    rng = random.Random(seed)
     asked: list[tuple[Language, Dimension, Dialogue]] = []
     for language, dimension in PAIRS:
+        # Seeded for each pair, so that a smaller measurement is the beginning of a larger one.
+        rng = random.Random(f"{seed} {adapter_name(language, dimension)}")
         for _ in range(each):
-            asked.append(
-                (language, dimension, dialogue(rng, language=language, protocol=protocol, focus=dimension, rounds=5))
-            )
+            made = dialogue(rng, language=language, protocol=protocol, focus=dimension, rounds=5)
+            asked.append((language, dimension, made))
     async with await Engine.start(scorer_spec(folder, threads=threads)) as engine:
         reads = await asyncio.gather(
             *(ask(engine, protocol, made.turns, (language, dimension)) for language, dimension, made in asked)
