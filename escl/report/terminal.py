@@ -18,8 +18,7 @@ from escl.evaluation.results import Results
 from escl.stats.summary import Cell
 
 _LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
-_PLOT_WIDTHS = (41, 31, 21, 11)
-_OTHER_COLUMNS = 67
+_PLOT_WIDTHS = (41, 31, 21, 11, 0)
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 LIMITS = "Evidence about a simulated seeker and an automatic scorer, not about people or clinical efficacy."
@@ -31,11 +30,8 @@ def print_results(console: Console, results: Results) -> None:
         for language in Language:
             cells = [cell for cell in results.cells if cell.crisis is crisis and cell.language is language]
             if cells:
-                plot = next(
-                    (width for width in _PLOT_WIDTHS if width + _OTHER_COLUMNS <= console.width), _PLOT_WIDTHS[-1]
-                )
                 console.print(_title(language, crisis=crisis, scorer=results.scorer or ""))
-                console.print(_table(cells, plot))
+                console.print(_widest_table(console, cells))
     console.print(_footer(results))
 
 
@@ -55,16 +51,26 @@ def _title(language: Language, *, crisis: bool, scorer: str) -> Text:
     return Text.assemble((f"\n{_LANGUAGE[language]}", "bold"), f" · {what} · scorer {printable(scorer)}")
 
 
+def _widest_table(console: Console, cells: list[Cell]) -> Table:
+    for plot_width in _PLOT_WIDTHS:
+        table = _table(cells, plot_width)
+        if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
+            break
+    return table
+
+
 def _table(cells: list[Cell], plot_width: int) -> Table:
+    """Return the table; a plot width of 0 leaves the plot out."""
     supporters = list(dict.fromkeys(cell.supporter for cell in cells))
     colour = {name: _COLOURS[at % len(_COLOURS)] for at, name in enumerate(supporters)}
     by_key = {(cell.dimension, cell.supporter): cell for cell in cells}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     table.add_column("\nDimension", no_wrap=True, style="bold")
     table.add_column("\nSupporter", overflow="fold", min_width=10)
     table.add_column("\nScore", justify="right", no_wrap=True)
     table.add_column("95 %\ninterval", justify="center", no_wrap=True)
-    table.add_column(_axis(plot_width), no_wrap=True, min_width=plot_width)
+    if plot_width:
+        table.add_column(_axis(plot_width), no_wrap=True)
     # Counts may have several digits, so each label has a column of its own, as wide as its widest count.
     wide = [max(len(str(cell.label_counts[label])) for cell in cells) for label in range(5)]
     header = " ".join(str(label).rjust(width) for label, width in enumerate(wide))
@@ -89,7 +95,7 @@ def _row(cell: Cell, colour: str, plot_width: int, wide: list[int]) -> list[Text
         Text(printable(cell.supporter), style=colour),
         Text(value, style="bold"),
         Text(interval),
-        _plot(cell, colour, plot_width),
+        *([_plot(cell, colour, plot_width)] if plot_width else []),
         Text(" ".join(str(n or "·").rjust(width) for n, width in zip(cell.label_counts, wide, strict=True))),
         Text(used, style="" if cell.n_used == cell.n_asked else "bold red"),
     ]
