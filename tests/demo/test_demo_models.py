@@ -25,7 +25,7 @@ from tools.demo.told import told
 FOLDER = bundled("gguf") / "demo"
 NAMES = ("seeker", "warm", "curt", "scorer")
 SEED = 424_242
-EACH = 10
+EACH = 40
 
 
 def _files(manifest: Manifest) -> list[ModelFile]:
@@ -61,8 +61,18 @@ def readings() -> list[Reading]:
     return asyncio.run(held_out(FOLDER, each=EACH, seed=SEED))
 
 
-# Measured on 250 dialogues each, agreement is 82 to 96 % (tools/train_demo.py). Ten are what a quick test can afford,
-# too few to tell 82 % from 75 %: the bound for one adapter only catches a broken one, the mean of all is the sharp one.
+@pytest.mark.model
+@pytest.mark.parametrize("dimension", Dimension)
+def test_scorer_agrees_with_the_generator_on_held_out_dialogues(
+    readings: Sequence[Reading], dimension: Dimension
+) -> None:
+    mine = [r for r in readings if r.dimension is dimension]
+    assert len(mine) == 2 * EACH
+    assert sum(r.read.label == r.expected for r in mine) >= 0.8 * len(mine)
+
+
+# Measured on 250 dialogues each, agreement is 82 to 96 % (tools/train_demo.py). Forty cannot tell 82 % from 75 %, so
+# the bound for a single adapter is lower: it catches a broken one.
 @pytest.mark.model
 @pytest.mark.parametrize(("language", "dimension"), PAIRS)
 def test_scorer_follows_the_generator_in_every_dimension_and_language(
@@ -70,12 +80,11 @@ def test_scorer_follows_the_generator_in_every_dimension_and_language(
 ) -> None:
     mine = [r for r in readings if (r.language, r.dimension) == (language, dimension)]
     assert len(mine) == EACH
-    assert sum(r.read.label == r.expected for r in mine) >= 0.6 * EACH
+    assert sum(r.read.label == r.expected for r in mine) >= 0.7 * EACH
 
 
 @pytest.mark.model
-def test_scorer_agrees_with_the_generator_on_held_out_dialogues(readings: Sequence[Reading]) -> None:
-    assert sum(r.read.label == r.expected for r in readings) >= 0.85 * len(readings)
+def test_scorer_is_hardly_ever_off_by_more_than_one(readings: Sequence[Reading]) -> None:
     near = [r.read.label is not None and abs(r.read.label - r.expected) <= 1 for r in readings]
     assert sum(near) >= 0.98 * len(readings)
 
