@@ -1,4 +1,6 @@
-"""Draws docs/demo.svg, the README's picture, from a run of the demo: `python tools/draw_demo.py demo.db docs/demo.svg`.
+"""Draws docs/demo.svg, the README's picture, from a run of the demo.
+
+    escl demo --lang en --out demo.db && python tools/draw_demo.py demo.db docs/demo.svg
 
 The picture is what `escl demo` printed for that run, so it can never show what the program does not.
 """
@@ -28,7 +30,7 @@ def draw(run: Path, picture: Path) -> None:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)
     with Database.reader(run) as database:
         store = RunStore.read(database)
-        console.print("$ make demo", style="bold")
+        console.print("$ escl demo --lang en", style="bold")
         for title, turns in excerpts(store):
             console.print(dialogue_panel(turns, title=title))
         print_results(console, results_of(store))

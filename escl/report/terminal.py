@@ -120,14 +120,16 @@ def _plot(cell: Cell, colour: str, width: int) -> Text:
         for at in range(column(score.low), column(score.high) + 1):
             plot[at] = "─"
     plot[column(score.mean)] = "●"
-    return Text("".join(plot), style=colour)
+    shown = Text("".join(plot), style=colour)
+    shown.highlight_regex("·", style="bright_black not bold")
+    return shown
 
 
 def _footer(results: Results) -> Group:
     states = results.n_dialogues
     lines: list[Text] = [
         Text(
-            f"{states['complete']} dialogues complete, {states['failed']} failed,"
+            f"\n{states['complete']} dialogues complete, {states['failed']} failed,"
             f" {states['speaking'] + states['pending']} unfinished"
         )
     ]
