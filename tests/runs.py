@@ -28,7 +28,7 @@ def settings(*, seed: int = 0) -> SimulationSettings:
     """Return the settings of a run with one supporter."""
 
     def speaker(name: str) -> SpeakerSettings:
-        return SpeakerSettings(name=name, sha256="0" * 64, sampling=Sampling(), ctx=1024)
+        return SpeakerSettings(name=name, sha256="0" * 64, sampling=Sampling())
 
     return SimulationSettings(
         cards_sha256="0" * 64,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import traceback
+from typing import Annotated
 
 import typer
 
+from escl import __version__
 from escl.cli.cards import cards_app
 from escl.cli.convert import convert
 from escl.cli.output import progress_console
@@ -17,11 +19,23 @@ from escl.errors import EsclError, ExitCode
 
 app = typer.Typer(
     name="escl",
-    help="Evaluate emotional-support chat models offline, on one laptop.",
     no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Evaluate emotional-support chat models offline, on one laptop."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
 
 app.command()(demo)
 app.command()(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,13 +18,14 @@ from escl.cli.options import (
     Out,
     Parallel,
     ProtocolName,
+    RetryFailed,
     Scorer,
     Threads,
 )
 from escl.core.bundled import bundled
 from escl.core.card import RoleCard, cards_sha256, select_cards
 from escl.core.card_file import load_cards
-from escl.errors import UsageError
+from escl.errors import CardError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,18 +57,20 @@ def run(
     ] = None,
     scorer: Scorer = None,
     no_score: Annotated[
-        bool, typer.Option("--no-score", help="Simulate only; score later with the same command.")
+        bool, typer.Option("--no-score", help="Simulate only; the same command without this scores.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
     strict: Annotated[
         bool, typer.Option("--strict", help="One dialogue at a time, no KV reuse: same machine, same bytes. Slower.")
     ] = False,
     protocol: ProtocolName = "open",
-    max_tokens: Annotated[int, typer.Option(min=1, help="New tokens of a turn at most.")] = 512,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.7,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try again what an earlier attempt gave up.")
-    ] = False,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a supporter's turn at most. [its manifest's, else 512]")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, max=10.0, help="Of the supporters; 0 is greedy. [its manifest's, else 0.7]")
+    ] = None,
+    retry_failed: RetryFailed = False,
     parallel: Parallel = 4,
     ctx: Context = 4096,
     gpu_layers: GpuLayers = -1,
@@ -82,24 +86,26 @@ def run(
     """
     from escl.cli.work import load_model
     from escl.core.protocol import load_protocol
-    from escl.core.sampling import Sampling
     from escl.evaluation.run import Machine, Simulation
+    from escl.shelf.manifest import ModelRole, manifests
 
     chosen = choose_cards(cards, lang, limit=limit, crisis=crisis)
     words = load_protocol(protocol)
     tested = [load_model(name) for name in supporters]
-    toys = all(name.startswith(DEMO_PREFIX) for name in supporters)
+    for language in {card.language for card in chosen}:
+        words.wording(language)
+    toys = all(name.startswith(DEMO_PREFIX) and name in manifests() for name in supporters)
     simulation = Simulation(
         protocol=words,
         cards=chosen,
-        seeker=load_model(seeker or ("demo/seeker" if toys else "esc-role")),
+        seeker=load_model(seeker or ("demo/seeker" if toys else "esc-role"), ModelRole.SEEKER),
         supporters=tested,
         rounds=rounds,
         repeats=repeats,
         seed=seed,
         strict=strict,
-        ctx=ctx,
-        sampling=Sampling(temperature=temperature, max_tokens=max_tokens),
+        temperature=temperature,
+        max_tokens=max_tokens,
     )
     machine = Machine(parallel=parallel, ctx=ctx, gpu_layers=gpu_layers, threads=threads)
     scorer_name = None if no_score else scorer or ("demo/scorer" if toys else "esc-rank")
@@ -130,11 +136,13 @@ def demo(
         seeker=load_model("demo/seeker"),
         supporters=[load_model("demo/warm"), load_model("demo/curt")],
         seed=seed,
-        ctx=machine.ctx,
     )
     with tempfile.TemporaryDirectory(prefix="escl-demo-") as folder:
         path = out or Path(folder) / "demo.db"
-        raise typer.Exit(_evaluate(simulation, "demo/scorer", machine, out=path, as_json=as_json, excerpt=True))
+        code = _evaluate(
+            simulation, "demo/scorer", machine, out=path, as_json=as_json, excerpt=True, is_kept=out is not None
+        )
+    raise typer.Exit(code)
 
 
 def choose_cards(files: list[Path] | None, lang: LanguageChoice, *, limit: int | None, crisis: bool) -> list[RoleCard]:
@@ -146,14 +154,20 @@ def choose_cards(files: list[Path] | None, lang: LanguageChoice, *, limit: int |
     """
     paths = files or [bundled("role_cards")]
     loaded = [card for path in paths for card in load_cards(path)]
+    twice = [name for name, n in Counter(card.id for card in loaded).items() if n > 1]
+    if twice:
+        raise CardError(f"two of the card files hold a card with the id {twice[0]}", hint="name each card once")
     chosen = [
         card
         for language in lang.languages
         for card in select_cards(loaded, language=language, limit=limit, crisis=crisis)
     ]
     if not chosen:
-        kind = "crisis" if crisis else "quality"
-        raise UsageError(f"no {kind} cards for language {lang.value}", hint="`escl cards ls` shows what there is")
+        kind, where = "crisis" if crisis else "quality", ", ".join(map(str, files)) if files else "the bundled cards"
+        raise UsageError(
+            f"{where}: no {kind} cards in {' or '.join(lang.languages)}",
+            hint="`escl cards ls FILE` shows what is there; --crisis chooses the crisis cards",
+        )
     return chosen
 
 
@@ -165,6 +179,7 @@ def _evaluate(
     out: Path | None,
     as_json: bool,
     excerpt: bool = False,
+    is_kept: bool = True,
     retry_failed: bool = False,
 ) -> int:
     from escl.cli.output import results_console
@@ -172,15 +187,16 @@ def _evaluate(
     from escl.evaluation.observer import RunObserver
     from escl.evaluation.run import run_scoring, run_simulation
     from escl.report.terminal import dialogue_panel
+    from escl.shelf.manifest import ModelRole
 
-    scorer = None if scorer_name is None else load_model(scorer_name)
+    scorer = None if scorer_name is None else load_model(scorer_name, ModelRole.SCORER)
     settings = simulation.settings(cards_sha256(simulation.cards))
     path = out or default_out(settings)
 
     async def task(store: RunStore, observer: RunObserver, stop: asyncio.Event) -> None:
         await run_simulation(simulation, store, machine=machine, observer=observer, stop=stop)
         if scorer is not None and not stop.is_set():
-            await run_scoring(scorer, store, machine=machine, observer=observer, stop=stop)
+            await run_scoring(scorer, store, machine=machine, observer=observer, stop=stop, retry_failed=retry_failed)
 
     store = open_run(path, settings, simulation.protocol)
     try:
@@ -190,7 +206,7 @@ def _evaluate(
         if excerpt and not as_json:
             for title, turns in excerpts(store):
                 results_console().print(dialogue_panel(turns, title=title))
-        return show(store, path, interrupted=interrupted, as_json=as_json)
+        return show(store, path if is_kept else None, interrupted=interrupted, as_json=as_json)
     finally:
         store.close()
 

@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from escl.cli.options import AsJson, Context, GpuLayers, Out, Parallel, ProtocolName, Scorer, Threads
+from escl.cli.options import (
+    AsJson,
+    Context,
+    GpuLayers,
+    Out,
+    Parallel,
+    ProtocolName,
+    RetryFailed,
+    Scorer,
+    Threads,
+)
+from escl.cli.output import progress_console
 from escl.errors import UsageError
 
 
@@ -22,6 +33,7 @@ def score(
     ctx: Context = 4096,
     gpu_layers: GpuLayers = -1,
     threads: Threads = None,
+    retry_failed: RetryFailed = False,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -36,7 +48,7 @@ def score(
     from escl.core.settings import ImportSettings
     from escl.evaluation.observer import RunObserver
     from escl.evaluation.run import Machine, run_scoring
-    from escl.shelf.manifest import is_there, sha256_of
+    from escl.shelf.manifest import ModelRole, is_there, sha256_of
     from escl.store.run import RunStore
     from escl.store.upstream import language_of, read_upstream
 
@@ -46,7 +58,15 @@ def score(
     imported = {path.stem: read_upstream(path) for path in files}
     words = load_protocol(protocol)
     settings = ImportSettings(files={path.stem: sha256_of(path) for path in files}, protocol_sha256=words.sha256())
-    model = load_model(scorer or ("esc-rank" if is_there("esc-rank") else "demo/scorer"))
+    for language in {language_of(turns) for dialogues in imported.values() for turns in dialogues.values()}:
+        words.wording(language)
+    if scorer is None and not is_there("esc-rank"):
+        progress_console().print(
+            "ESC-RANK's files are not there: the demo's toy scorer rates, and its numbers mean nothing",
+            style="bold yellow",
+        )
+    default = "esc-rank" if is_there("esc-rank") else "demo/scorer"
+    model = load_model(scorer or default, ModelRole.SCORER)
     machine = Machine(parallel=parallel, ctx=ctx, gpu_layers=gpu_layers, threads=threads)
     path = out or default_out(settings)
 
@@ -54,7 +74,7 @@ def score(
         for supporter, dialogues in imported.items():
             for key, turns in dialogues.items():
                 store.import_dialogue(card_id=key, language=language_of(turns), supporter=supporter, turns=turns)
-        await run_scoring(model, store, machine=machine, observer=observer, stop=stop)
+        await run_scoring(model, store, machine=machine, observer=observer, stop=stop, retry_failed=retry_failed)
 
     store = open_run(path, settings, words)
     try:
@@ -67,6 +87,10 @@ def score(
 def report(
     run: Annotated[Path, typer.Argument(help="File of a run.")],
     *,
+    judging: Annotated[
+        int | None,
+        typer.Option(min=1, help="Which judging to show, 1 for the first. [the latest used]"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the results of a run again.
@@ -78,4 +102,4 @@ def report(
     from escl.store.run import RunStore
 
     with Database.reader(run) as database:
-        raise typer.Exit(show(RunStore.read(database), run, interrupted=False, as_json=as_json))
+        raise typer.Exit(show(RunStore.read(database), run, interrupted=False, as_json=as_json, judging_id=judging))

@@ -15,14 +15,15 @@ import msgspec
 from rich.console import Console
 
 from escl.cli.output import print_json, progress_console, results_console
+from escl.core.printable import printable
 from escl.core.protocol import Protocol
 from escl.core.settings import GenerationSettings, fingerprint
 from escl.errors import ExitCode
 from escl.evaluation.observer import RunObserver
-from escl.evaluation.results import Results, results_of
+from escl.evaluation.results import NOT_FINISHED, NOT_SCORED, Results, results_of
 from escl.report.live import LineObserver, LiveObserver
 from escl.report.terminal import print_results
-from escl.shelf.manifest import Model, find_model
+from escl.shelf.manifest import Model, ModelRole, find_model
 from escl.store.database import Database
 from escl.store.run import RunStore
 
@@ -30,10 +31,17 @@ Work = Callable[[RunStore, RunObserver, asyncio.Event], Awaitable[None]]
 
 
 class RunResults(msgspec.Struct, frozen=True, kw_only=True):
-    """What `--json` prints for a run."""
+    """What `--json` prints for a run.
 
-    run: str
+    Attributes:
+        run: The run's file; None when it was not kept.
+        interrupted: Whether this command was stopped by the user.
+        is_complete: Whether nothing is left to be said or read.
+    """
+
+    run: str | None
     interrupted: bool
+    is_complete: bool
     results: Results
 
 
@@ -47,13 +55,13 @@ def open_run(path: Path, settings: GenerationSettings, protocol: Protocol) -> Ru
     versions = {name: metadata.version(name) for name in ("escl", "llama-cpp-python", "numpy")}
     database = Database.writer(path)
     try:
-        return RunStore.begin(database, settings, protocol, command=shlex.join(sys.argv), versions=versions)
+        return RunStore.begin(database, settings, protocol, command=printable(shlex.join(sys.argv)), versions=versions)
     except BaseException:
         database.close()
         raise
 
 
-def load_model(reference: str) -> Model:
+def load_model(reference: str, role: ModelRole = ModelRole.SUPPORTER) -> Model:
     """Find a model on the shelf, saying so when hashing it takes a while."""
     console = progress_console()
 
@@ -61,7 +69,8 @@ def load_model(reference: str) -> Model:
         if size_bytes > 1 << 30:
             console.print(f"checking the hash of {path.name} ({size_bytes / 2**30:.1f} GiB)", markup=False)
 
-    return find_model(reference, on_hash=on_hash)
+    # Any model may be put to the test, a seeker or scorer too.
+    return find_model(reference, role=None if role is ModelRole.SUPPORTER else role, on_hash=on_hash)
 
 
 def work(store: RunStore, task: Work) -> bool:
@@ -80,27 +89,45 @@ def work(store: RunStore, task: Work) -> bool:
     return interrupted
 
 
-def show(store: RunStore, path: Path, *, interrupted: bool, as_json: bool) -> ExitCode:
-    """Print the run's results and return the command's exit code."""
-    results = results_of(store)
+def show(
+    store: RunStore, path: Path | None, *, interrupted: bool, as_json: bool, judging_id: int | None = None
+) -> ExitCode:
+    """Print the run's results and return the command's exit code; without a path the run is not kept."""
+    results = results_of(store, judging_id=judging_id)
     if as_json:
-        print_json(RunResults(run=str(path), interrupted=interrupted, results=results))
+        shown = RunResults(
+            run=None if path is None else str(path),
+            interrupted=interrupted,
+            is_complete=results.is_complete,
+            results=results,
+        )
+        print_json(shown)
     else:
         print_results(results_console(), results)
+    _say_where(path, interrupted=interrupted and not results.is_complete)
     if interrupted:
-        console = progress_console()
+        return ExitCode.INTERRUPTED
+    return ExitCode.INCOMPLETE if _has_gaps(results) else ExitCode.OK
+
+
+def _say_where(path: Path | None, *, interrupted: bool) -> None:
+    console = progress_console()
+    if path is None:
+        console.print("This run is not kept; --out FILE keeps one.")
+    elif interrupted:
         console.print("Stopped; everything said so far is kept. To go on, run the same command:", markup=False)
         console.print(f"  {_resume_command(path)}", markup=False, soft_wrap=True)
-        return ExitCode.INTERRUPTED
-    return ExitCode.INCOMPLETE if _has_failures(results) else ExitCode.OK
+    else:
+        console.print(f"The run is kept in {printable(str(path))}", markup=False, soft_wrap=True)
 
 
-def _has_failures(results: Results) -> bool:
-    return results.n_dialogues["failed"] > 0 or any(cell.failed for cell in results.cells)
+def _has_gaps(results: Results) -> bool:
+    unlabelled = any(set(cell.failed) - {NOT_SCORED, NOT_FINISHED} for cell in results.cells)
+    return bool(results.failures) or unlabelled
 
 
 def _resume_command(path: Path) -> str:
-    words = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    words = list(sys.argv)
     if not {"-o", "--out"} & {word.partition("=")[0] for word in words}:
         words += ["--out", str(path)]
     return shlex.join(words)

@@ -19,7 +19,6 @@ class SpeakerSettings(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     sha256: str
     sampling: Sampling
-    ctx: int
 
 
 class SimulationSettings(msgspec.Struct, frozen=True, kw_only=True, tag="simulated"):
@@ -67,7 +66,6 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
     scorer: str
     sha256: str
     adapters: dict[str, str]
-    ctx: int
     llama_cpp: str
     form: int = 1
 
@@ -81,13 +79,23 @@ def fingerprint(settings: GenerationSettings | JudgingSettings) -> str:
 
 
 def differences(before: GenerationSettings, after: GenerationSettings) -> list[str]:
-    """Return the settings that differ as "name: before -> after", nested names joined by dots."""
-    old, new = _flat(msgspec.to_builtins(before)), _flat(msgspec.to_builtins(after))
+    """Return the settings that differ as "name: before -> after", by names that mean something on the command line."""
+    old, new = _named(before), _named(after)
+    # A supporter that comes or goes shows in the list of names; its own settings are compared only when it stays.
     return [
         f"{key}: {old.get(key)} -> {new.get(key)}"
         for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
+        if old.get(key) != new.get(key) and not (key.startswith("supporter ") and (key not in old or key not in new))
     ]
+
+
+def _named(settings: GenerationSettings) -> dict[str, object]:
+    fields: dict[str, object] = msgspec.to_builtins(settings)
+    if isinstance(settings, SimulationSettings):
+        fields["cards (--cards, --lang, --limit, --crisis)"] = fields.pop("cards_sha256")
+        fields["supporters"] = ", ".join(speaker.name for speaker in settings.supporters)
+        fields |= {f"supporter {speaker.name}": msgspec.to_builtins(speaker) for speaker in settings.supporters}
+    return _flat(fields)
 
 
 def _flat(value: object, prefix: str = "") -> dict[str, object]:

@@ -13,6 +13,9 @@ from escl.stats.summary import Cell, Scored, summarize
 from escl.store.records import DialogueRow, FailureRow, ModelRow, Reading
 from escl.store.run import RunStore
 
+NOT_SCORED = "not scored yet"
+NOT_FINISHED = "dialogue not finished"
+
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
     """What a run has come to.
@@ -21,7 +24,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         notices: What must be said wherever the scores are shown.
         n_dialogues: Dialogues by state.
         scorer: Whose readings these are; None when nothing was scored.
-        cut_turns: Generated turns that the token limit cut, by supporter's dialogues.
+        cut_turns: How many turns of either speaker the token limit cut, by the supporter in whose dialogues.
+        failures: What was given up, by the speakers and by this scorer.
     """
 
     settings: GenerationSettings
@@ -31,10 +35,17 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     cut_turns: dict[str, int]
     scorer: str | None
     cells: list[Cell]
+    failures: list[FailureRow]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to be said or read."""
+        waiting = self.n_dialogues["speaking"] + self.n_dialogues["pending"]
+        return waiting == 0 and not any(NOT_SCORED in cell.failed for cell in self.cells)
 
 
 def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
-    """Return the results of a run as the judging `judging_id` read it, by default the latest.
+    """Return the results of a run as the judging `judging_id` read it, by default the one asked for last.
 
     Raises:
         StorageError: The run has no judging of that id.
@@ -42,7 +53,7 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
     dialogues = store.dialogues()
     judgings = dict(store.judgings())
     if judging_id is None:
-        judging_id = max(judgings, default=None)
+        judging_id = next(reversed(judgings), None)
     elif judging_id not in judgings:
         raise StorageError(f"the run has no judging {judging_id}", hint=f"it has {sorted(judgings)}")
     states = dict.fromkeys(("complete", "failed", "speaking", "pending"), 0)
@@ -53,14 +64,17 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
     for dialogue in dialogues:
         by_supporter[dialogue.supporter] += cut.get(dialogue.id, 0)
     models = store.models()
+    scorer = None if judging_id is None else judgings[judging_id]
+    speakers = {model.name for model in models if model.role != "scorer"}
     return Results(
         settings=store.settings,
         models=models,
-        notices=list(dict.fromkeys(model.notice for model in models if model.notice)),
+        notices=list(dict.fromkeys(m.notice for m in models if m.notice and m.name in {*speakers, scorer})),
         n_dialogues=states,
         cut_turns=by_supporter,
-        scorer=None if judging_id is None else judgings[judging_id],
+        scorer=scorer,
         cells=[] if judging_id is None else summarize(_scored(store, dialogues, judging_id)),
+        failures=[*store.failures(), *([] if judging_id is None else store.failures(judging_id))],
     )
 
 
@@ -94,4 +108,4 @@ def _why_missing(dialogue: DialogueRow, reading: Reading | None, failure: Failur
         return "reply without a label" if reading.label is None else None
     if failure is not None:
         return failure.error
-    return "not scored yet" if dialogue.state == "complete" else "dialogue not finished"
+    return NOT_SCORED if dialogue.state == "complete" else NOT_FINISHED

@@ -9,20 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
 
-import psutil
+import msgspec
 
 from escl.core.card import RoleCard
 from escl.core.dialogue import Speaker
-from escl.core.dimension import Dimension
+from escl.core.dimension import Dimension, Language
 from escl.core.protocol import Protocol
 from escl.core.sampling import Sampling
 from escl.core.settings import JudgingSettings, SimulationSettings, SpeakerSettings, fingerprint
-from escl.engine.wire import EngineSpec
-from escl.errors import UsageError
+from escl.engine.child import physical_cores
+from escl.engine.wire import EngineSpec, Progress, Ready
+from escl.errors import EngineError, UsageError
 from escl.evaluation.observer import Phase, RunObserver
 from escl.evaluation.score import Bench, adapter_name, score, unread
 from escl.evaluation.simulate import Stage, Voice, simulate, turns_in
@@ -31,10 +32,13 @@ from escl.shelf.manifest import Model
 from escl.store.records import DialogueRow, ModelRow
 from escl.store.run import RunStore
 
+FROZEN_TIME = 1_735_689_600
+"""What chat templates see as now: 1 January 2025, 00:00 UTC. The same for all runs, or their prompts would differ."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """How the machine is used. It changes the time a run takes and, outside strict mode, low bits of the logits.
+    """How the machine is used. It changes the time a run takes and low bits of the logits, never what is asked.
 
     Attributes:
         parallel: Dialogues, or scorer's prompts, evaluated side by side.
@@ -51,7 +55,12 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """A simulated run: who talks with whom about what."""
+    """A simulated run: who talks with whom about what.
+
+    Attributes:
+        temperature: Of the supporters; None leaves each its manifest's, or the defaults of `Sampling`.
+        max_tokens: The same for the length of a supporter's turn.
+    """
 
     protocol: Protocol
     cards: Sequence[RoleCard]
@@ -61,8 +70,8 @@ class Simulation:
     repeats: int = 1
     seed: int = 0
     strict: bool = False
-    ctx: int = 4096
-    sampling: Sampling = field(default_factory=Sampling)
+    temperature: float | None = None
+    max_tokens: int | None = None
 
     def settings(self, cards_sha256: str) -> SimulationSettings:
         """Return what the run's fingerprint is made of.
@@ -76,8 +85,10 @@ class Simulation:
         return SimulationSettings(
             cards_sha256=cards_sha256,
             protocol_sha256=self.protocol.sha256(),
-            seeker=self._speaker(self.seeker),
-            supporters=tuple(self._speaker(model) for model in self.supporters),
+            seeker=SpeakerSettings(
+                name=self.seeker.name, sha256=self.seeker.sha256, sampling=self.seeker.sampling or Sampling()
+            ),
+            supporters=tuple(self._supporter(model) for model in self.supporters),
             rounds=self.rounds,
             repeats=self.repeats,
             seed=self.seed,
@@ -85,10 +96,12 @@ class Simulation:
             llama_cpp=llama_cpp_version(),
         )
 
-    def _speaker(self, model: Model) -> SpeakerSettings:
-        return SpeakerSettings(
-            name=model.name, sha256=model.sha256, sampling=model.sampling or self.sampling, ctx=self.ctx
+    def _supporter(self, model: Model) -> SpeakerSettings:
+        asked = {"temperature": self.temperature, "max_tokens": self.max_tokens}
+        sampling = msgspec.structs.replace(
+            model.sampling or Sampling(), **{key: value for key, value in asked.items() if value is not None}
         )
+        return SpeakerSettings(name=model.name, sha256=model.sha256, sampling=sampling)
 
 
 def llama_cpp_version() -> str:
@@ -96,7 +109,7 @@ def llama_cpp_version() -> str:
     return metadata.version("llama-cpp-python")
 
 
-def judging_settings(store: RunStore, scorer: Model, machine: Machine) -> JudgingSettings:
+def judging_settings(store: RunStore, scorer: Model) -> JudgingSettings:
     """Return what the fingerprint of a judging of this run by `scorer` is made of."""
     return JudgingSettings(
         generation_fingerprint=fingerprint(store.settings),
@@ -104,9 +117,29 @@ def judging_settings(store: RunStore, scorer: Model, machine: Machine) -> Judgin
         scorer=scorer.name,
         sha256=scorer.sha256,
         adapters={adapter_name(*key): sha256 for key, (_, sha256) in scorer.adapters.items()},
-        ctx=machine.ctx,
         llama_cpp=llama_cpp_version(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorder:
+    """Keeps each load in the run before it is shown: device, build, template and context belong to the results."""
+
+    observer: RunObserver
+    store: RunStore
+
+    def loaded(self, name: str, ready: Ready) -> None:
+        self.store.add_load(name, ready)
+        self.observer.loaded(name, ready)
+
+    def unloaded(self, name: str) -> None:
+        self.observer.unloaded(name)
+
+    def progressed(self, name: str, progress: Progress) -> None:
+        self.observer.progressed(name, progress)
+
+    def restarted(self, name: str, error: EngineError) -> None:
+        self.observer.restarted(name, error)
 
 
 async def run_simulation(
@@ -118,10 +151,11 @@ async def run_simulation(
     _plan(simulation, store)
     dialogues = store.dialogues()
     per_dialogue = turns_in(simulation.rounds)
-    done = sum(per_dialogue if d.state == "failed" else len(store.turns(d.id)) for d in dialogues)
-    observer.started(Phase.SIMULATION, done=done, total=per_dialogue * len(dialogues))
-    async with Pool(observer) as pool:
-        frozen_time = int(store.created.timestamp())
+    said = {d.id: len(store.turns(d.id)) for d in dialogues}
+    # What was given up is not asked for any more.
+    total = sum(said[d.id] if d.state == "failed" else per_dialogue for d in dialogues)
+    observer.started(Phase.SIMULATION, done=sum(said.values()), total=total)
+    async with Pool(_Recorder(observer, store)) as pool:
         parallel = 1 if simulation.strict else machine.parallel
         threads = machine.threads or _threads_for_two(parallel)
 
@@ -129,11 +163,11 @@ async def run_simulation(
             spec = EngineSpec(
                 model=str(model.path),
                 slots=parallel,
-                ctx_per_slot=speaker.ctx,
+                ctx_per_slot=machine.ctx,
                 gpu_layers=machine.gpu_layers,
                 threads=threads,
                 strict=simulation.strict,
-                frozen_time=frozen_time,
+                frozen_time=FROZEN_TIME,
             )
             return Voice(handle=pool.handle(model.name, spec), sampling=speaker.sampling)
 
@@ -161,19 +195,36 @@ async def run_simulation(
 
 
 async def run_scoring(
-    scorer: Model, store: RunStore, *, machine: Machine, observer: RunObserver, stop: asyncio.Event
-) -> int:
-    """Read all complete dialogues in `store` that `scorer` has not read yet; return the judging's id."""
-    judging_id = store.add_judging(judging_settings(store, scorer, machine))
+    scorer: Model,
+    store: RunStore,
+    *,
+    machine: Machine,
+    observer: RunObserver,
+    stop: asyncio.Event,
+    retry_failed: bool = False,
+) -> None:
+    """Read what `scorer` has not read yet of the complete dialogues in `store`; `retry_failed`: what it gave up too."""
+    judging_id = store.add_judging(judging_settings(store, scorer))
+    if retry_failed:
+        store.retry_failed(judging_id=judging_id)
     store.add_models([_model_row("scorer", scorer)])
     dialogues = [d for d in store.dialogues() if d.state == "complete"]
+    _check_adapters(scorer, {dialogue.language for dialogue in dialogues})
     total = len(dialogues) * len(Dimension)
     waiting = sum(len(unread(store, judging_id, dialogues, dimension)) for dimension in Dimension)
     observer.started(Phase.SCORING, done=total - waiting, total=total)
     if waiting:
         await _score(scorer, store, judging_id, dialogues, machine=machine, observer=observer, stop=stop)
     observer.finished(Phase.SCORING)
-    return judging_id
+
+
+def _check_adapters(scorer: Model, languages: set[Language]) -> None:
+    if not scorer.adapters:
+        return
+    wanted = [(language, dimension) for language in sorted(languages) for dimension in Dimension]
+    missing = [adapter_name(*key) for key in wanted if key not in scorer.adapters]
+    if missing:
+        raise UsageError(f"scorer {scorer.name} has no adapter for {', '.join(missing)}", hint="add it to its manifest")
 
 
 async def _score(
@@ -194,9 +245,9 @@ async def _score(
         ctx_per_slot=machine.ctx,
         gpu_layers=machine.gpu_layers,
         threads=machine.threads,
-        frozen_time=int(store.created.timestamp()),
+        frozen_time=FROZEN_TIME,
     )
-    async with Pool(observer) as pool:
+    async with Pool(_Recorder(observer, store)) as pool:
         bench = Bench(
             store=store,
             judging_id=judging_id,
@@ -215,8 +266,7 @@ def _threads_for_two(parallel: int) -> int | None:
 
     Two engines that both take all cores wait for each other at every barrier and are slower than two with half each.
     """
-    cores = psutil.cpu_count(logical=False)
-    return None if parallel == 1 or cores is None else max(1, cores // 2)
+    return None if parallel == 1 else max(1, physical_cores() // 2)
 
 
 def _plan(simulation: Simulation, store: RunStore) -> None:

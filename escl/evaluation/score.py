@@ -76,7 +76,7 @@ async def _read(bench: Bench, dimension: Dimension, dialogue: DialogueRow) -> No
         raise
     except EngineError as error:
         failure = FailureRow(
-            dialogue_id=dialogue.id, dimension=dimension, error=type(error).__name__, message=error.message
+            dialogue_id=dialogue.id, dimension=dimension, error=type(error).__name__, message=str(error)
         )
         bench.store.add_failure(failure, judging_id=bench.judging_id)
         bench.observer.failed(dialogue, failure)

@@ -72,7 +72,7 @@ async def _speak(stage: Stage, dialogue: DialogueRow) -> None:
             raise
         except EngineError as error:
             failure = FailureRow(
-                dialogue_id=dialogue.id, position=position, error=type(error).__name__, message=error.message
+                dialogue_id=dialogue.id, position=position, error=type(error).__name__, message=str(error)
             )
             stage.store.add_failure(failure)
             stage.observer.failed(dialogue, failure)

@@ -18,7 +18,14 @@ from escl.core.protocol import ScorerPrompt
 from escl.core.sampling import Sampling
 from escl.engine.client import Engine
 from escl.engine.wire import EngineSpec, Generated, LabelRead, Progress, Ready
-from escl.errors import EngineCrashedError, EngineError, EngineHungError, GaveUpError, OutOfMemoryError
+from escl.errors import (
+    EngineCrashedError,
+    EngineError,
+    EngineHungError,
+    GaveUpError,
+    ModelLoadError,
+    OutOfMemoryError,
+)
 
 MAX_TRIES = 3
 """How often a request may take its engine down, and how often a load may run out of memory."""
@@ -87,6 +94,8 @@ class Handle:
 
     async def _ask(self, ask: Callable[[Engine], Awaitable[T]]) -> T:
         for tries in range(1, MAX_TRIES + 1):
+            if tries > 1:
+                await asyncio.sleep(_BACKOFF_S * (tries - 1))
             # A request whose engine died goes alone from then on: if it dies again, this request did it, and
             # the others that only happened to be in flight are not given up for it.
             async with self._turnstile.alone() if tries > 1 else self._turnstile.together():
@@ -96,7 +105,6 @@ class Handle:
                 except (EngineCrashedError, EngineHungError) as error:
                     await self._lost(engine, error)
                     last = error
-            await asyncio.sleep(_BACKOFF_S * tries)
         raise GaveUpError(f"{self.name}: this request took the engine down {MAX_TRIES} times; last: {last.message}")
 
     async def _resident(self) -> Engine:
@@ -109,13 +117,22 @@ class Handle:
     async def _start(self) -> Engine:
         for _ in range(MAX_TRIES - 1):
             try:
-                return await Engine.start(self._spec, on_progress=self._progressed)
+                return await self._load()
             except OutOfMemoryError as error:
                 if self._spec.slots == 1:
                     raise
                 self._observer.restarted(self.name, error)
                 self._spec = msgspec.structs.replace(self._spec, slots=max(1, self._spec.slots // 2))
-        return await Engine.start(self._spec, on_progress=self._progressed)
+        return await self._load()
+
+    async def _load(self) -> Engine:
+        try:
+            return await Engine.start(self._spec, on_progress=self._progressed)
+        except ModelLoadError:
+            raise
+        except EngineError as error:
+            # However it failed, no request did it: to blame one after the other would fail every dialogue of a run.
+            raise ModelLoadError(f"{self.name} cannot be loaded: {error.message}", hint=error.hint) from error
 
     async def _lost(self, engine: Engine, error: EngineError) -> None:
         async with self._starting:
@@ -154,12 +171,14 @@ class _Turnstile:
     def __init__(self) -> None:
         self._changed = asyncio.Condition()
         self._inside = 0
+        self._waiting_alone = 0
         self._is_alone = False
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[None]:
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._is_alone)
+            # Who waits to go alone goes first, or a busy run would let nobody alone before its end.
+            await self._changed.wait_for(lambda: not self._is_alone and not self._waiting_alone)
             self._inside += 1
         try:
             yield
@@ -171,8 +190,13 @@ class _Turnstile:
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._is_alone and self._inside == 0)
-            self._is_alone = True
+            self._waiting_alone += 1
+            try:
+                await self._changed.wait_for(lambda: not self._is_alone and self._inside == 0)
+                self._is_alone = True
+            finally:
+                self._waiting_alone -= 1
+                self._changed.notify_all()
         try:
             yield
         finally:

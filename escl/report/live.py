@@ -22,6 +22,7 @@ from escl.evaluation.observer import Phase
 from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
 
 _UNIT = {Phase.SIMULATION: "turns", Phase.SCORING: "readings"}
+_GIVEN_UP = {Phase.SIMULATION: "dialogues", Phase.SCORING: "readings"}
 _LINE_EVERY_S = 10.0
 
 
@@ -89,6 +90,7 @@ class LineObserver:
     def failed(self, dialogue: DialogueRow, failure: FailureRow) -> None:
         phase = Phase.SIMULATION if failure.dimension is None else Phase.SCORING
         self._counts[phase].failed += 1
+        self._changed(phase)
         where = failure.dimension.shown if failure.dimension is not None else f"turn {failure.position}"
         self.note(
             f"failed: card {dialogue.card_id}, {dialogue.supporter}, {where}: {failure.error}: {failure.message}",
@@ -98,7 +100,8 @@ class LineObserver:
     def finished(self, phase: Phase) -> None:
         count = self._counts[phase]
         speed = f", {count.per_s:.1f} {_UNIT[phase]}/s" if count.per_s else ""
-        self.note(f"{phase.value}: {count.done}/{count.total} {_UNIT[phase]}{speed}")
+        failed = f", {count.failed} {_GIVEN_UP[phase]} given up" if count.failed else ""
+        self.note(f"{phase.value}: {count.done}/{count.total} {_UNIT[phase]}{speed}{failed}")
 
     def loaded(self, name: str, ready: Ready) -> None:
         self.note(
@@ -120,8 +123,11 @@ class LineObserver:
         self._console.print(Text(printable(line), style=style), soft_wrap=True)
 
     def _advance(self, phase: Phase) -> None:
+        self._counts[phase].done += 1
+        self._changed(phase)
+
+    def _changed(self, phase: Phase) -> None:
         count = self._counts[phase]
-        count.done += 1
         if time.monotonic() - self._last_line >= _LINE_EVERY_S:
             self._last_line = time.monotonic()
             eta = f", {_clock(count.eta_s)} left" if count.eta_s is not None else ""
@@ -158,7 +164,7 @@ class LiveObserver(LineObserver):
         self._tasks[phase] = self._bars.add_task(phase.value, total=total, completed=done, amount="", speed="", left="")
 
     def finished(self, phase: Phase) -> None:
-        self._update(phase)
+        self._changed(phase)
         self._bars.stop_task(self._tasks[phase])
         super().finished(phase)
 
@@ -173,11 +179,7 @@ class LiveObserver(LineObserver):
         if name in self._gauges:
             self._gauges[name].update(progress)
 
-    def _advance(self, phase: Phase) -> None:
-        self._counts[phase].done += 1
-        self._update(phase)
-
-    def _update(self, phase: Phase) -> None:
+    def _changed(self, phase: Phase) -> None:
         count = self._counts[phase]
         self._bars.update(
             self._tasks[phase],

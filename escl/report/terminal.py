@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from rich import box
@@ -133,11 +134,11 @@ def _footer(results: Results) -> Group:
             f" {states['speaking'] + states['pending']} unfinished"
         )
     ]
-    lines += [Text(f"{reason}: {count} readings", style="red") for reason, count in _failures(results.cells).items()]
+    lines += [Text(printable(line), style="red") for line in _failures(results)]
     cut = {name: count for name, count in results.cut_turns.items() if count}
     if cut:
         counted = ", ".join(f"{printable(name)} {count}" for name, count in cut.items())
-        lines.append(Text(f"turns cut by the token limit, by supporter: {counted}"))
+        lines.append(Text(f"turns cut by the token limit, in the dialogues of: {counted}"))
     if isinstance(results.settings, SimulationSettings):
         settings = results.settings
         strict = ", strict" if settings.strict else ""
@@ -152,9 +153,17 @@ def _footer(results: Results) -> Group:
     return Group(*lines)
 
 
-def _failures(cells: list[Cell]) -> dict[str, int]:
-    counted: dict[str, int] = {}
-    for cell in cells:
-        for reason, count in cell.failed.items():
-            counted[reason] = counted.get(reason, 0) + count
-    return counted
+def _failures(results: Results) -> list[str]:
+    """Return what is missing and why, each reason once with how often and its first message."""
+    kinds: dict[tuple[str, bool], list[str]] = {}
+    for failure in results.failures:
+        kinds.setdefault((failure.error, failure.dimension is None), []).append(failure.message)
+    lines = [
+        f"{len(messages)} {'dialogues' if spoken else 'readings'} failed with {error}, the first: {messages[0]}"
+        for (error, spoken), messages in kinds.items()
+    ]
+    known = {failure.error for failure in results.failures}
+    counted: Counter[str] = Counter()
+    for cell in results.cells:
+        counted.update({reason: n for reason, n in cell.failed.items() if reason not in known})
+    return [*lines, *(f"{count} readings: {reason}" for reason, count in counted.items())]

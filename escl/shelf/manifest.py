@@ -87,19 +87,22 @@ def user_shelf() -> Path:
 
 
 def manifests() -> dict[str, Path]:
-    """Return the manifests on the shelf, by the name that `--seeker` and the like take."""
+    """Return the manifests on the shelf, by the name that `--seeker` and the like take; the user's own win."""
     found: dict[str, Path] = {}
-    for root in (user_shelf(), bundled("gguf")):
+    for root in (bundled("gguf"), user_shelf()):
         for path in sorted(root.rglob("*.toml")):
             found[path.relative_to(root).with_suffix("").as_posix()] = path
     return found
 
 
-def find_model(reference: str, *, on_hash: Callable[[Path, int], None] | None = None) -> Model:
+def find_model(
+    reference: str, *, role: ModelRole | None = None, on_hash: Callable[[Path, int], None] | None = None
+) -> Model:
     """Return the model that `reference` names: a GGUF file, a manifest file, or a name on the shelf.
 
     Args:
         reference: Path or name.
+        role: What it is wanted for; a manifest that says otherwise is refused.
         on_hash: Called with a path and its size before it is hashed, which takes seconds for a large file.
 
     Raises:
@@ -115,13 +118,16 @@ def find_model(reference: str, *, on_hash: Callable[[Path, int], None] | None = 
             f"no model named {reference}",
             hint=f"give a path ending in .gguf or .toml, or a name on the shelf: {', '.join(manifests())}",
         )
-    return _manifest_model(load_manifest(path), path.parent, on_hash)
+    manifest = load_manifest(path)
+    if role is not None and manifest.role is not role:
+        raise ManifestError(f"{manifest.name} is a {manifest.role.value}, not a {role.value}")
+    return _manifest_model(manifest, path.parent, on_hash)
 
 
 def is_there(name: str) -> bool:
     """Return whether the shelf has a manifest of that name and the model file it names."""
     path = manifests().get(name)
-    return path is not None and (path.parent / load_manifest(path).file.path).is_file()
+    return path is not None and _where(load_manifest(path).file, path.parent).is_file()
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -166,21 +172,33 @@ def _checked(
     file: ModelFile, folder: Path, making: str | None, on_hash: Callable[[Path, int], None] | None
 ) -> tuple[Path, str]:
     """Return the absolute path of `file` and its sha256 after checking both against the manifest."""
-    pure = PurePosixPath(file.path)
-    if pure.is_absolute() or ".." in pure.parts or PureWindowsPath(file.path).drive:
+    pure, windows = PurePosixPath(file.path), PureWindowsPath(file.path)
+    if pure.is_absolute() or windows.drive or ".." in (*pure.parts, *windows.parts):
         raise ManifestError(f"{folder}: the manifest's path {file.path!r} leaves its folder")
-    path = (folder / file.path).resolve()
+    path = _where(file, folder)
     if not path.is_file():
-        raise ManifestError(f"{folder / file.path} is not there", hint=making)
+        raise ManifestError(f"{path} is not there", hint=making and making.replace("{folder}", str(path.parent.parent)))
     size = path.stat().st_size
     if file.size_bytes is not None and size != file.size_bytes:
         raise ManifestError(f"{path} has {size:,} bytes, but its manifest says {file.size_bytes:,}", hint=making)
     if on_hash is not None:
         on_hash(path, size)
-    digest = sha256_of(path)
+    try:
+        digest = sha256_of(path)
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read: {error.strerror}") from error
     if file.sha256 is not None and digest != file.sha256:
         raise ManifestError(f"{path} is not the file its manifest names: sha256 {digest}, expected {file.sha256}")
     return path, digest
+
+
+def _where(file: ModelFile, folder: Path) -> Path:
+    """Return the file's absolute path: beside its manifest, or for a manifest that ships, on the user's own shelf."""
+    beside = (folder / file.path).resolve()
+    if beside.is_file() or not folder.is_relative_to(bundled("gguf")):
+        return beside
+    own = (user_shelf() / folder.relative_to(bundled("gguf")) / file.path).resolve()
+    return own if own.is_file() else beside
 
 
 def sha256_of(path: Path) -> str:

@@ -22,6 +22,7 @@ from escl.errors import StorageError
 
 APPLICATION_ID = 0x6573636C  # "escl"
 SCHEMA_VERSION = 1
+_MAGIC = b"SQLite format 3\0"
 
 
 class Database:
@@ -40,6 +41,7 @@ class Database:
             StorageError: Another process works on it, it is not an escl run, it is damaged, or the disk refuses.
         """
         _refuse_odd_files(path)
+        _refuse_foreign_files(path)
         lock = _lock(path)
         try:
             connection = _connect(path, create=True)
@@ -58,6 +60,10 @@ class Database:
         _refuse_odd_files(path)
         if not path.is_file():
             raise StorageError(f"{path} is not there", hint="the file of a run is what `escl run --out` names")
+        if path.with_name(path.name + "-journal").exists():
+            # A writer was killed while it committed: SQLite takes the half commit back, which a reader may not.
+            # While a writer is at work it holds its locks, and this changes nothing.
+            _connect(path, create=True).close()
         return cls(_connect(path, create=False), path, None)
 
     def close(self) -> None:
@@ -83,10 +89,14 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
             self._connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except sqlite3.IntegrityError:
+            self._rollback()
+            raise
+        except sqlite3.DatabaseError as error:
             self._rollback()
             raise StorageError(
-                f"{self.path}: {error}", hint="all earlier turns are safe; make room and run the same command again"
+                f"{self.path}: {error}",
+                hint="what was committed is safe; see to the disk and run the same command again",
             ) from error
         except BaseException:
             self._rollback()
@@ -112,8 +122,19 @@ def _refuse_odd_files(path: Path) -> None:
         if not path.parent.is_dir():
             raise StorageError(f"the folder of {path} is not there", hint="create it first") from None
         return
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}", hint="name another --out") from error
     if not stat.S_ISREG(mode):
         raise StorageError(f"{path} is not a plain file", hint="name a new file or an earlier run's file")
+
+
+def _refuse_foreign_files(path: Path) -> None:
+    """Refuse a file that is no run before anything is made beside it."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise StorageError(f"{path} cannot be opened as a run: it is no database", hint="name a new file")
 
 
 def _lock(path: Path) -> filelock.FileLock:

@@ -107,12 +107,12 @@ class RunStore:
                 [(m.role, m.name, m.sha256, m.size_bytes, m.notice) for m in models],
             )
 
-    def add_load(self, role: str, name: str, ready: object) -> None:
+    def add_load(self, name: str, ready: object) -> None:
         """Record that a model was loaded; `ready` is what its engine said."""
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO load (attempt_id, role, name, ready, loaded_utc) VALUES (?, ?, ?, ?, ?)",
-                (self._attempt, role, name, msgspec.json.encode(ready).decode(), _now()),
+                "INSERT INTO load (attempt_id, name, ready, loaded_utc) VALUES (?, ?, ?, ?)",
+                (self._attempt, name, msgspec.json.encode(ready).decode(), _now()),
             )
 
     def plan_dialogues(self, planned: Iterable[tuple[str, str, str, int]]) -> None:
@@ -186,10 +186,12 @@ class RunStore:
             if judging_id is None:
                 connection.execute("UPDATE dialogue SET state = 'failed' WHERE id = ?", (row.dialogue_id,))
 
-    def retry_failed(self) -> None:
-        """Let everything that was given up be tried again; the failures stay on record as retried."""
+    def retry_failed(self, *, judging_id: int | None = None) -> None:
+        """Let what the speakers, or one judging, gave up be tried again; the failures stay on record as retried."""
         with self._database.transaction() as connection:
-            connection.execute("UPDATE failure SET retried = 1")
+            connection.execute("UPDATE failure SET retried = 1 WHERE judging_id IS ?", (judging_id,))
+            if judging_id is not None:
+                return
             connection.execute("UPDATE dialogue SET state = 'speaking' WHERE state = 'failed'")
 
     def add_judging(self, settings: JudgingSettings) -> int:
@@ -197,8 +199,9 @@ class RunStore:
         key = fingerprint(settings)
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO judging (fingerprint, scorer, settings, created_utc) VALUES (?, ?, ?, ?)",
-                (key, settings.scorer, msgspec.json.encode(settings).decode(), _now()),
+                "INSERT INTO judging (fingerprint, scorer, settings, created_utc, asked_utc) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (fingerprint) DO UPDATE SET asked_utc = excluded.asked_utc",
+                (key, settings.scorer, msgspec.json.encode(settings).decode(), _now(), _now()),
             )
         (row,) = self._database.rows("SELECT id FROM judging WHERE fingerprint = ?", key)
         return int(row["id"])
@@ -260,8 +263,9 @@ class RunStore:
         return {row["dialogue_id"]: row["n"] for row in rows}
 
     def judgings(self) -> list[tuple[int, str]]:
-        """Return the (id, scorer) of every judging, oldest first."""
-        return [(row["id"], row["scorer"]) for row in self._database.rows("SELECT id, scorer FROM judging ORDER BY id")]
+        """Return the (id, scorer) of every judging, the one that was asked for last at the end."""
+        rows = self._database.rows("SELECT id, scorer FROM judging ORDER BY asked_utc, id")
+        return [(row["id"], row["scorer"]) for row in rows]
 
     def readings(self, judging_id: int) -> list[Reading]:
         """Return everything one judging read."""

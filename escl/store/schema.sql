@@ -1,4 +1,5 @@
--- One run in one file. Every table is STRICT; times are UTC in ISO 8601.
+-- One run in one file. SQLite keeps this text, and a run is recognized by it: a changed word is a new schema version.
+-- Every table is STRICT; times are UTC in ISO 8601.
 
 CREATE TABLE run (
     id                     INTEGER PRIMARY KEY CHECK (id = 1),
@@ -33,7 +34,6 @@ CREATE TABLE model (
 CREATE TABLE load (
     id         INTEGER PRIMARY KEY,
     attempt_id INTEGER NOT NULL REFERENCES attempt (id),
-    role       TEXT NOT NULL,
     name       TEXT NOT NULL,
     ready      TEXT NOT NULL,  -- JSON: device, context, template hash, build, seconds
     loaded_utc TEXT NOT NULL
@@ -99,7 +99,8 @@ CREATE TABLE judging (
     fingerprint TEXT NOT NULL UNIQUE,
     scorer      TEXT NOT NULL,
     settings    TEXT NOT NULL,  -- JSON: what the fingerprint is made of
-    created_utc TEXT NOT NULL
+    created_utc TEXT NOT NULL,
+    asked_utc   TEXT NOT NULL  -- when it was last worked on; the latest is the one that is shown
 ) STRICT;
 
 CREATE TABLE reading (

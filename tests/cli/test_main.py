@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from escl import __version__
 from escl.errors import ExitCode
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,8 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
         (["run", "demo/warm", "--protocol", "nope"], ExitCode.BAD_INPUT, "no protocol named nope"),
         (["run", "demo/warm", "demo/warm"], ExitCode.USAGE, "two supporters are named demo/warm"),
         (["run", "demo/warm", "--rounds", "0"], ExitCode.USAGE, "rounds"),
+        (["run", "demo/warm", "--seeker", "demo/warm"], ExitCode.BAD_INPUT, "demo/warm is a supporter, not a seeker"),
+        (["run", "demo/warm", "--parallel", "256"], ExitCode.USAGE, "255"),
         (["score", "no-such-file.json"], ExitCode.BAD_INPUT, "no-such-file.json"),
         (["report", "no-such-run.db"], ExitCode.STORAGE, "not there"),
         (["run", "demo/warm", "--limit", "1", "--out", "no/such/folder/x.db"], ExitCode.STORAGE, "folder"),
@@ -61,3 +64,16 @@ def test_a_wrong_command_says_what_is_wrong_and_with_which_code(words: list[str]
     assert found.returncode == code, found.stderr
     assert said in " ".join(found.stderr.split())
     assert "Traceback" not in found.stderr
+
+
+def test_two_card_files_with_a_common_id_are_refused(tmp_path: Path) -> None:
+    source = ROOT / "role_cards" / "en.toml"
+    copy = tmp_path / "copy.toml"
+    copy.write_bytes(source.read_bytes())
+    found = escl("run", "demo/warm", "--cards", str(source), "--cards", str(copy))
+    assert found.returncode == ExitCode.BAD_INPUT
+    assert "two of the card files hold a card with the id en-" in found.stderr
+
+
+def test_the_version_is_the_packages() -> None:
+    assert escl("--version").stdout.strip() == __version__

@@ -73,6 +73,13 @@ def test_the_result_says_that_the_models_are_toys(demo: tuple[Path, dict[str, An
     assert all("toy" in notice.lower() for notice in notices)
 
 
+def test_every_load_is_recorded_with_its_device_and_build(demo: tuple[Path, dict[str, Any]]) -> None:
+    with Database.reader(demo[0]) as database:
+        loads = {row["name"]: json.loads(row["ready"]) for row in database.rows("SELECT name, ready FROM load")}
+    assert loads.keys() == {"demo/seeker", "demo/warm", "demo/curt", "demo/scorer"}
+    assert all(ready["device"] == "CPU" and "llama.cpp" in ready["llama_build"] for ready in loads.values())
+
+
 def test_the_json_is_the_documented_structure(demo: tuple[Path, dict[str, Any]]) -> None:
     assert list(demo[1]) == list(RunResults.__struct_fields__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
@@ -10,7 +11,14 @@ import pytest
 from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
 from escl.engine.wire import EngineSpec, Generated, Progress, Ready
-from escl.errors import ContextOverflowError, EngineCrashedError, EngineError, GaveUpError, OutOfMemoryError
+from escl.errors import (
+    ContextOverflowError,
+    EngineCrashedError,
+    EngineError,
+    GaveUpError,
+    ModelLoadError,
+    OutOfMemoryError,
+)
 from escl.memory import pool as pool_module
 from escl.memory.pool import Handle, Pool
 
@@ -181,3 +189,32 @@ def test_out_of_memory_that_stays_ends_in_the_typed_error(monkeypatch: pytest.Mo
     with pytest.raises(OutOfMemoryError):
         run(monkeypatch, start, lambda handle: ask(handle, "a"))
     assert [spec.slots for spec in start.specs] == [8, 4, 2]
+
+
+def test_a_model_that_dies_while_loading_is_a_load_error_and_no_requests_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(spec: EngineSpec) -> None:
+        raise EngineCrashedError("was killed by SIGKILL")
+
+    start = FakeStart(fail)
+    with pytest.raises(ModelLoadError, match="SIGKILL"):
+        run(monkeypatch, start, lambda handle: ask(handle, "a"))
+    assert len(start.specs) == 1
+
+
+def test_who_waits_to_go_alone_is_not_kept_waiting_by_newcomers(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    async def one(handle: Handle, text: str) -> None:
+        with contextlib.suppress(GaveUpError):
+            await ask(handle, text)
+        done.append(text)
+
+    async def body(handle: Handle) -> None:
+        async def worker(number: int) -> None:
+            for at in range(6):
+                await one(handle, f"{number}-{at}")
+
+        await asyncio.gather(one(handle, "poison"), *(worker(number) for number in range(3)))
+
+    run(monkeypatch, FakeStart(), body)
+    assert done.index("poison") < len(done) - 3

@@ -52,6 +52,7 @@ def results(supporter: str, notice: str) -> Results:
         cut_turns={supporter: 2},
         scorer="scorer",
         cells=summarize(scored),
+        failures=[],
     )
 
 
@@ -65,8 +66,8 @@ def shown(supporter: str, notice: str = "a notice", *, width: int = 100) -> str:
 def test_a_table_says_what_is_used_and_what_is_missing() -> None:
     text = shown("warm")
     assert text.count("3/4") == len(Dimension)
-    assert "reply without a label: 7 readings" in text
-    assert "turns cut by the token limit, by supporter: warm 2" in text
+    assert "7 readings: reply without a label" in text
+    assert "turns cut by the token limit, in the dialogues of: warm 2" in text
     assert "a notice" in text
     assert LIMITS in text
 

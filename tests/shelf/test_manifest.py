@@ -12,7 +12,7 @@ import tomli_w
 
 from escl.core.dimension import Dimension, Language
 from escl.errors import GGUFError, ManifestError
-from escl.shelf.manifest import find_model, is_there, load_manifest, manifests
+from escl.shelf.manifest import ModelRole, find_model, is_there, load_manifest, manifests
 from tests.tiny_gguf import Script, write_model
 
 
@@ -65,6 +65,27 @@ def test_a_name_on_the_users_shelf_is_found_first(tmp_path: Path, monkeypatch: p
     assert find_model("mine/m").path == tmp_path / "gguf" / "mine" / "m.gguf"
     assert is_there("mine/m")
     assert not is_there("mine/other")
+
+
+def test_the_users_own_manifest_wins_over_one_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESCL_HOME", str(tmp_path))
+    own = write(tmp_path / "gguf", role="seeker").rename(tmp_path / "gguf" / "esc-role.toml")
+    assert manifests()["esc-role"] == own
+
+
+def test_weights_for_a_manifest_that_ships_may_lie_on_the_users_shelf(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ESCL_HOME", str(tmp_path))
+    wanted = tmp_path / "gguf" / load_manifest(manifests()["esc-role"]).file.path
+    write(wanted.parent)
+    (wanted.parent / "m.gguf").rename(wanted)
+    assert find_model("esc-role").path == wanted
+
+
+def test_a_model_is_not_taken_for_another_role(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="m is a scorer, not a seeker"):
+        find_model(str(write(tmp_path)), role=ModelRole.SEEKER)
 
 
 @pytest.mark.parametrize(

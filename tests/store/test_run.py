@@ -7,21 +7,24 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension
 from escl.core.settings import JudgingSettings
 from escl.errors import StorageError
+from escl.evaluation.results import results_of
 from escl.store.database import Database
 from escl.store.records import FailureRow, Reading, TurnRow
 from escl.store.run import RunStore
 from tests.runs import CARD, PROTOCOL, begin, settings
 
 JUDGING = JudgingSettings(
-    generation_fingerprint="g", protocol_sha256="p", scorer="s", sha256="h", adapters={}, ctx=512, llama_cpp="0"
+    generation_fingerprint="g", protocol_sha256="p", scorer="s", sha256="h", adapters={}, llama_cpp="0"
 )
 
 
@@ -208,3 +211,46 @@ def test_a_missing_run_is_not_created_by_reading(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="not there"):
         Database.reader(tmp_path / "none.db")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_killed_in_the_middle_of_a_commit_can_be_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    script = (
+        "import os, sys; from pathlib import Path; from tests.runs import begin;"
+        "store = begin(Path(sys.argv[1])); connection = store._database._connection;"
+        # A cache this small spills to the file before the commit, and leaves a journal to roll back.
+        "connection.execute('PRAGMA cache_size = 1'); connection.execute('BEGIN');"
+        "row = ('en', 'x' * 2000, '', '', '', '');"
+        "[connection.execute('INSERT INTO card VALUES (?, ?, ?, ?, ?, ?, ?)', (str(at), *row)) for at in range(200)];"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=False, cwd=Path(__file__).parents[2])
+    assert (tmp_path / "run.db-journal").exists()
+    with Database.reader(path) as database:
+        assert RunStore.read(database).cards() == {CARD.id: CARD}
+
+
+def test_the_judging_that_was_asked_for_last_is_the_one_shown(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+    first = store.add_judging(JUDGING)
+    second = store.add_judging(structs.replace(JUDGING, scorer="other"))
+    assert results_of(store).scorer == "other"
+    time.sleep(0.002)
+    assert store.add_judging(JUDGING) == first != second
+    assert results_of(store).scorer == "s"
+    assert results_of(store, judging_id=second).scorer == "other"
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "run.db/below.db"])
+def test_an_impossible_path_is_a_storage_error(tmp_path: Path, name: str) -> None:
+    begin(tmp_path / "run.db").close()
+    with pytest.raises(StorageError):
+        Database.writer(tmp_path / name)
+
+
+def test_a_file_that_is_no_run_gets_no_lock_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("a text")
+    with pytest.raises(StorageError):
+        Database.writer(tmp_path / "README.md")
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
