@@ -31,7 +31,7 @@ clean:
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "escl needs Python 3.11 or newer; say PYTHON=python3.12"'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; false; }
 
 .venv/installed: pyproject.toml requirements.lock | .venv/bin/python
 	@echo "installing into .venv; llama-cpp-python compiles llama.cpp the first time, which takes some minutes"

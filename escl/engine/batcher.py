@@ -122,7 +122,7 @@ class Batcher:
             raise ContextOverflowError(
                 f"{prompt.size} prompt tokens and a reply of up to {request.sampling.max_tokens} tokens need {needed} "
                 f"tokens of context, and a slot has {self.n_ctx}",
-                hint="give the engine more context, or ask for a shorter reply",
+                hint="try again with more context (--ctx N --retry-failed) or a shorter reply",
             )
         job = _Job(request, prompt, arrived=time.monotonic())
         job.sampler = Sampler(request.sampling, seed=request.seed, prompt=prompt, n_vocab=self._model.n_vocab)

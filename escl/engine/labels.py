@@ -126,7 +126,7 @@ class LabelReader:
             raise ContextOverflowError(
                 f"{prompt.size} prompt tokens and a reply of up to {request.max_tokens} tokens need {needed} tokens of "
                 f"context, and a prompt has {self.n_ctx}",
-                hint="give the scorer more context",
+                hint="try again with more context (--ctx N --retry-failed)",
             )
         self._waiting.append(_Job(request, (request.adapter, request.system, request.prefix), prompt))
 

@@ -18,6 +18,7 @@ import platformdirs
 
 from escl.core.bundled import bundled
 from escl.core.dimension import Dimension, Language
+from escl.core.printable import printable
 from escl.core.sampling import Sampling
 from escl.errors import ManifestError
 from escl.shelf.gguf_header import read_gguf_header
@@ -146,7 +147,7 @@ def _plain_model(path: Path, on_hash: Callable[[Path, int], None] | None) -> Mod
     file = ModelFile(path=path.name)
     resolved, sha256 = _checked(file, path.parent, None, on_hash)
     check_model(read_gguf_header(resolved), path=resolved)
-    return Model(name=path.stem, path=resolved, sha256=sha256, size_bytes=resolved.stat().st_size)
+    return Model(name=printable(path.stem), path=resolved, sha256=sha256, size_bytes=resolved.stat().st_size)
 
 
 def _manifest_model(manifest: Manifest, folder: Path, on_hash: Callable[[Path, int], None] | None) -> Model:
