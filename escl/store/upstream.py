@@ -6,6 +6,7 @@ full-width colon), beginning and ending with the assistant.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -29,14 +30,22 @@ def read_upstream(path: Path) -> dict[str, list[Turn]]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise DialogueFileError(f"{path} is larger than {_MAX_BYTES >> 20} MiB")
-        found = msgspec.json.decode(path.read_bytes(), type=dict[str, list[str]])
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
+        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_key_once)
+        found = msgspec.convert(document, dict[str, list[str]])
+    except (OSError, ValueError, msgspec.ValidationError, RecursionError) as error:
         raise DialogueFileError(
             f"{path}: {error}", hint="expected a JSON object of lists of strings, as ESC-Eval's evaluate.py writes"
         ) from error
     if not found:
         raise DialogueFileError(f"{path} holds no dialogues")
     return {key: _turns(messages, f"{path}: dialogue {key}") for key, messages in found.items()}
+
+
+def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice, so one of its dialogues would be lost")
+    return found
 
 
 def language_of(turns: list[Turn]) -> Language:

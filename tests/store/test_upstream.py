@@ -44,6 +44,13 @@ def test_other_shapes_are_refused_with_the_place(tmp_path: Path, content: object
         read_upstream(write(tmp_path, content))
 
 
+def test_a_dialogue_that_would_be_lost_to_its_namesake_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.json"
+    path.write_text(f'{{"0": {json.dumps(GOOD)}, "0": {json.dumps(GOOD)}}}')
+    with pytest.raises(DialogueFileError, match="twice"):
+        read_upstream(path)
+
+
 def test_deep_nesting_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "deep.json"
     path.write_text('{"0":' + "[" * 100_000)
