@@ -104,7 +104,7 @@ def show(
         print_json(shown)
     else:
         print_results(results_console(), results)
-    _say_where(path, interrupted=interrupted and not results.is_complete)
+    _say_where(path, interrupted=interrupted)
     if interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.INCOMPLETE if _has_gaps(results) else ExitCode.OK

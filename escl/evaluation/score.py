@@ -25,7 +25,6 @@ class Bench:
     Attributes:
         adapters: Names that the scorer's engine knows its adapters by, as `adapter_name` makes them.
         parallel: Requests in flight.
-        use_draft: False reads every reply token by token: slower, the same labels.
         stop: Once set, readings in flight are finished and no new ones begin.
     """
 
@@ -37,7 +36,6 @@ class Bench:
     parallel: int
     observer: RunObserver
     stop: asyncio.Event
-    use_draft: bool = True
 
 
 def adapter_name(language: Language, dimension: Dimension) -> str:
@@ -69,9 +67,7 @@ async def _read(bench: Bench, dimension: Dimension, dialogue: DialogueRow) -> No
     name = adapter_name(dialogue.language, dimension)
     prompt = bench.protocol.scorer_prompt(dialogue.language, dimension, bench.store.turns(dialogue.id))
     try:
-        reply = await bench.handle.read_label(
-            adapter=name if name in bench.adapters else None, prompt=prompt, use_draft=bench.use_draft
-        )
+        reply = await bench.handle.read_label(adapter=name if name in bench.adapters else None, prompt=prompt)
     except ModelLoadError:
         raise
     except EngineError as error:

@@ -72,7 +72,7 @@ class Handle:
             lambda engine: engine.generate(session=session, messages=messages, sampling=sampling, seed=seed)
         )
 
-    async def read_label(self, *, adapter: str | None, prompt: ScorerPrompt, use_draft: bool = True) -> LabelRead:
+    async def read_label(self, *, adapter: str | None, prompt: ScorerPrompt) -> LabelRead:
         """Return the scorer's greedy reply and the distribution over the labels in it.
 
         Raises:
@@ -80,7 +80,7 @@ class Handle:
         """
         return await self._ask(
             lambda engine: engine.read_label(
-                adapter=adapter, system=prompt.system, prefix=prompt.prefix, rest=prompt.rest, use_draft=use_draft
+                adapter=adapter, system=prompt.system, prefix=prompt.prefix, rest=prompt.rest
             )
         )
 

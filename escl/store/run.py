@@ -84,12 +84,6 @@ class RunStore:
         (row,) = self._database.rows("SELECT protocol FROM run")
         return msgspec.json.decode(row["protocol"], type=Protocol)
 
-    @property
-    def created(self) -> datetime:
-        """When the run began, UTC."""
-        (row,) = self._database.rows("SELECT created_utc FROM run")
-        return datetime.fromisoformat(row["created_utc"])
-
     def add_cards(self, cards: Iterable[RoleCard]) -> None:
         """Store the cards that are not stored yet."""
         with self._database.transaction() as connection:
