@@ -13,6 +13,9 @@ from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
 
 
+KVType = Literal["f16", "q8_0", "q4_0"]
+
+
 class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     """How to load a model; the first frame a child reads.
 
@@ -23,7 +26,13 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
         slots: Sequences decoded side by side.
         ctx_per_slot: Tokens of context for each dialogue slot, or for each labelled prompt.
         n_batch: Tokens per llama_decode call at most.
-        gpu_layers: Layers on the device; -1 is all of them, 0 is CPU only.
+        n_ubatch: Tokens per computation at most; llama.cpp cuts a batch into pieces of this size.
+        kv_type: How keys and values are stored; a quantized one needs flash attention.
+        flash_attention: None lets llama.cpp decide.
+        repack: Whether llama.cpp rearranges weights for the CPU while loading: a second copy of them in memory.
+        device: The accelerator that takes the layers, as ggml names it ("CUDA0"); "cpu" uses none; None lets llama.cpp
+            choose.
+        gpu_layers: Layers on the device, the last ones first; -1 is all of them, 0 is CPU only.
         threads: Threads for decoding; None lets the child choose the physical cores.
         strict: One slot, KV cleared before every request: the same build then gives the same bytes.
         frozen_time: Seconds since the epoch that a chat template sees as "now".
@@ -35,6 +44,11 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     slots: int = 8
     ctx_per_slot: int = 4096
     n_batch: int = 512
+    n_ubatch: int = 512
+    kv_type: KVType = "f16"
+    flash_attention: bool | None = None
+    repack: bool = True
+    device: str | None = None
     gpu_layers: int = -1
     threads: int | None = None
     strict: bool = False
