@@ -12,7 +12,6 @@ import msgspec
 from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
 
-
 KVType = Literal["f16", "q8_0", "q4_0"]
 
 
