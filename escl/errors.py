@@ -123,3 +123,10 @@ class ChatTemplateError(EngineError):
 
 class GaveUpError(EngineError):
     """A request killed its engine repeatedly and was given up."""
+
+
+class NotBegunError(EngineError):
+    """The run was stopped before this request was begun; nothing is wrong with it."""
+
+    def __init__(self) -> None:
+        super().__init__("the run was stopped before this was begun")

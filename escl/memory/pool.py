@@ -1,15 +1,14 @@
 """The engines of a run: started when first asked for, restarted when they die, given back when released.
 
-A `Handle` is what an evaluation holds: it asks, and the pool sees to it that an engine is there to answer. Here every
-engine that was asked for stays resident until it is released. Knows no dialogue and no database.
+A `Handle` is what an evaluation holds: it asks, and the pool sees to it that an engine is there to answer, within the
+room that there is. Knows no dialogue, no plan and no database.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -24,8 +23,10 @@ from escl.errors import (
     EngineHungError,
     GaveUpError,
     ModelLoadError,
+    NotBegunError,
     OutOfMemoryError,
 )
+from escl.memory.gates import Gate, Turnstile
 
 MAX_TRIES = 3
 """How often a request may take its engine down, and how often a load may run out of memory."""
@@ -51,16 +52,42 @@ class PoolObserver(Protocol):
         """An engine was lost; it is started again."""
 
 
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes in memory: what an engine takes at most, or what all of a pool's engines together may take.
+
+    Attributes:
+        host: Bytes of the machine's own memory.
+        device: Bytes of the accelerator's; 0 when none is used or when it shares the machine's own.
+    """
+
+    host: int
+    device: int = 0
+
+    def holds(self, sizes: Iterable[Room]) -> bool:
+        """Return whether engines of these sizes fit side by side."""
+        taken = list(sizes)
+        return sum(size.host for size in taken) <= self.host and sum(size.device for size in taken) <= self.device
+
+
+NOTHING: Final = Room(host=0)
+
+
 class Handle:
     """One model of the run. Requests may be made side by side; each gets its own answer or its own error."""
 
-    def __init__(self, name: str, spec: EngineSpec, observer: PoolObserver) -> None:
+    def __init__(self, name: str, spec: EngineSpec, size: Room, pool: Pool) -> None:
         self.name = name
+        self.size = size
         self._spec = spec
-        self._observer = observer
+        self._pool = pool
+        self._observer = pool.observer
         self._engine: Engine | None = None
         self._starting = asyncio.Lock()
-        self._turnstile = _Turnstile()
+        self._turnstile = Turnstile()
+        # A second request for each slot waits in the engine, so that no slot is ever idle between two; the others wait
+        # here, where a stop can still turn them away.
+        self._gate = Gate(2 * spec.slots)
+        self._n_requests = 0
 
     async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Generated:
         """Return the model's next message.
@@ -84,15 +111,36 @@ class Handle:
             )
         )
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for an answer: its queue is drained."""
+        return self._n_requests == 0
+
     async def release(self) -> None:
         """Give all memory of the model back. A later request loads it again."""
         async with self._starting:
-            if self._engine is not None:
-                engine, self._engine = self._engine, None
-                await engine.close()
-                self._observer.unloaded(self.name)
+            await self._pool.send_away([self])
+
+    def detach(self) -> Engine | None:
+        """Let go of the engine, for the caller to close: asked again from now on, the model must enter anew."""
+        engine, self._engine = self._engine, None
+        return engine
+
+    def turn_away(self) -> None:
+        """Refuse requests that no engine has begun, and new ones; those in an engine are answered."""
+        self._gate.shut()
 
     async def _ask(self, ask: Callable[[Engine], Awaitable[T]]) -> T:
+        self._n_requests += 1
+        try:
+            async with self._gate:
+                return await self._ask_until_answered(ask)
+        finally:
+            self._n_requests -= 1
+            if self.is_idle:
+                self._pool.changed()
+
+    async def _ask_until_answered(self, ask: Callable[[Engine], Awaitable[T]]) -> T:
         for tries in range(1, MAX_TRIES + 1):
             if tries > 1:
                 await asyncio.sleep(_BACKOFF_S * (tries - 1))
@@ -110,7 +158,14 @@ class Handle:
     async def _resident(self) -> Engine:
         async with self._starting:
             if self._engine is None:
-                self._engine = await self._start()
+                if self._gate.is_shut:
+                    raise NotBegunError
+                await self._pool.admit(self)
+                try:
+                    self._engine = await self._start()
+                except BaseException:
+                    await self._pool.send_away([self])
+                    raise
                 self._observer.loaded(self.name, self._engine.ready)
             return self._engine
 
@@ -135,6 +190,7 @@ class Handle:
             raise ModelLoadError(f"{self.name} cannot be loaded: {error.message}", hint=error.hint) from error
 
     async def _lost(self, engine: Engine, error: EngineError) -> None:
+        """Close a dead engine. It keeps its place in memory: the requests that it left behind start it again."""
         async with self._starting:
             if self._engine is engine:
                 self._engine = None
@@ -146,60 +202,120 @@ class Handle:
 
 
 class Pool:
-    """All handles of a run; leaving the `async with` ends every child process."""
+    """All handles of a run; leaving the `async with` ends every child process.
 
-    def __init__(self, observer: PoolObserver) -> None:
-        self._observer = observer
+    What fits into `room` together stays together. Otherwise whoever asks for an engine that is not in memory waits
+    until those that are in its way have answered everything they were asked; then they leave and it is loaded. With
+    every dialogue of a run begun, waves form by themselves: the seeker speaks in all of them, leaves, a supporter
+    answers in all of its own, leaves. Engines enter in the order in which they were first asked for, or two that answer
+    each other could keep a third waiting for ever.
+    """
+
+    def __init__(self, observer: PoolObserver, room: Room | None = None, *, stop: asyncio.Event | None = None) -> None:
+        """Begin empty.
+
+        Args:
+            observer: Hears of loads and losses.
+            room: What all engines together may take; None sets no limit.
+            stop: Once set, requests that no engine has begun fail with NotBegunError; the others are answered.
+        """
+        self.observer = observer
+        self._room = room
+        self._stop, self._is_stopped = stop, False
+        self._watch: asyncio.Task[None] | None = None
         self._handles: list[Handle] = []
+        self._queue: list[Handle] = []
+        # In the order they came; one that is leaving takes up room until its process has ended.
+        self._resident: list[Handle] = []
+        self._leaving: list[Handle] = []
+        self._change = asyncio.Event()
 
-    def handle(self, name: str, spec: EngineSpec) -> Handle:
-        """Return a handle for the model of `spec`; nothing is loaded before its first request."""
-        handle = Handle(name, spec, self._observer)
+    def handle(self, name: str, spec: EngineSpec, size: Room = NOTHING) -> Handle:
+        """Return a handle for the model of `spec`; nothing is loaded before its first request.
+
+        Args:
+            name: As the observer hears it.
+            spec: How to load it.
+            size: What it takes at most; matters only when the pool's room is limited.
+
+        Raises:
+            OutOfMemoryError: It would not fit even alone.
+        """
+        if self._room is not None and not self._room.holds([size]):
+            raise OutOfMemoryError(f"{name} alone takes {size}, more than the budget of {self._room}")
+        handle = Handle(name, spec, size, self)
         self._handles.append(handle)
         return handle
 
+    async def admit(self, handle: Handle) -> None:
+        """Wait until there is room for `handle` and reserve it, sending away idle engines that are in its way.
+
+        Raises:
+            NotBegunError: The run was stopped while it waited.
+        """
+        if handle in self._resident:
+            return  # Its engine died; its place was kept.
+        self._queue.append(handle)
+        try:
+            while (in_the_way := self._in_the_way(handle)) is None:
+                await self._change.wait()
+        finally:
+            self._queue.remove(handle)
+            self.changed()
+        self._resident.append(handle)
+        await self.send_away(in_the_way)
+
+    def _in_the_way(self, handle: Handle) -> list[Handle] | None:
+        """Return the idle engines that must leave so that `handle` can enter now; None when it must wait."""
+        if self._is_stopped:
+            raise NotBegunError
+        if self._room is None:
+            return []
+        if self._queue[0] is not handle:
+            return None
+        staying = [*self._resident, *self._leaving]
+        leaving: list[Handle] = []
+        idle = (other for other in self._resident if other.is_idle)
+        while not self._room.holds([handle.size, *(other.size for other in staying)]):
+            other = next(idle, None)
+            if other is None:
+                return None
+            leaving.append(other)
+            staying.remove(other)
+        return leaving
+
+    async def send_away(self, handles: Sequence[Handle]) -> None:
+        """End the engines of these handles; returns when their memory is free. What is not in memory is passed over."""
+        going = [(handle, handle.detach()) for handle in handles if handle in self._resident]
+        for handle, _ in going:
+            # Until its process has ended it takes up room, and yet no request may count on it.
+            self._resident.remove(handle)
+            self._leaving.append(handle)
+        for handle, engine in going:
+            if engine is not None:
+                await engine.close()
+                self.observer.unloaded(handle.name)
+            self._leaving.remove(handle)
+            self.changed()
+
+    def changed(self) -> None:
+        """Let those who wait for room look again."""
+        self._change.set()
+        self._change = asyncio.Event()
+
+    async def _turn_away_when(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._is_stopped = True
+        for handle in self._handles:
+            handle.turn_away()
+        self.changed()
+
     async def __aenter__(self) -> Pool:
+        if self._stop is not None:
+            self._watch = asyncio.create_task(self._turn_away_when(self._stop))
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
         await asyncio.gather(*(handle.release() for handle in self._handles))
-
-
-class _Turnstile:
-    """Many together, or one alone."""
-
-    def __init__(self) -> None:
-        self._changed = asyncio.Condition()
-        self._inside = 0
-        self._waiting_alone = 0
-        self._is_alone = False
-
-    @asynccontextmanager
-    async def together(self) -> AsyncIterator[None]:
-        async with self._changed:
-            # Who waits to go alone goes first, or a busy run would let nobody alone before its end.
-            await self._changed.wait_for(lambda: not self._is_alone and not self._waiting_alone)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            async with self._changed:
-                self._inside -= 1
-                self._changed.notify_all()
-
-    @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        async with self._changed:
-            self._waiting_alone += 1
-            try:
-                await self._changed.wait_for(lambda: not self._is_alone and self._inside == 0)
-                self._is_alone = True
-            finally:
-                self._waiting_alone -= 1
-                self._changed.notify_all()
-        try:
-            yield
-        finally:
-            async with self._changed:
-                self._is_alone = False
-                self._changed.notify_all()

@@ -4,103 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from escl.core.dialogue import Message
-from escl.core.sampling import Sampling
-from escl.engine.wire import EngineSpec, Generated, Progress, Ready
-from escl.errors import (
-    ContextOverflowError,
-    EngineCrashedError,
-    EngineError,
-    GaveUpError,
-    ModelLoadError,
-    OutOfMemoryError,
-)
+from escl.engine.wire import EngineSpec
+from escl.errors import ContextOverflowError, EngineCrashedError, GaveUpError, ModelLoadError, OutOfMemoryError
 from escl.memory import pool as pool_module
 from escl.memory.pool import Handle, Pool
-
-SPEC = EngineSpec(model="m.gguf", slots=8)
-
-
-class FakeEngine:
-    """Answers with the prompt; the prompt "poison" takes the engine and all that are in flight down with it."""
-
-    def __init__(self, spec: EngineSpec) -> None:
-        self.spec = spec
-        self.ready = ready()
-        self.dead = asyncio.Event()
-        self.closed = False
-
-    async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Generated:
-        text = messages[0].content
-        if text == "poison":
-            await asyncio.sleep(0.01)
-            self.dead.set()
-        if text == "long":
-            raise ContextOverflowError("too long")
-        try:
-            await asyncio.wait_for(self.dead.wait(), 0.05)
-        except TimeoutError:
-            return generated(text)
-        raise EngineCrashedError("the child died")
-
-    async def close(self) -> None:
-        self.closed = True
-
-
-def ready() -> Ready:
-    return Ready(
-        architecture="qwen2",
-        description="fake",
-        n_vocab=1,
-        n_ctx_train=1,
-        n_ctx_per_slot=1,
-        slots=1,
-        device="CPU",
-        load_s=0.0,
-        template_sha256="",
-        llama_build="",
-        peak_rss_bytes=0,
-    )
-
-
-def generated(text: str) -> Generated:
-    return Generated(id=0, text=text, finish="stop", n_prompt=1, n_reused=0, n_generated=1, queue_s=0.0, busy_s=0.0)
-
-
-class Log:
-    """Remembers what the pool reported."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-
-    def loaded(self, name: str, ready: Ready) -> None:
-        self.events.append("loaded")
-
-    def unloaded(self, name: str) -> None:
-        self.events.append("unloaded")
-
-    def progressed(self, name: str, progress: Progress) -> None:
-        self.events.append("progressed")
-
-    def restarted(self, name: str, error: EngineError) -> None:
-        self.events.append(type(error).__name__)
-
-
-class FakeStart:
-    """Stands in for the class `Engine`: only `start` is used by the pool."""
-
-    def __init__(self, fail: Callable[[EngineSpec], None] = lambda spec: None) -> None:
-        self.specs: list[EngineSpec] = []
-        self._fail = fail
-
-    async def start(self, spec: EngineSpec, **_: object) -> FakeEngine:
-        self.specs.append(spec)
-        self._fail(spec)
-        return FakeEngine(spec)
+from tests.fake_engine import SPEC, FakeStart, Log, ask
 
 
 @pytest.fixture(autouse=True)
@@ -119,11 +31,6 @@ def run(
             return await body(pool.handle("m", SPEC))
 
     return asyncio.run(main()), log
-
-
-async def ask(handle: Handle, text: str) -> str:
-    reply = await handle.generate(session=text, messages=[Message("user", text)], sampling=Sampling(), seed=0)
-    return reply.text
 
 
 def test_an_engine_is_loaded_once_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
