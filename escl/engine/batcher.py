@@ -90,6 +90,9 @@ class Batcher:
             n_outputs=n_slots,
             unified=False,
             threads=threads,
+            n_ubatch=spec.n_ubatch,
+            kv_type=spec.kv_type,
+            flash_attention=spec.flash_attention,
         )
         self._model, self._chat, self._strict = model, chat, spec.strict
         self.n_ctx = n_ctx

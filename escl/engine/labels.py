@@ -79,6 +79,9 @@ class LabelReader:
             n_outputs=_MAX_OUTPUTS,
             unified=True,
             threads=threads,
+            n_ubatch=spec.n_ubatch,
+            kv_type=spec.kv_type,
+            flash_attention=spec.flash_attention,
         )
         self._model, self._chat = model, chat
         # A recurrent state can neither be shared in part nor rewound to before a draft.

@@ -56,6 +56,16 @@ def check_spec(spec: EngineSpec) -> None:
             f"slots={spec.slots}, ctx_per_slot={spec.ctx_per_slot}, n_batch={spec.n_batch} cannot be: "
             f"slots must be 1 to {_MAX_SEQUENCES - 1} and at most n_batch"
         )
+    if not 0 < spec.n_ubatch <= spec.n_batch:
+        raise ModelLoadError(
+            f"n_ubatch={spec.n_ubatch} and n_batch={spec.n_batch} contradict each other: "
+            "a batch is cut into pieces of n_ubatch, so that must be 1 to n_batch"
+        )
+    if spec.kv_type != "f16" and spec.flash_attention is False:
+        raise ModelLoadError(
+            f"a KV cache stored as {spec.kv_type} needs flash attention, which is switched off",
+            hint="leave flash attention to llama.cpp, or store the KV cache as f16",
+        )
 
 
 def child_environment(parent: Mapping[str, str]) -> dict[str, str]:

@@ -85,7 +85,13 @@ class Worker:
         child.exit_after(_FREE_WITHIN_S, unless=self._freed)
 
     def _load(self, spec: EngineSpec) -> None:
-        self._model = Model(Path(spec.model), gpu_layers=spec.gpu_layers, on_progress=self._on_loading)
+        self._model = Model(
+            Path(spec.model),
+            gpu_layers=spec.gpu_layers,
+            device=spec.device,
+            repack=spec.repack,
+            on_progress=self._on_loading,
+        )
         self._model.add_adapters({name: Path(path) for name, path in spec.adapters.items()})
         self._spec = spec
         self._n_ctx = min(spec.ctx_per_slot, self._model.n_ctx_train)
@@ -113,7 +119,7 @@ class Worker:
             n_ctx_train=self._model.n_ctx_train,
             n_ctx_per_slot=self._n_ctx,
             slots=1 if self._spec.strict else self._spec.slots,
-            device=device_names(self._spec.gpu_layers),
+            device=device_names(self._spec.gpu_layers, self._spec.device),
             load_s=load_s,
             template_sha256=self._chat.template_sha256,
             llama_build=build_name(),
