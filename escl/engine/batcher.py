@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from escl.engine.chat import Chat
+from escl.engine.context_shape import context_shape
 from escl.engine.llama import Context, Model, Tokens
 from escl.engine.sampling import Sampler
 from escl.engine.wire import EngineSpec, Failed, Generate, Generated, ReadLabel
@@ -80,15 +81,14 @@ class Batcher:
     """
 
     def __init__(self, model: Model, chat: Chat, spec: EngineSpec, *, n_ctx: int, threads: int) -> None:
-        n_slots = 1 if spec.strict else spec.slots
-        padded = -(-n_ctx // 256) * 256
+        shape = context_shape(spec, n_ctx=n_ctx)
         self._context = Context(
             model,
-            n_ctx=padded * n_slots,
+            n_ctx=shape.n_ctx,
             n_batch=spec.n_batch,
-            n_sequences=n_slots,
-            n_outputs=n_slots,
-            unified=False,
+            n_sequences=shape.n_sequences,
+            n_outputs=shape.n_outputs,
+            unified=shape.unified,
             threads=threads,
             n_ubatch=spec.n_ubatch,
             kv_type=spec.kv_type,
@@ -98,7 +98,7 @@ class Batcher:
         self.n_ctx = n_ctx
         self.totals = Totals()
         self._waiting: deque[_Job] = deque()
-        self._slots = [_Slot(index, np.zeros(n_ctx, dtype=np.int32)) for index in range(n_slots)]
+        self._slots = [_Slot(index, np.zeros(n_ctx, dtype=np.int32)) for index in range(shape.n_sequences)]
 
     @property
     def n_active(self) -> int:

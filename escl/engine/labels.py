@@ -19,6 +19,7 @@ import numpy.typing as npt
 from escl.core.dialogue import Message
 from escl.engine.batcher import Totals
 from escl.engine.chat import Chat
+from escl.engine.context_shape import MAX_LABEL_OUTPUTS, context_shape
 from escl.engine.label_tokens import LabelTokens, Odds, find_label
 from escl.engine.llama import Context, Model, Tokens
 from escl.engine.sampling import check_finite
@@ -28,7 +29,6 @@ from escl.errors import ContextOverflowError, EngineError, KVExhaustedError, Non
 DEFAULT_SYSTEM_KEY: Final = "escl.chat.default_system_prompt"
 """GGUF key of the system prompt that a scorer was trained with."""
 
-_MAX_OUTPUTS: Final = 64
 Row = npt.NDArray[np.float32]
 Group = tuple[str | None, str | None, str]
 Answer = LabelRead | Failed
@@ -68,16 +68,15 @@ class LabelReader:
 
     def __init__(self, model: Model, chat: Chat, spec: EngineSpec, *, n_ctx: int, threads: int) -> None:
         self._n_slots = 1 if spec.strict else spec.slots
-        padded = -(-n_ctx // 256) * 256
-        # One more sequence than slots: the last one parks the prefix that the others share.
-        self._parking = self._n_slots
+        shape = context_shape(spec, n_ctx=n_ctx)
+        self._parking = shape.n_sequences - 1
         self._context = Context(
             model,
-            n_ctx=padded * self._n_slots,
+            n_ctx=shape.n_ctx,
             n_batch=spec.n_batch,
-            n_sequences=self._n_slots + 1,
-            n_outputs=_MAX_OUTPUTS,
-            unified=True,
+            n_sequences=shape.n_sequences,
+            n_outputs=shape.n_outputs,
+            unified=shape.unified,
             threads=threads,
             n_ubatch=spec.n_ubatch,
             kv_type=spec.kv_type,
@@ -257,7 +256,7 @@ class LabelReader:
         if self._strict or not job.request.use_draft:
             return []
         known = self._drafts.get(job.group) or self._drafts.get(job.request.adapter) or []
-        return known[: min(job.request.max_tokens, _MAX_OUTPUTS) - 1]
+        return known[: min(job.request.max_tokens, MAX_LABEL_OUTPUTS) - 1]
 
     def _evaluate(self, jobs: Sequence[_Job]) -> Generator[None, None, None]:
         """Evaluate prompts and drafts of a pack, and take the model's choice at each position of the drafts."""

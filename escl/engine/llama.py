@@ -136,6 +136,7 @@ class Model:
         gpu_layers: int,
         device: str | None = None,
         repack: bool = True,
+        dry_run: bool = False,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Load the model.
@@ -145,6 +146,7 @@ class Model:
             gpu_layers: Layers on the device; -1 is all, 0 none.
             device: As in EngineSpec.
             repack: Whether weights that stay on the CPU are rearranged for its matrix products.
+            dry_run: Read the header only; contexts then say what they would allocate, and allocate next to nothing.
             on_progress: Called with the fraction loaded, 0 to 1.
 
         Raises:
@@ -163,6 +165,8 @@ class Model:
             params.devices = ctypes.cast(devices, ctypes.c_void_p)
         self.offloads = chosen != []
         params.load_mode = _load_mode(gpu_layers if self.offloads else 0, repack=repack)
+        if dry_run:
+            params.no_alloc, params.load_mode = True, lib.LLAMA_LOAD_MODE_NONE
 
         def report(fraction: float, _user_data: object) -> bool:
             if on_progress is not None:
