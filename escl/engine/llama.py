@@ -63,12 +63,17 @@ class _Log:
 
     def __init__(self) -> None:
         self.errors: deque[str] = deque(maxlen=12)
+        self.listener: Callable[[str], object] | None = None
         # ctypes keeps no reference to a callback; without ours llama.cpp would call freed memory.
         self._callback = lib.llama_log_callback(self._on_line)
         lib.llama_log_set(self._callback, ctypes.c_void_p(0))
 
     def _on_line(self, level: int, text: bytes | None, _user_data: object) -> None:
-        if level != _LEVEL_ERROR or text is None:
+        if text is None:
+            return
+        if self.listener is not None:
+            self.listener(text.decode("utf-8", errors="replace").strip())
+        if level != _LEVEL_ERROR:
             return
         line = text.decode("utf-8", errors="replace").strip()
         self.errors.append(line)
@@ -83,6 +88,11 @@ class _Log:
 
 
 _log = _Log()
+
+
+def listen(listener: Callable[[str], object]) -> None:
+    """Pass every line of llama.cpp's log, of any level, to `listener` too."""
+    _log.listener = listener
 
 
 def _load_error(what: str) -> ModelLoadError:
@@ -421,6 +431,10 @@ class Context:
     def share(self, source: int, target: int, end: int) -> None:
         """Let `target` share the first `end` tokens of `source`; needs a unified cache."""
         lib.llama_memory_seq_cp(self._memory, source, target, 0, end)
+
+    def copy(self, source: int, target: int) -> None:
+        """Give `target` a copy of all that `source` holds; with one stream per sequence the whole stream is copied."""
+        lib.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def clear(self, *, wipe: bool = False) -> None:
         """Forget every sequence; `wipe` also zeroes the cells, without which a NaN in one outlives it."""
