@@ -21,7 +21,7 @@ import filelock
 from escl.errors import StorageError
 
 APPLICATION_ID = 0x6573636C  # "escl"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _MAGIC = b"SQLite format 3\0"
 
 

@@ -78,6 +78,27 @@ class FailureRow(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None = None
 
 
+class LoadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's stay in memory.
+
+    Attributes:
+        attempt: Which command it was, 1 for the run's first.
+        slots: How many dialogues or prompts it could work on side by side.
+        load_s: Seconds until it was ready.
+        peak_bytes: The most memory its process had resident.
+        left_utc: When its memory was free again; None when its process died or still runs.
+    """
+
+    attempt: int
+    name: str
+    device: str
+    slots: int
+    load_s: float
+    peak_bytes: int
+    loaded_utc: str
+    left_utc: str | None
+
+
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     """A model that took part."""
 

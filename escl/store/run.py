@@ -17,7 +17,16 @@ from escl.core.protocol import Protocol
 from escl.core.settings import GenerationSettings, JudgingSettings, differences, fingerprint
 from escl.errors import StorageError
 from escl.store.database import Database
-from escl.store.records import DialogueRow, DialogueState, FailureRow, ModelRow, Outcome, Reading, TurnRow
+from escl.store.records import (
+    DialogueRow,
+    DialogueState,
+    FailureRow,
+    LoadRow,
+    ModelRow,
+    Outcome,
+    Reading,
+    TurnRow,
+)
 
 
 class RunStore:
@@ -101,12 +110,28 @@ class RunStore:
                 [(m.role, m.name, m.sha256, m.size_bytes, m.notice) for m in models],
             )
 
-    def add_load(self, name: str, ready: object) -> None:
-        """Record that a model was loaded; `ready` is what its engine said."""
+    def add_plan(self, plan: object) -> None:
+        """Record what this attempt means to have in memory when."""
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO load (attempt_id, name, ready, loaded_utc) VALUES (?, ?, ?, ?)",
-                (self._attempt, name, msgspec.json.encode(ready).decode(), _now()),
+                "UPDATE attempt SET plan = ? WHERE id = ?", (msgspec.json.encode(plan).decode(), self._attempt)
+            )
+
+    def add_load(self, name: str, ready: object, *, peak_bytes: int) -> int:
+        """Record that a model was loaded, and return the id of the load; `ready` is what its engine said."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO load (attempt_id, name, ready, peak_bytes, loaded_utc) VALUES (?, ?, ?, ?, ?)",
+                (self._attempt, name, msgspec.json.encode(ready).decode(), peak_bytes, _now()),
+            )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def end_load(self, load_id: int, *, peak_bytes: int) -> None:
+        """Record that the memory of a load is free again."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE load SET left_utc = ?, peak_bytes = ? WHERE id = ?", (_now(), peak_bytes, load_id)
             )
 
     def plan_dialogues(self, planned: Iterable[tuple[str, str, str, int]]) -> None:
@@ -279,6 +304,15 @@ class RunStore:
             )
             for row in rows
         ]
+
+    def loads(self) -> list[LoadRow]:
+        """Return every load of a model, in order of time."""
+        rows = self._database.rows(
+            "SELECT attempt_id AS attempt, name, json_extract(ready, '$.device') AS device,"
+            " json_extract(ready, '$.slots') AS slots, json_extract(ready, '$.load_s') AS load_s, peak_bytes,"
+            " loaded_utc, left_utc FROM load ORDER BY id"
+        )
+        return [msgspec.convert(dict(row), LoadRow) for row in rows]
 
     def failures(self, judging_id: int | None = None) -> list[FailureRow]:
         """Return what was given up and not retried: by the speakers, or by one judging."""

@@ -16,6 +16,7 @@ CREATE TABLE attempt (
     command     TEXT NOT NULL,
     versions    TEXT NOT NULL,  -- JSON
     host        TEXT NOT NULL,  -- JSON
+    plan        TEXT,  -- JSON: what was to be in memory when, and how long it was expected to take
     started_utc TEXT NOT NULL,
     ended_utc   TEXT,
     outcome     TEXT CHECK (outcome IN ('finished', 'interrupted', 'error'))  -- NULL: running, or killed
@@ -30,13 +31,15 @@ CREATE TABLE model (
     PRIMARY KEY (role, name, sha256)
 ) STRICT;
 
--- Each time a model was loaded into a child process.
+-- Each time a model was loaded into a child process, and when its memory was free again.
 CREATE TABLE load (
     id         INTEGER PRIMARY KEY,
     attempt_id INTEGER NOT NULL REFERENCES attempt (id),
     name       TEXT NOT NULL,
     ready      TEXT NOT NULL,  -- JSON: device, context, template hash, build, seconds
-    loaded_utc TEXT NOT NULL
+    peak_bytes INTEGER NOT NULL,  -- the most memory its process had resident
+    loaded_utc TEXT NOT NULL,
+    left_utc   TEXT  -- NULL: still there, or its process died
 ) STRICT;
 
 CREATE TABLE card (

@@ -254,3 +254,16 @@ def test_a_file_that_is_no_run_gets_no_lock_beside_it(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         Database.writer(tmp_path / "README.md")
     assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_a_load_is_kept_with_its_seconds_and_bytes_until_its_memory_is_free(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+    ready = {"device": "CPU", "slots": 4, "load_s": 1.5}
+    first = store.add_load("seeker", ready, peak_bytes=100)
+    store.end_load(first, peak_bytes=250)
+    store.add_load("supporter", ready, peak_bytes=70)
+    gone, there = store.loads()
+    assert (gone.name, gone.attempt, gone.device, gone.slots, gone.load_s) == ("seeker", 1, "CPU", 4, 1.5)
+    assert gone.peak_bytes == 250
+    assert gone.left_utc is not None
+    assert (there.name, there.peak_bytes, there.left_utc) == ("supporter", 70, None)
