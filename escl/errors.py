@@ -101,6 +101,10 @@ class EngineCrashedError(EngineError):
     """The child process that held the model died."""
 
 
+class EngineKilledError(EngineCrashedError):
+    """The child process was killed from outside: most often by the system, for want of memory."""
+
+
 class EngineHungError(EngineError):
     """The child process showed no progress within the deadline and was killed."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
 from escl.engine.wire import EngineSpec, Generated, Progress, Ready
-from escl.errors import ContextOverflowError, EngineCrashedError, EngineError
+from escl.errors import ContextOverflowError, EngineCrashedError, EngineError, EngineKilledError
 from escl.memory.pool import Handle
 
 SPEC = EngineSpec(model="m.gguf", slots=8)
@@ -23,7 +23,7 @@ class FakeEngine:
         self.spec = spec
         self.ready = ready()
         self.dead = asyncio.Event()
-        self.closed = False
+        self.killed = self.closed = False
         self.answered: list[str] = []
 
     async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Generated:
@@ -33,12 +33,15 @@ class FakeEngine:
             self.dead.set()
         if text == "long":
             raise ContextOverflowError("too long")
+        if text == "kill once" and self.spec.slots == SPEC.slots:
+            self.killed = True
+            self.dead.set()
         try:
             await asyncio.wait_for(self.dead.wait(), ANSWER_S)
         except TimeoutError:
             self.answered.append(text)
             return generated(text)
-        raise EngineCrashedError("the child died")
+        raise EngineKilledError("the child was killed") if self.killed else EngineCrashedError("the child died")
 
     async def close(self) -> None:
         self.closed = True

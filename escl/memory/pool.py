@@ -21,6 +21,7 @@ from escl.errors import (
     EngineCrashedError,
     EngineError,
     EngineHungError,
+    EngineKilledError,
     GaveUpError,
     ModelLoadError,
     NotBegunError,
@@ -177,8 +178,11 @@ class Handle:
                 if self._spec.slots == 1:
                     raise
                 self._observer.restarted(self.name, error)
-                self._spec = msgspec.structs.replace(self._spec, slots=max(1, self._spec.slots // 2))
+                self._halve()
         return await self._load()
+
+    def _halve(self) -> None:
+        self._spec = msgspec.structs.replace(self._spec, slots=max(1, self._spec.slots // 2))
 
     async def _load(self) -> Engine:
         try:
@@ -195,6 +199,8 @@ class Handle:
             if self._engine is engine:
                 self._engine = None
                 self._observer.restarted(self.name, error)
+                if isinstance(error, EngineKilledError):
+                    self._halve()
                 await engine.close()
 
     def _progressed(self, progress: Progress) -> None:

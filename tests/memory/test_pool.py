@@ -98,6 +98,18 @@ def test_out_of_memory_that_stays_ends_in_the_typed_error(monkeypatch: pytest.Mo
     assert [spec.slots for spec in start.specs] == [8, 4, 2]
 
 
+def test_an_engine_that_was_killed_from_outside_comes_back_with_half_its_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = FakeStart()
+
+    async def body(handle: Handle) -> list[str]:
+        return list(await asyncio.gather(ask(handle, "a"), ask(handle, "kill once"), ask(handle, "b")))
+
+    texts, log = run(monkeypatch, start, body)
+    assert texts == ["a", "kill once", "b"]
+    assert [spec.slots for spec in start.specs] == [8, 4]
+    assert log.events == ["loaded", "EngineKilledError", "loaded", "unloaded"]
+
+
 def test_a_model_that_dies_while_loading_is_a_load_error_and_no_requests_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(spec: EngineSpec) -> None:
         raise EngineCrashedError("was killed by SIGKILL")
