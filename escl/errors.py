@@ -97,6 +97,10 @@ class OutOfMemoryError(ModelLoadError):
     """The model, its context or its work buffers do not fit."""
 
 
+class NothingFitsError(EngineError):
+    """No way to run the models fits the memory there is; the message says what would."""
+
+
 class EngineCrashedError(EngineError):
     """The child process that held the model died."""
 

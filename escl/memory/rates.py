@@ -1,13 +1,41 @@
 """How fast a model file works on this machine: what plans predict minutes from.
 
-Owns the value only; `escl.memory.tune` measures it.
+Owns the values, reading between them, and what is assumed where nothing was measured; `escl.memory.tune` measures.
+
+The assumptions, for a model whose layers and output hold P parameters in W bytes:
+
+- One decoding step of n sequences reads all weights once and every sequence's keys and values, and computes 2 P
+  operations for each sequence: seconds = W / bandwidth + n (K C / bandwidth + 2 P / operations a second), where K is
+  the f16 KV bytes of a token and C a context of 1,024 tokens. (Arithmetic of a decoder-only transformer: Kaplan et al.
+  2020, arXiv 2001.08361, section 2.1; decoding is bound by memory: Pope et al. 2022, arXiv 2211.05102.)
+- Prefill computes the same 2 P operations for each token and reads nothing worth counting.
+- Of a mixture of experts, the share of experts that one token uses counts.
+- The bandwidths and rates of work below are those of ordinary machines, not of the best: two channels of DDR4/DDR5 and
+  AVX2; a GPU of the middle class; an integrated GPU or base Apple chip. They were chosen, not measured.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from itertools import pairwise
+from typing import Final, Literal
 
 import msgspec
+
+from escl.shelf.gguf_header import GGUFHeader
+
+Place = Literal["cpu", "gpu", "integrated"]
+
+DISK_BYTES_PER_S: Final = 1e9
+"""Assumed for reading a file that is not in the page cache: an ordinary NVMe disk, read in order."""
+
+_BANDWIDTH: Final[dict[Place, float]] = {"cpu": 40e9, "gpu": 300e9, "integrated": 100e9}
+_OPERATIONS: Final[dict[Place, float]] = {"cpu": 100e9, "gpu": 20e12, "integrated": 4e12}
+"""A second; of the CPU, for each core."""
+_LOADING: Final[dict[Place, float]] = {"cpu": 4e9, "gpu": 3e9, "integrated": 4e9}
+"""Bytes a second from the page cache to where they are used."""
+_START_S: Final = 1.0
+_CONTEXT: Final = 1024
+_SEQUENCES: Final = (1, 2, 4, 8, 16, 32)
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,3 +52,71 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     decode_tps: dict[int, float]
     load_s: float
     source: Literal["measured", "assumed"]
+
+    def decode_tps_at(self, sequences: float) -> float:
+        """Return new tokens a second with so many sequences, on a line between the two nearest numbers known.
+
+        Above the largest the rate stays; below the smallest it falls with the number.
+        """
+        known = sorted(self.decode_tps)
+        if sequences <= known[0]:
+            return self.decode_tps[known[0]] * sequences / known[0]
+        for low, high in pairwise(known):
+            if sequences <= high:
+                part = (sequences - low) / (high - low)
+                return self.decode_tps[low] * (1 - part) + self.decode_tps[high] * part
+        return self.decode_tps[known[-1]]
+
+
+def assumed_rates(model: GGUFHeader, *, place: Place, cores: int) -> Rates:
+    """Return the rates that the module's assumptions give a model whose layers are all in one place.
+
+    Args:
+        model: Its header.
+        place: Where the layers are.
+        cores: Physical cores that work on it, for the CPU.
+    """
+    weights, parameters = _read_per_token(model)
+    bandwidth = _BANDWIDTH[place]
+    operations = _OPERATIONS[place] * (cores if place == "cpu" else 1)
+    compute_s = 2 * parameters / operations
+    each_s = compute_s + _kv_bytes_per_token(model) * _CONTEXT / bandwidth
+    return Rates(
+        prefill_tps=1 / compute_s,
+        decode_tps={n: n / (weights / bandwidth + n * each_s) for n in _SEQUENCES},
+        load_s=_START_S + model.size_bytes / _LOADING[place],
+        source="assumed",
+    )
+
+
+def _read_per_token(model: GGUFHeader) -> tuple[float, float]:
+    """Return the bytes and the parameters that one token meets. The embedding is looked up, unless it is the output."""
+    used = _active_experts(model)
+    has_output = any(tensor.name == "output.weight" for tensor in model.tensors)
+    weights = parameters = 0.0
+    for tensor in model.tensors:
+        if tensor.name == "token_embd.weight" and has_output:
+            continue
+        share = used if "_exps." in tensor.name else 1.0
+        count = 1
+        for size in tensor.shape:
+            count *= size
+        weights += share * tensor.size_bytes
+        parameters += share * count
+    return weights, parameters
+
+
+def _active_experts(model: GGUFHeader) -> float:
+    architecture = model.architecture
+    experts = model.metadata.get(f"{architecture}.expert_count")
+    used = model.metadata.get(f"{architecture}.expert_used_count")
+    return used / experts if isinstance(used, int) and isinstance(experts, int) and 0 < used <= experts else 1.0
+
+
+def _kv_bytes_per_token(model: GGUFHeader) -> float:
+    """Return f16 bytes of keys and values of one token, read off the projections that make them."""
+    rows = 0
+    for tensor in model.tensors:
+        if tensor.name.endswith(("attn_k.weight", "attn_v.weight")) and len(tensor.shape) > 1:
+            rows += tensor.shape[1]
+    return 2.0 * rows

@@ -81,6 +81,20 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     adapters: dict[tuple[Language, Dimension], tuple[Path, str]] = {}
 
 
+class LocatedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model whose files exist; nothing but their names was compared with the manifest.
+
+    Attributes:
+        sha256: What the manifest promises of the file; None when it promises nothing, or there is no manifest.
+    """
+
+    name: str
+    path: Path
+    sha256: str | None
+    sampling: Sampling | None = None
+    adapters: dict[tuple[Language, Dimension], Path] = {}
+
+
 def user_shelf() -> Path:
     """Return the folder for the user's own models: `$ESCL_HOME/gguf`, else the platform's data folder."""
     home = os.environ.get("ESCL_HOME")
@@ -113,6 +127,41 @@ def find_model(
     as_path = Path(reference)
     if as_path.suffix == ".gguf":
         return _plain_model(as_path, on_hash)
+    manifest, folder = _named(reference, role)
+    return _manifest_model(manifest, folder, on_hash)
+
+
+def locate_model(reference: str, *, role: ModelRole | None = None) -> LocatedModel:
+    """Return where the files of a model are, without reading them: what planning needs, for 9 GB at once.
+
+    Args:
+        reference: As `find_model`.
+        role: As `find_model`.
+
+    Raises:
+        ManifestError: Nothing of that name, a malformed manifest, or a file missing.
+    """
+    as_path = Path(reference)
+    if as_path.suffix == ".gguf":
+        path = _there(ModelFile(path=as_path.name), as_path.parent, None)
+        return LocatedModel(name=printable(as_path.stem), path=path, sha256=None)
+    manifest, folder = _named(reference, role)
+    return LocatedModel(
+        name=manifest.name,
+        path=_there(manifest.file, folder, manifest.making),
+        sha256=manifest.file.sha256,
+        sampling=manifest.sampling,
+        adapters={
+            (language, dimension): _there(file, folder, manifest.making)
+            for language, by_dimension in manifest.adapters.items()
+            for dimension, file in by_dimension.items()
+        },
+    )
+
+
+def _named(reference: str, role: ModelRole | None) -> tuple[Manifest, Path]:
+    """Return the manifest that `reference` names, and its folder."""
+    as_path = Path(reference)
     path = as_path if as_path.suffix == ".toml" else manifests().get(reference)
     if path is None:
         raise ManifestError(
@@ -122,7 +171,7 @@ def find_model(
     manifest = load_manifest(path)
     if role is not None and manifest.role is not role:
         raise ManifestError(f"{manifest.name} is a {manifest.role.value}, not a {role.value}")
-    return _manifest_model(manifest, path.parent, on_hash)
+    return manifest, path.parent
 
 
 def is_there(name: str) -> bool:
@@ -173,15 +222,8 @@ def _checked(
     file: ModelFile, folder: Path, making: str | None, on_hash: Callable[[Path, int], None] | None
 ) -> tuple[Path, str]:
     """Return the absolute path of `file` and its sha256 after checking both against the manifest."""
-    pure, windows = PurePosixPath(file.path), PureWindowsPath(file.path)
-    if pure.is_absolute() or windows.drive or ".." in (*pure.parts, *windows.parts):
-        raise ManifestError(f"{folder}: the manifest's path {file.path!r} leaves its folder")
-    path = _where(file, folder)
-    if not path.is_file():
-        raise ManifestError(f"{path} is not there", hint=making and making.replace("{folder}", str(path.parent.parent)))
+    path = _there(file, folder, making)
     size = path.stat().st_size
-    if file.size_bytes is not None and size != file.size_bytes:
-        raise ManifestError(f"{path} has {size:,} bytes, but its manifest says {file.size_bytes:,}", hint=making)
     if on_hash is not None:
         on_hash(path, size)
     try:
@@ -191,6 +233,20 @@ def _checked(
     if file.sha256 is not None and digest != file.sha256:
         raise ManifestError(f"{path} is not the file its manifest names: sha256 {digest}, expected {file.sha256}")
     return path, digest
+
+
+def _there(file: ModelFile, folder: Path, making: str | None) -> Path:
+    """Return the absolute path of `file`, which exists and has the size that the manifest says."""
+    pure, windows = PurePosixPath(file.path), PureWindowsPath(file.path)
+    if pure.is_absolute() or windows.drive or ".." in (*pure.parts, *windows.parts):
+        raise ManifestError(f"{folder}: the manifest's path {file.path!r} leaves its folder")
+    path = _where(file, folder)
+    if not path.is_file():
+        raise ManifestError(f"{path} is not there", hint=making and making.replace("{folder}", str(path.parent.parent)))
+    size = path.stat().st_size
+    if file.size_bytes is not None and size != file.size_bytes:
+        raise ManifestError(f"{path} has {size:,} bytes, but its manifest says {file.size_bytes:,}", hint=making)
+    return path
 
 
 def _where(file: ModelFile, folder: Path) -> Path:
