@@ -85,6 +85,7 @@ def _internlm2(name: str, *, layers: int, width: tuple[int, int], heads: tuple[i
 QWEN1_5_14B: Final = _qwen2("Qwen1.5-14B", layers=40, width=(5120, 13_696), heads=(40, 40), n_vocab=152_064)
 QWEN1_5_7B: Final = _qwen2("Qwen1.5-7B", layers=32, width=(4096, 11_008), heads=(32, 32))
 INTERNLM2_7B: Final = _internlm2("InternLM2-7B", layers=32, width=(4096, 14_336), heads=(32, 8), tokenizer="llama")
+RUNNABLE_INTERNLM2_7B: Final = _internlm2("scorer-7B", layers=32, width=(4096, 14_336), heads=(32, 8), tokenizer="gpt2")
 LLAMA_3_8B: Final = Shape(
     name="Llama-3-8B",
     architecture="llama",
@@ -115,7 +116,16 @@ TINY_SCORER: Final = Shape(
 REAL_SHAPES: Final = (QWEN1_5_14B, QWEN1_5_7B, INTERNLM2_7B, LLAMA_3_8B)
 SHAPES: Final = {
     shape.name: shape
-    for shape in (*REAL_SHAPES, QWEN2_1_5B, QWEN2_0_5B, INTERNLM2_1_8B, INTERNLM2_0_3B, TINY, TINY_SCORER)
+    for shape in (
+        *REAL_SHAPES,
+        RUNNABLE_INTERNLM2_7B,
+        QWEN2_1_5B,
+        QWEN2_0_5B,
+        INTERNLM2_1_8B,
+        INTERNLM2_0_3B,
+        TINY,
+        TINY_SCORER,
+    )
 }
 
 

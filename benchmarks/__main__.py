@@ -1,0 +1,139 @@
+"""`python -m benchmarks` (`make bench`): every comparison on models with random weights, in one run.
+
+Prints the tables and saves them as JSON and Markdown under benchmarks/results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from benchmarks.models import REAL, SMALL, SMALLEST, Choice, cast
+from escl.bench.evaluate import MachineUse
+from escl.bench.machine import machine_facts
+from escl.bench.result import BenchModel, BenchResult, Row, Table, missing
+from escl.bench.suite import COMPARISONS, QUICK, Bench, Effort, bench_models, run_comparisons
+from escl.engine.child import physical_cores
+from escl.memory.devices import Hardware, probe_hardware
+from escl.report.bench import markdown, print_table
+
+RESULTS: Final = Path(__file__).resolve().parent / "results"
+DIALOGUES: Final = 32
+CPU_GOAL, GPU_GOAL, SCORING_GOAL = 3.5, 12.0, 1.8
+CTX: Final = 2048
+_ON_GPU: Final = ("batching", "simulation", "scoring", "adapters", "loading")
+_NO_GPU: Final = "llama.cpp can use no accelerator on this machine"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark and return the exit code."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    asked = _parser().parse_args(words)
+    began, started = time.perf_counter(), datetime.now(UTC)
+    hardware = probe_hardware()
+    with tempfile.TemporaryDirectory(prefix="escl-bench-models-") as temporary:
+        folder = asked.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        models, tables = _measure(folder, hardware, asked)
+    result = BenchResult(
+        started_utc=started.isoformat(timespec="seconds"),
+        command=shlex.join(["python", "-m", "benchmarks", *words]),
+        machine=machine_facts(hardware),
+        models=models,
+        tables=tables,
+        elapsed_s=time.perf_counter() - began,
+    )
+    say(f"saved {save(result, asked.results)}")
+    return 0
+
+
+def say(line: str) -> None:
+    """Write a note to stderr."""
+    Console(stderr=True, highlight=False).print(line, markup=False, soft_wrap=True)
+
+
+def save(result: BenchResult, folder: Path) -> Path:
+    """Write `result` as JSON and as Markdown, named by date and machine, and return the JSON file's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result.started_utc[:10]}-{result.machine.slug}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    path.with_suffix(".md").write_text(markdown(result), encoding="utf-8")
+    return path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How fast escl is on this machine.")
+    parser.add_argument("--quick", action="store_true", help="less of everything: under two minutes")
+    parser.add_argument("--only", action="append", choices=[*COMPARISONS, "gpu"], help="this comparison; repeatable")
+    parser.add_argument("--keep", type=Path, help="keep the model files in this folder, and use those that are there")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the results are saved")
+    parser.add_argument("--threads", type=int, default=physical_cores(), help="threads of both sides")
+    return parser
+
+
+def _measure(
+    folder: Path, hardware: Hardware, asked: argparse.Namespace
+) -> tuple[tuple[BenchModel, ...], tuple[Table, ...]]:
+    console = Console(highlight=False)
+
+    def on_table(table: Table) -> None:
+        print_table(console, table)
+
+    only = asked.only or [*COMPARISONS, "gpu"]
+    models: tuple[BenchModel, ...] = ()
+    tables: list[Table] = []
+    if set(only) - {"gpu"}:
+        bench = _bench(folder, SMALL, asked, gpu=False)
+        models += bench_models(bench.casting)
+        tables += run_comparisons(bench, only=only, on_table=on_table)
+    if "gpu" in only and hardware.devices:
+        bench = _bench(folder, REAL, asked, gpu=True)
+        models += bench_models(bench.casting)
+        where = hardware.devices[0].description
+        tables += [_on(where, table) for table in run_comparisons(bench, only=_ON_GPU, on_table=on_table)]
+    elif "gpu" in only:
+        tables.append(_not_measured())
+        on_table(tables[-1])
+    return models, tuple(tables)
+
+
+def _bench(folder: Path, choice: Choice, asked: argparse.Namespace, *, gpu: bool) -> Bench:
+    effort = QUICK if asked.quick else Effort(max_tokens=128, batch_steps=64) if gpu else Effort()
+    dialogues = DIALOGUES // 4 if asked.quick else DIALOGUES
+    growth = None if gpu else cast(folder, SMALLEST, dialogues=DIALOGUES, say=say)
+    return Bench(
+        casting=cast(folder, choice, dialogues=dialogues, say=say),
+        growth=growth,
+        use=MachineUse(parallel=dialogues, ctx=CTX, threads=asked.threads, gpu_layers=-1 if gpu else 0),
+        effort=effort,
+        simulation_goal=GPU_GOAL if gpu else CPU_GOAL,
+        scoring_goal=SCORING_GOAL,
+    )
+
+
+def _on(device: str, table: Table) -> Table:
+    return msgspec.structs.replace(table, key=f"gpu {table.key}", title=f"{table.title}, on {device}")
+
+
+def _not_measured() -> Table:
+    shapes = ", ".join(dict.fromkeys(shape.name for shape in (REAL.seeker, REAL.supporter, REAL.scorer)))
+    rows: list[Row] = [
+        missing("simulation", "turns/s", why=_NO_GPU, goal=GPU_GOAL),
+        missing("scoring", "readings/s", why=_NO_GPU, goal=SCORING_GOAL),
+        missing("batching", "tokens/s", why=_NO_GPU, goal=0.97),
+    ]
+    return Table(key="gpu", title=f"On a GPU ({shapes} at {REAL.quant})", other="as above", rows=tuple(rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

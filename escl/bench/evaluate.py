@@ -1,0 +1,257 @@
+"""An evaluation under the clock: the one place where the benchmark calls escl's own simulation and scoring."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import msgspec
+import psutil
+
+from escl.core.card import RoleCard, cards_sha256
+from escl.core.protocol import Protocol
+from escl.core.sampling import Sampling
+from escl.engine.wire import Progress, Ready
+from escl.errors import EngineError
+from escl.evaluation.observer import Phase
+from escl.evaluation.run import Machine, Simulation, run_scoring, run_simulation
+from escl.shelf.manifest import Model
+from escl.store.database import Database
+from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
+from escl.store.run import RunStore
+
+_SAMPLE_EVERY_S: Final = 0.1
+
+
+class Casting(msgspec.Struct, frozen=True, kw_only=True):
+    """Who takes part and what is spoken about."""
+
+    protocol: Protocol
+    cards: tuple[RoleCard, ...]
+    seeker: Model
+    supporter: Model
+    scorer: Model
+
+
+class MachineUse(msgspec.Struct, frozen=True, kw_only=True):
+    """How escl uses the machine, and so the script beside it.
+
+    Attributes:
+        parallel: Dialogues, or the scorer's prompts, side by side.
+        ctx: Tokens of context for each.
+        threads: Of the script, and of escl's engine where one works alone.
+    """
+
+    parallel: int
+    ctx: int
+    threads: int
+    gpu_layers: int
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """A RunObserver that notes what happens when, in seconds since it was made, and how far each engine is."""
+
+    began: float = field(default_factory=time.perf_counter)
+    turns: list[tuple[float, int, int, TurnRow]] = field(default_factory=list)
+    readings: list[tuple[float, Reading]] = field(default_factory=list)
+    failures: list[FailureRow] = field(default_factory=list)
+    loads: list[tuple[str, float, Ready]] = field(default_factory=list)
+    leaves: list[tuple[str, float]] = field(default_factory=list)
+    latest: dict[str, Progress] = field(default_factory=dict)
+
+    def now(self) -> float:
+        """Return the seconds since the beginning."""
+        return time.perf_counter() - self.began
+
+    def started(self, phase: Phase, *, done: int, total: int) -> None:
+        """Nothing to note."""
+
+    def said(self, dialogue: DialogueRow, position: int, row: TurnRow) -> None:
+        """Note a turn."""
+        self.turns.append((self.now(), dialogue.id, position, row))
+
+    def read(self, dialogue: DialogueRow, reading: Reading) -> None:
+        """Note a reading."""
+        self.readings.append((self.now(), reading))
+
+    def failed(self, dialogue: DialogueRow, failure: FailureRow) -> None:
+        """Note a failure."""
+        self.failures.append(failure)
+
+    def finished(self, phase: Phase) -> None:
+        """Nothing to note."""
+
+    def loaded(self, name: str, ready: Ready) -> None:
+        """Note a load."""
+        self.loads.append((name, self.now(), ready))
+
+    def unloaded(self, name: str) -> None:
+        """Note that a model left."""
+        self.leaves.append((name, self.now()))
+
+    def progressed(self, name: str, progress: Progress) -> None:
+        """Keep the latest counts."""
+        self.latest[name] = progress
+
+    def restarted(self, name: str, error: EngineError) -> None:
+        """Refuse: a run that lost an engine is no measurement."""
+        raise error
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a phase took.
+
+    Attributes:
+        total_s: From the call to its return: child processes started, models loaded, everything committed, all ended.
+        latencies_s: From one turn of a dialogue to the next, queueing included.
+        peak_bytes: Most memory resident in all processes together.
+    """
+
+    total_s: float
+    first_s: float
+    n_done: int
+    n_prompt: int
+    n_reused: int
+    n_generated: int
+    latencies_s: list[float]
+    load_s: list[float]
+    peak_bytes: int
+
+
+def simulation_of(casting: Casting, *, rounds: int, max_tokens: int, repeats: int = 1) -> Simulation:
+    """Return the run that is simulated; both speakers' turns end at `max_tokens`."""
+    sampling = msgspec.structs.replace(casting.seeker.sampling or Sampling(), max_tokens=max_tokens)
+    return Simulation(
+        protocol=casting.protocol,
+        cards=casting.cards,
+        seeker=msgspec.structs.replace(casting.seeker, sampling=sampling),
+        supporters=[casting.supporter],
+        rounds=rounds,
+        repeats=repeats,
+        max_tokens=max_tokens,
+    )
+
+
+def begin(path: Path, simulation: Simulation) -> RunStore:
+    """Return a new run file, open for writing."""
+    settings = simulation.settings(cards_sha256(simulation.cards))
+    return RunStore.begin(Database.writer(path), settings, simulation.protocol, command="benchmark", versions={})
+
+
+def speak(simulation: Simulation, store: RunStore, use: MachineUse) -> Observed:
+    """Simulate all dialogues of `simulation` into `store` and return what it took.
+
+    Raises:
+        EngineError: A dialogue failed.
+    """
+    watch = Stopwatch()
+    stop = asyncio.Event()
+    work = run_simulation(simulation, store, machine=_machine(use), observer=watch, stop=stop)
+    total_s, peak_bytes = _timed(work, watch)
+    turns = [turn for turn in watch.turns if turn[2] > 0]
+    rows = [row for _, _, _, row in turns]
+    return Observed(
+        total_s=total_s,
+        first_s=turns[0][0],
+        n_done=len(turns),
+        n_prompt=sum(row.n_prompt or 0 for row in rows),
+        n_reused=sum(row.n_reused or 0 for row in rows),
+        n_generated=sum(row.n_generated or 0 for row in rows),
+        latencies_s=_latencies(watch.turns),
+        load_s=[ready.load_s for _, _, ready in watch.loads],
+        peak_bytes=peak_bytes,
+    )
+
+
+def read(scorer: Model, store: RunStore, use: MachineUse) -> Observed:
+    """Score all dialogues in `store` and return what it took; its prompt tokens are what the engine evaluated.
+
+    Raises:
+        EngineError: A reading failed.
+    """
+    watch = Stopwatch()
+    work = run_scoring(scorer, store, machine=_machine(use), observer=watch, stop=asyncio.Event())
+    total_s, peak_bytes = _timed(work, watch)
+    progress = watch.latest.get(scorer.name)
+    return Observed(
+        total_s=total_s,
+        first_s=watch.readings[0][0],
+        n_done=len(watch.readings),
+        n_prompt=0 if progress is None else progress.n_prompt_evaluated,
+        n_reused=0 if progress is None else progress.n_reused,
+        n_generated=0 if progress is None else progress.n_generated,
+        latencies_s=[],
+        load_s=[ready.load_s for _, _, ready in watch.loads],
+        peak_bytes=peak_bytes,
+    )
+
+
+def _machine(use: MachineUse) -> Machine:
+    return Machine(parallel=use.parallel, ctx=use.ctx, gpu_layers=use.gpu_layers, threads=use.threads)
+
+
+def _timed(work: Awaitable[None], watch: Stopwatch) -> tuple[float, int]:
+    async def run() -> None:
+        await work
+
+    with PeakMemory() as memory:
+        asyncio.run(run())
+        total_s = watch.now()
+    if watch.failures:
+        first = watch.failures[0]
+        raise EngineError(f"{len(watch.failures)} failures while measuring, first: {first.error}: {first.message}")
+    return total_s, memory.peak_bytes
+
+
+def _latencies(turns: Sequence[tuple[float, int, int, TurnRow]]) -> list[float]:
+    """Return the time from each turn of a dialogue to its next."""
+    before: dict[int, float] = {}
+    latencies = []
+    for at, dialogue_id, position, _ in turns:
+        if position > 0 and dialogue_id in before:
+            latencies.append(at - before[dialogue_id])
+        before[dialogue_id] = at
+    return latencies
+
+
+class PeakMemory:
+    """Samples the resident memory of this process and all its descendants while the `with` lasts.
+
+    Attributes:
+        peak_bytes: The largest sum; pages that two processes share count twice.
+    """
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def _sample(self) -> None:
+        me = psutil.Process()
+        while not self._over.wait(_SAMPLE_EVERY_S):
+            self.peak_bytes = max(self.peak_bytes, sum(map(_rss, [me, *me.children(recursive=True)])))
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def _rss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        # It ended between the listing and the question.
+        return 0

@@ -1,0 +1,143 @@
+"""Scoring by escl against one whole reply for each dialogue and dimension."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from escl.bench.evaluate import Casting, MachineUse, Observed, begin, read, simulation_of
+from escl.bench.result import Row, Table, faster, missing, shorter
+from escl.bench.spoken import fill
+from escl.core.dimension import Dimension
+from escl.engine.sequential import Dialogue, Loading, Outcome, Read, run_in_sequence
+from escl.evaluation.score import adapter_name
+from escl.store.run import RunStore
+
+OTHER: Final = "one create_chat_completion for each dimension"
+_MAX_TOKENS: Final = 64
+"""Of a reply, as escl's own default."""
+
+
+class Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """Both sides, once; `reusing` is the script that keeps the KV of the rubric."""
+
+    escl: Observed
+    script: Outcome
+    reusing: Outcome | None
+    same_labels: int
+
+
+def compare_scoring(
+    casting: Casting,
+    use: MachineUse,
+    *,
+    rounds: int,
+    pairs: int,
+    goal: float | None,
+    best_prefill_tps: float | None,
+    with_reuse: bool,
+) -> Table:
+    """Return how fast both sides score a finished dialogue for each card of `casting`.
+
+    Args:
+        goal: The least ratio of readings a second.
+        best_prefill_tps: The most prompt tokens a second that the scorer was measured to evaluate on this machine;
+            None when it was not measured.
+        with_reuse: Whether to measure the script a second time, with llama-cpp-python keeping the prompt's opening.
+    """
+    measured = [_measure(casting, use, rounds=rounds, with_reuse=with_reuse) for _ in range(pairs)]
+    last = measured[-1]
+    return Table(
+        key="scoring",
+        title=f"Scoring {len(casting.cards)} dialogues in {len(Dimension)} dimensions",
+        other=OTHER,
+        rows=tuple(_rows(measured, goal=goal, best_prefill_tps=best_prefill_tps)),
+        facts={
+            "dialogues": len(casting.cards),
+            "rounds": rounds,
+            "adapters": len(casting.scorer.adapters),
+            "parallel": use.parallel,
+            "threads": use.threads,
+            "readings, escl": last.escl.n_done,
+            "readings, script": len(last.script.calls),
+            "prompt tokens, script": sum(call.n_prompt for call in last.script.calls),
+            "prompt tokens evaluated, escl": last.escl.n_prompt,
+            "readings with the same label": last.same_labels,
+        },
+        notes=(
+            "Both from the start of loading to the last reading; the script switches adapters only when it must.",
+            "The script evaluates every prompt whole. Where it is said to reuse, llama-cpp-python keeps what a prompt "
+            "has in common with the one before, which here is the rubric.",
+        ),
+    )
+
+
+def _measure(casting: Casting, use: MachineUse, *, rounds: int, with_reuse: bool) -> Scored:
+    simulation = simulation_of(casting, rounds=rounds, max_tokens=1)
+    with tempfile.TemporaryDirectory(prefix="escl-bench-") as folder:
+        store = begin(Path(folder) / "run.db", simulation)
+        try:
+            fill(store, simulation)
+            ours = read(casting.scorer, store, use)
+            job = _job(casting, store, use)
+            script = run_in_sequence(job)
+            reusing = run_in_sequence(msgspec.structs.replace(job, reuse=True)) if with_reuse else None
+            same = _same_labels(store, script)
+        finally:
+            store.close()
+    return Scored(escl=ours, script=script, reusing=reusing, same_labels=same)
+
+
+def _job(casting: Casting, store: RunStore, use: MachineUse) -> Read:
+    return Read(
+        scorer=str(casting.scorer.path),
+        adapters={adapter_name(*key): str(path) for key, (path, _) in casting.scorer.adapters.items()},
+        protocol=casting.protocol,
+        dialogues=[Dialogue(language=row.language, turns=store.turns(row.id)) for row in store.dialogues()],
+        reuse=False,
+        max_tokens=_MAX_TOKENS,
+        loading=Loading(ctx=use.ctx, threads=use.threads, gpu_layers=use.gpu_layers),
+    )
+
+
+def _same_labels(store: RunStore, script: Outcome) -> int:
+    """Return how many readings have the label that the script's reply begins with."""
+    ((judging_id, _),) = store.judgings()
+    labels = {(r.dialogue_id, r.dimension): r.label for r in store.readings(judging_id)}
+    rows = store.dialogues()
+    order = [
+        (row.id, dimension)
+        for language in sorted({row.language for row in rows})
+        for dimension, row in itertools.product(Dimension, [row for row in rows if row.language is language])
+    ]
+    return sum(
+        labels.get(key) is not None and reply.strip().startswith(str(labels[key]))
+        for key, reply in zip(order, script.replies, strict=True)
+    )
+
+
+def _rows(measured: Sequence[Scored], *, goal: float | None, best_prefill_tps: float | None) -> list[Row]:
+    rates = [(m.escl.n_done / m.escl.total_s, len(m.script.calls) / m.script.total_s) for m in measured]
+    rows = [
+        faster("readings", "readings/s", rates, goal=goal),
+        shorter("whole", "s", [(m.escl.total_s, m.script.total_s) for m in measured]),
+    ]
+    reusing = [
+        (m.escl.n_done / m.escl.total_s, len(m.reusing.calls) / m.reusing.total_s) for m in measured if m.reusing
+    ]
+    if reusing:
+        rows.append(faster("readings, script reusing the rubric's KV", "readings/s", reusing))
+    first = [(m.escl.first_s, m.script.load_s + m.script.calls[0].seconds) for m in measured]
+    rows.append(shorter("time to the first reading", "s", first))
+    peaks = [(float(m.escl.peak_bytes), float(m.script.peak_rss_bytes)) for m in measured]
+    rows.append(shorter("peak memory", "bytes", peaks))
+    what = "prompt tokens, against the best measured prefill"
+    if best_prefill_tps is None:
+        return [*rows, missing(what, "tokens/s", goal=0.95, why="the prefill rate was not measured")]
+    evaluated = [(m.escl.n_prompt / (m.escl.total_s - sum(m.escl.load_s)), best_prefill_tps) for m in measured]
+    return [*rows, faster(what, "tokens/s", evaluated, goal=0.95)]

@@ -1,0 +1,101 @@
+"""Dialogues by escl, many at a time, against the plain script that has one after the other."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from escl.bench.evaluate import Casting, MachineUse, Observed, begin, simulation_of, speak
+from escl.bench.result import Fact, Row, Table, faster, shorter
+from escl.engine.sequential import Loading, Outcome, Speak, run_in_sequence
+
+OTHER = "create_chat_completion, one after the other"
+
+
+def compare_simulation(
+    casting: Casting, use: MachineUse, *, rounds: int, max_tokens: int, pairs: int, goal: float | None
+) -> Table:
+    """Return how fast both sides simulate a dialogue for each card of `casting`.
+
+    Args:
+        pairs: How often both are measured, in turns.
+        goal: The least ratio of turns a second.
+    """
+    simulation = simulation_of(casting, rounds=rounds, max_tokens=max_tokens)
+    settings = simulation.settings("")
+    job = Speak(
+        seeker=str(casting.seeker.path),
+        supporter=str(casting.supporter.path),
+        seeker_sampling=settings.seeker.sampling,
+        supporter_sampling=settings.supporters[0].sampling,
+        protocol=casting.protocol,
+        cards=list(casting.cards),
+        rounds=rounds,
+        loading=Loading(ctx=use.ctx, threads=use.threads, gpu_layers=use.gpu_layers),
+    )
+    measured: list[tuple[Observed, Outcome]] = []
+    for _ in range(pairs):
+        with tempfile.TemporaryDirectory(prefix="escl-bench-") as folder:
+            store = begin(Path(folder) / "run.db", simulation)
+            try:
+                ours = speak(simulation, store, use)
+            finally:
+                store.close()
+        measured.append((ours, run_in_sequence(job)))
+    return Table(
+        key="simulation",
+        title=f"Simulating {len(casting.cards)} dialogues of {rounds} rounds",
+        other=OTHER,
+        rows=tuple(_rows(measured, goal=goal)),
+        facts=_facts(measured, use) | {"dialogues": len(casting.cards), "rounds": rounds, "max_tokens": max_tokens},
+        notes=(
+            "Both from the start of loading to the last turn; escl stores every turn durably, the script stores none.",
+            "The script has both models resident and reuses the KV of the turns before, as llama-cpp-python does.",
+            "A turn's latency in escl includes waiting for the other dialogues.",
+            "escl's peak is the sum over its processes, where pages of a mapped file that both hold count twice.",
+        ),
+    )
+
+
+def _rows(measured: Sequence[tuple[Observed, Outcome]], *, goal: float | None) -> list[Row]:
+    rates = [(o.n_done / o.total_s, len(s.calls) / s.total_s) for o, s in measured]
+    tokens = [(o.n_generated / o.total_s, _generated(s) / s.total_s) for o, s in measured]
+    median = [(statistics.median(o.latencies_s), statistics.median(c.seconds for c in s.calls)) for o, s in measured]
+    slow = [(_p95(o.latencies_s), _p95([c.seconds for c in s.calls])) for o, s in measured]
+    first = [(o.first_s, s.load_s + s.calls[0].seconds) for o, s in measured]
+    return [
+        faster("turns", "turns/s", rates, goal=goal),
+        faster("generated tokens", "tokens/s", tokens),
+        shorter("whole", "s", [(o.total_s, s.total_s) for o, s in measured]),
+        shorter("time to the first turn", "s", first),
+        shorter("turn latency, median", "s", median),
+        shorter("turn latency, 95th percentile", "s", slow),
+        shorter("peak memory", "bytes", [(float(o.peak_bytes), float(s.peak_rss_bytes)) for o, s in measured]),
+    ]
+
+
+def _facts(measured: Sequence[tuple[Observed, Outcome]], use: MachineUse) -> dict[str, Fact]:
+    ours, script = measured[-1]
+    return {
+        "parallel": use.parallel,
+        "ctx": use.ctx,
+        "threads": use.threads,
+        "gpu layers": use.gpu_layers,
+        "turns, escl": ours.n_done,
+        "turns, script": len(script.calls),
+        "prompt tokens, escl": ours.n_prompt,
+        "prompt tokens, script": sum(call.n_prompt for call in script.calls),
+        "of them reused, escl": ours.n_reused,
+        "generated tokens, escl": ours.n_generated,
+        "generated tokens, script": _generated(script),
+    }
+
+
+def _generated(outcome: Outcome) -> int:
+    return sum(call.n_generated for call in outcome.calls)
+
+
+def _p95(values: Sequence[float]) -> float:
+    return statistics.quantiles(values, n=20, method="inclusive")[-1]

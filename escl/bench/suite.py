@@ -1,0 +1,184 @@
+"""All comparisons, in order: what is measured on which models with how much effort."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from typing import Final
+
+import msgspec
+
+from escl.bench.adapters import measure_adapter_cost
+from escl.bench.batching import best_prefill_tps, compare_batching
+from escl.bench.evaluate import Casting, MachineUse
+from escl.bench.growth import measure_growth
+from escl.bench.loading import measure_loading
+from escl.bench.result import BenchModel, Table
+from escl.bench.scoring import compare_scoring
+from escl.bench.simulation import compare_simulation
+from escl.shelf.gguf_header import read_gguf_header
+from escl.shelf.manifest import Model
+
+
+class Effort(msgspec.Struct, frozen=True, kw_only=True):
+    """How much work each comparison does.
+
+    Attributes:
+        batch_sizes: Dialogues side by side that the batcher is measured with.
+        growth_sizes: Dialogues of the runs that are compared for growth.
+        pairs: How often the two sides of the long comparisons go.
+        rounds_of_batcher: The same for the batcher.
+        with_reuse: Whether scoring is also compared with a script that keeps the rubric's KV.
+    """
+
+    rounds: int = 5
+    max_tokens: int = 32
+    batch_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)
+    batch_prompt_tokens: int = 256
+    batch_steps: int = 32
+    rounds_of_batcher: int = 3
+    growth_sizes: tuple[int, ...] = (8, 32, 128, 512)
+    growth_rounds: int = 1
+    growth_tokens: int = 8
+    pairs: int = 1
+    adapter_prompts: int = 8
+    adapter_pairs: int = 3
+    prefill_tokens: int = 1024
+    with_reuse: bool = True
+
+
+QUICK: Final = Effort(
+    rounds=1,
+    max_tokens=16,
+    batch_sizes=(1, 8),
+    batch_prompt_tokens=128,
+    batch_steps=16,
+    rounds_of_batcher=1,
+    growth_sizes=(8, 32),
+    adapter_prompts=4,
+    adapter_pairs=1,
+    prefill_tokens=512,
+    with_reuse=False,
+)
+
+
+class Bench(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a benchmark is made of.
+
+    Attributes:
+        casting: The models of the comparisons.
+        growth: Those of the growth runs, small ones if there are; None leaves growth out.
+        simulation_goal: Least ratio of turns a second; so for `scoring_goal` and readings.
+    """
+
+    casting: Casting
+    growth: Casting | None
+    use: MachineUse
+    effort: Effort
+    simulation_goal: float
+    scoring_goal: float
+
+
+def _simulation(bench: Bench) -> Table:
+    effort = bench.effort
+    return compare_simulation(
+        bench.casting,
+        bench.use,
+        rounds=effort.rounds,
+        max_tokens=effort.max_tokens,
+        pairs=effort.pairs,
+        goal=bench.simulation_goal,
+    )
+
+
+def _scoring(bench: Bench) -> Table:
+    effort = bench.effort
+    best = best_prefill_tps(bench.casting.scorer, bench.use, prompt_tokens=effort.prefill_tokens, repeats=2)
+    return compare_scoring(
+        bench.casting,
+        bench.use,
+        rounds=effort.rounds,
+        pairs=effort.pairs,
+        goal=bench.scoring_goal,
+        best_prefill_tps=best,
+        with_reuse=effort.with_reuse,
+    )
+
+
+def _batching(bench: Bench) -> Table:
+    effort = bench.effort
+    return compare_batching(
+        bench.casting.supporter,
+        bench.use,
+        sequences=effort.batch_sizes,
+        prompt_tokens=effort.batch_prompt_tokens,
+        steps=effort.batch_steps,
+        rounds=effort.rounds_of_batcher,
+    )
+
+
+def _loading(bench: Bench) -> Table:
+    casting = bench.casting
+    models = {model.path: model for model in (casting.seeker, casting.supporter, casting.scorer)}
+    return measure_loading(list(models.values()), bench.use)
+
+
+def _adapters(bench: Bench) -> Table:
+    effort = bench.effort
+    return measure_adapter_cost(
+        bench.casting.scorer, bench.use, prompts=effort.adapter_prompts, pairs=effort.adapter_pairs
+    )
+
+
+def _growth(bench: Bench) -> Table:
+    effort = bench.effort
+    assert bench.growth is not None
+    return measure_growth(
+        bench.growth,
+        bench.use,
+        sizes=effort.growth_sizes,
+        rounds=effort.growth_rounds,
+        max_tokens=effort.growth_tokens,
+    )
+
+
+COMPARISONS: Final[dict[str, Callable[[Bench], Table]]] = {
+    "batching": _batching,
+    "simulation": _simulation,
+    "scoring": _scoring,
+    "adapters": _adapters,
+    "loading": _loading,
+    "growth": _growth,
+}
+
+
+def run_comparisons(bench: Bench, *, only: Collection[str], on_table: Callable[[Table], None]) -> list[Table]:
+    """Measure what `only` names, in the order of COMPARISONS; `on_table` is called with each table when it is there."""
+    tables = []
+    for key, compare in COMPARISONS.items():
+        if key not in only or (key == "growth" and bench.growth is None):
+            continue
+        began = time.perf_counter()
+        table = msgspec.structs.replace(compare(bench), elapsed_s=time.perf_counter() - began)
+        tables.append(table)
+        on_table(table)
+    return tables
+
+
+def bench_models(casting: Casting) -> tuple[BenchModel, ...]:
+    """Return what stands in the result about the models."""
+    roles = {"seeker": casting.seeker, "supporter": casting.supporter, "scorer": casting.scorer}
+    return tuple(_bench_model(role, model) for role, model in roles.items())
+
+
+def _bench_model(role: str, model: Model) -> BenchModel:
+    header = read_gguf_header(model.path)
+    layers = header.integer(f"{header.architecture}.block_count")
+    width = header.integer(f"{header.architecture}.embedding_length")
+    return BenchModel(
+        role=role,
+        name=model.name,
+        size_bytes=model.size_bytes,
+        sha256=model.sha256,
+        description=f"{header.architecture}, {layers} layers, width {width}, {len(model.adapters)} adapters",
+    )
