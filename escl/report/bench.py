@@ -24,14 +24,17 @@ def print_table(console: Console, table: Table) -> None:
     if table.other is not None:
         shown.add_column(printable(table.other), justify="right", overflow="fold")
         shown.add_column("ratio", justify="right", no_wrap=True)
-    if any(row.goal is not None for row in table.rows):
+    has_goal = any(row.goal is not None for row in table.rows)
+    if has_goal:
         shown.add_column("goal", justify="right", no_wrap=True)
     for row in table.rows:
         cells = _cells(row, compared=table.other is not None)
         styles = {True: "green", False: "yellow", None: ""}
-        shown.add_row(*[Text(printable(cell)) for cell in cells[: len(shown.columns)]], style=styles[row.is_met])
+        shown.add_row(
+            *[Text(printable(cell)) for cell in (cells if has_goal else cells[:-1])], style=styles[row.is_met]
+        )
     console.print(shown)
-    for line in (_facts(table.facts), *table.notes):
+    for line in _below(table):
         console.print(Text(printable(line), style="dim"))
 
 
@@ -68,13 +71,21 @@ def _section(table: Table) -> Iterator[str]:
     yield "|---|" + "---:|" * (len(header) - 1)
     for row in table.rows:
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(row, compared=compared)) + " |"
-    yield f"\n{_facts(table.facts)}"
-    yield from (f"\n{note}" for note in table.notes)
+    yield from (f"\n{line}" for line in _below(table))
+
+
+def _below(table: Table) -> Iterator[str]:
+    """Yield what stands below a table: the work, why something was not measured, notes."""
+    if table.facts:
+        yield _facts(table.facts)
+    why = dict.fromkeys(row.why_missing for row in table.rows if row.why_missing is not None)
+    yield from (f"Not measured: {reason}." for reason in why)
+    yield from table.notes
 
 
 def _cells(row: Row, *, compared: bool) -> list[str]:
     repeated = f" (median of {row.repeats})" if row.repeats > 1 else ""
-    ours = f"not measured: {row.why_missing}" if row.why_missing is not None else _shown(row.escl, row.unit)
+    ours = "not measured" if row.why_missing is not None else _shown(row.escl, row.unit)
     other = [_shown(row.other, row.unit), _shown(row.ratio, "x")] if compared else []
     return [row.what + repeated, ours, *other, _shown(row.goal, "x" if compared else row.unit)]
 
