@@ -9,11 +9,14 @@ from typing import Annotated
 import typer
 
 from escl import __version__
+from escl.cli.bench import bench
 from escl.cli.cards import cards_app
 from escl.cli.convert import convert
 from escl.cli.output import progress_console
+from escl.cli.plan import plan
 from escl.cli.run import demo, run
 from escl.cli.score import report, score
+from escl.cli.tune import tune
 from escl.core.printable import printable
 from escl.errors import EsclError, ExitCode
 
@@ -41,7 +44,10 @@ app.command()(demo)
 app.command()(run)
 app.command()(score)
 app.command()(report)
+app.command()(plan)
 app.command()(convert)
+app.command()(bench)
+app.command()(tune)
 app.add_typer(cards_app)
 
 

@@ -110,6 +110,17 @@ class Batcher:
         """Requests that wait for a slot."""
         return len(self._waiting)
 
+    @property
+    def context(self) -> Context:
+        """What it decodes with; for measurements on the same context while nothing is active."""
+        return self._context
+
+    def forget_all(self) -> None:
+        """Forget what idle slots hold, so that the next requests are evaluated whole."""
+        for slot in self._slots:
+            if slot.job is None:
+                self._forget(slot)
+
     def submit(self, request: Generate | ReadLabel) -> None:
         """Queue a request.
 

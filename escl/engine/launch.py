@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from escl.engine.wire import EngineSpec
-from escl.errors import ChatTemplateError, EngineCrashedError, EngineError, ModelLoadError
+from escl.errors import ChatTemplateError, EngineCrashedError, EngineError, EngineKilledError, ModelLoadError
 
 COMMAND: Final = (sys.executable, "-P", "-m", "escl.engine.worker")
 """-P keeps the current folder out of the child's import path."""
@@ -40,17 +40,7 @@ def check_spec(spec: EngineSpec) -> None:
         ModelLoadError: A file is missing or no GGUF file, or the numbers cannot be.
     """
     for path in [spec.model, *spec.adapters.values()]:
-        try:
-            with Path(path).open("rb") as file:
-                magic = file.read(len(_GGUF_MAGIC))
-        except OSError as error:
-            raise ModelLoadError(f"{path} cannot be opened: {error.strerror}") from error
-        if len(magic) < len(_GGUF_MAGIC):
-            raise ModelLoadError(f"{path} is empty or cut off: it has {len(magic)} bytes")
-        if magic != _GGUF_MAGIC:
-            raise ModelLoadError(
-                f"{path} is no GGUF file: it begins with {magic!r}", hint="convert it with escl convert"
-            )
+        check_file(path)
     if not 0 < spec.slots < _MAX_SEQUENCES or spec.ctx_per_slot < 1 or spec.n_batch < spec.slots:
         raise ModelLoadError(
             f"slots={spec.slots}, ctx_per_slot={spec.ctx_per_slot}, n_batch={spec.n_batch} cannot be: "
@@ -66,6 +56,19 @@ def check_spec(spec: EngineSpec) -> None:
             f"a KV cache stored as {spec.kv_type} needs flash attention, which is switched off",
             hint="leave flash attention to llama.cpp, or store the KV cache as f16",
         )
+
+
+def check_file(path: str) -> None:
+    """Raise ModelLoadError when a file is missing or no GGUF file."""
+    try:
+        with Path(path).open("rb") as file:
+            magic = file.read(len(_GGUF_MAGIC))
+    except OSError as error:
+        raise ModelLoadError(f"{path} cannot be opened: {error.strerror}") from error
+    if len(magic) < len(_GGUF_MAGIC):
+        raise ModelLoadError(f"{path} is empty or cut off: it has {len(magic)} bytes")
+    if magic != _GGUF_MAGIC:
+        raise ModelLoadError(f"{path} is no GGUF file: it begins with {magic!r}", hint="convert it with escl convert")
 
 
 def child_environment(parent: Mapping[str, str]) -> dict[str, str]:
@@ -113,7 +116,8 @@ def death_of(trouble: str, *, stderr: Sequence[str], while_loading: bool) -> Eng
     if while_loading and any(fault in trouble for fault in _FAULTS):
         hint = "the file is malformed, or of a kind that this llama.cpp cannot load"
         return ModelLoadError(f"llama.cpp gave up while loading: the process {trouble}{last_words}", hint=hint)
-    return EngineCrashedError(f"the engine's process {trouble}{last_words}", hint=_hint(trouble))
+    kind = EngineKilledError if "SIGKILL" in trouble else EngineCrashedError
+    return kind(f"the engine's process {trouble}{last_words}", hint=_hint(trouble))
 
 
 def _hint(trouble: str) -> str | None:

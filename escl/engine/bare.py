@@ -1,0 +1,61 @@
+"""llama.cpp with nothing around it: a loop over llama_decode that every scheduler is measured against.
+
+No requests, slots, sessions or text: token ids in, greedy token ids out. Nothing of a run uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from escl.engine.llama import Context, Tokens
+
+
+class BareLoop:
+    """Evaluates prompts one after the other, then decodes one token of every sequence in each step."""
+
+    def __init__(self, context: Context) -> None:
+        """Take over a context with one KV stream for each sequence."""
+        self._context = context
+        self._lengths = np.zeros(0, dtype=np.int32)
+        self._latest = np.zeros(0, dtype=np.int32)
+
+    def prefill(self, prompts: Sequence[Tokens]) -> None:
+        """Empty the cache, evaluate a prompt in each sequence, and choose each reply's first token."""
+        self._context.clear()
+        self._lengths = np.array([prompt.size for prompt in prompts], dtype=np.int32)
+        self._latest = np.array(
+            [self._evaluate(prompt, sequence) for sequence, prompt in enumerate(prompts)], dtype=np.int32
+        )
+
+    def _evaluate(self, prompt: Tokens, sequence: int) -> int:
+        context = self._context
+        for start in range(0, prompt.size, context.n_batch):
+            part = prompt[start : start + context.n_batch]
+            context.tokens[: part.size] = part
+            context.positions[: part.size] = np.arange(start, start + part.size)
+            context.sequences[: part.size] = sequence
+            context.wanted[: part.size] = 0
+            context.wanted[part.size - 1] = start + part.size == prompt.size
+            context.decode(part.size)
+        return int(context.logits(1)[0].argmax())
+
+    def spread(self, n_sequences: int) -> None:
+        """Copy the first sequence's cache into the others: long contexts for a measurement of decoding, for nothing."""
+        for sequence in range(1, n_sequences):
+            self._context.copy(0, sequence)
+        self._lengths = np.repeat(self._lengths[:1], n_sequences)
+        self._latest = np.repeat(self._latest[:1], n_sequences)
+
+    def decode(self, steps: int) -> None:
+        """Decode `steps` tokens of every sequence."""
+        context, count = self._context, self._lengths.size
+        context.sequences[:count] = np.arange(count)
+        context.wanted[:count] = 1
+        for _ in range(steps):
+            context.tokens[:count] = self._latest
+            context.positions[:count] = self._lengths
+            context.decode(count)
+            self._latest = np.array([row.argmax() for row in context.logits(count)], dtype=np.int32)
+            self._lengths += 1

@@ -1,0 +1,243 @@
+"""The child process that measures one model file: bare llama.cpp by setting, and the batcher against it.
+
+Started as `python -m escl.engine.measure`; the first frame is the file's path, each later one a question of
+`escl.engine.trial`. Chooses no settings and keeps no results.
+"""
+
+from __future__ import annotations
+
+import os
+
+# A failed assertion of ggml would otherwise start a debugger to print a backtrace.
+os.environ["GGML_NO_BACKTRACE"] = "1"
+
+import gc
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from escl.core.dialogue import Message
+from escl.core.sampling import Sampling
+from escl.engine import child
+from escl.engine.bare import BareLoop
+from escl.engine.batcher import Batcher
+from escl.engine.chat import Chat
+from escl.engine.llama import Context, Model, Tokens
+from escl.engine.trial import Answer, Compared, Comparison, Measured, Probe, Question, Setting, framed
+from escl.engine.wire import EngineSpec, Failed, Generate
+from escl.errors import EngineError
+
+_WARM_UP_TOKENS: Final = 8
+_GREEDY: Final = Sampling(temperature=0, repeat_penalty=1.0, max_tokens=1)
+
+
+class Bench:
+    """One model in memory at a time, and one context."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._model: Model | None = None
+        self._loaded_as: tuple[object, ...] = ()
+        self._context: Context | None = None
+        self._context_for: tuple[Setting, int, int] | None = None
+
+    def answer(self, question: Question) -> Answer:
+        """Measure what is asked. Raises EngineError when a setting cannot be loaded or run."""
+        return self._probe(question) if isinstance(question, Probe) else self._compare(question)
+
+    def _load(self, setting: Setting) -> tuple[Model, float | None]:
+        wanted = (setting.repack, setting.gpu_layers, setting.device)
+        if self._model is not None and self._loaded_as == wanted:
+            return self._model, None
+        self._drop_context()
+        if self._model is not None:
+            self._model.close()
+            self._model = None
+        started = time.monotonic()
+        model = Model(self._path, gpu_layers=setting.gpu_layers, device=setting.device, repack=setting.repack)
+        self._model, self._loaded_as = model, wanted
+        return model, time.monotonic() - started
+
+    def _drop_context(self) -> None:
+        if self._context is not None:
+            self._context.close()
+        self._context, self._context_for = None, None
+
+    def _probe(self, probe: Probe) -> Measured:
+        model, load_s = self._load(probe.setting)
+        context = self._prepare(model, probe)
+        loop, prompt = BareLoop(context), _prompt(model, probe.prompt_tokens)
+        started = time.monotonic()
+        loop.prefill([prompt])
+        prefill_s = time.monotonic() - started
+        loop.spread(probe.sequences)
+        started = time.monotonic()
+        loop.decode(probe.steps)
+        return Measured(load_s=load_s, prefill_s=prefill_s, decode_s=time.monotonic() - started)
+
+    def _prepare(self, model: Model, probe: Probe) -> Context:
+        """Return the setting's context, warmed up: the first computation allocates, and touches weights."""
+        cells = -(-(probe.prompt_tokens + probe.steps + 1) // 256) * 256
+        wanted = (probe.setting, probe.sequences, cells)
+        if self._context is None or self._context_for != wanted:
+            self._drop_context()
+            self._context = _context(model, probe.setting, sequences=probe.sequences, cells=cells)
+            self._context_for = wanted
+            warm_up = BareLoop(self._context)
+            warm_up.prefill([_prompt(model, min(_WARM_UP_TOKENS, probe.prompt_tokens))])
+            warm_up.spread(probe.sequences)
+            warm_up.decode(min(1, probe.steps))
+        return self._context
+
+    def _compare(self, asked: Comparison) -> Compared:
+        model, _ = self._load(asked.setting)
+        self._drop_context()
+        rivals = _Rivals(model, asked)
+        try:
+            rivals.run()
+            return Compared(
+                prefill_tokens=rivals.prefill_tokens,
+                decode_tokens=asked.sequences * asked.steps,
+                bare_prefill_s=rivals.bare_prefill_s,
+                bare_decode_s=rivals.bare_decode_s,
+                batcher_prefill_s=rivals.batcher_prefill_s,
+                batcher_decode_s=rivals.batcher_decode_s,
+            )
+        finally:
+            rivals.close()
+
+
+class _Rivals:
+    """Bare loop and batcher on one and the same context, so that neither has the better memory."""
+
+    def __init__(self, model: Model, asked: Comparison) -> None:
+        setting = asked.setting
+        n_ctx = -(-(2 * asked.prompt_tokens + asked.steps + 64) // 256) * 256
+        spec = EngineSpec(
+            model="",
+            slots=asked.sequences,
+            n_batch=max(setting.n_ubatch, asked.sequences),
+            n_ubatch=setting.n_ubatch,
+            kv_type=setting.kv_type,
+            flash_attention=setting.flash_attention,
+        )
+        chat = Chat(model, frozen_time=0, max_tokens=n_ctx)
+        # A model with random weights may end its turn at any token; both sides must generate equally many.
+        chat.ends = frozenset()
+        self._batcher = Batcher(model, chat, spec, n_ctx=n_ctx, threads=setting.threads)
+        self._bare = BareLoop(self._batcher.context)
+        self._asked = asked
+        self._said = [_words(asked.prompt_tokens, seed) for seed in range(asked.sequences)]
+        self._said = [_cut_to(chat, said, asked.prompt_tokens) for said in self._said]
+        self._prompts = [chat.encode([Message("user", said)]) for said in self._said]
+        self.prefill_tokens = sum(prompt.size for prompt in self._prompts)
+        self.bare_prefill_s: list[float] = []
+        self.bare_decode_s: list[float] = []
+        self.batcher_prefill_s: list[float] = []
+        self.batcher_decode_s: list[float] = []
+
+    def run(self) -> None:
+        """Let both go in turns; the first round warms up and does not count."""
+        for number in range(self._asked.rounds + 1):
+            times = (*self._bare_round(), *self._batcher_round())
+            if number > 0:
+                lists = (self.bare_prefill_s, self.bare_decode_s, self.batcher_prefill_s, self.batcher_decode_s)
+                for one, taken in zip(lists, times, strict=True):
+                    one.append(taken)
+
+    def _bare_round(self) -> tuple[float, float]:
+        started = time.monotonic()
+        self._bare.prefill(self._prompts)
+        between = time.monotonic()
+        self._bare.decode(self._asked.steps)
+        return between - started, time.monotonic() - between
+
+    def _batcher_round(self) -> tuple[float, float]:
+        self._batcher.forget_all()
+        prefill_s = self._answer_all(1)
+        # The prompts are in the cache now, but for their last tokens: the rest is decoding.
+        return prefill_s, self._answer_all(self._asked.steps)
+
+    def _answer_all(self, max_tokens: int) -> float:
+        started, batcher = time.monotonic(), self._batcher
+        sampling = msgspec.structs.replace(_GREEDY, max_tokens=max_tokens)
+        for number, said in enumerate(self._said):
+            messages = [Message("user", said)]
+            batcher.submit(Generate(id=number, session=str(number), messages=messages, sampling=sampling, seed=1))
+        while batcher.n_active + batcher.n_waiting:
+            for answer in batcher.step():
+                if isinstance(answer, Failed):
+                    raise EngineError(answer.message)
+        return time.monotonic() - started
+
+    def close(self) -> None:
+        self._batcher.close()
+
+
+def _context(model: Model, setting: Setting, *, sequences: int, cells: int) -> Context:
+    return Context(
+        model,
+        n_ctx=cells * sequences,
+        n_batch=max(setting.n_ubatch, sequences),
+        n_sequences=sequences,
+        n_outputs=sequences,
+        unified=False,
+        threads=setting.threads,
+        n_ubatch=setting.n_ubatch,
+        kv_type=setting.kv_type,
+        flash_attention=setting.flash_attention,
+    )
+
+
+def _prompt(model: Model, size: int) -> Tokens:
+    return np.random.default_rng(size).integers(0, model.n_vocab, size, dtype=np.int32)
+
+
+def _words(count: int, seed: int) -> str:
+    rng = np.random.default_rng(seed)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    return " ".join("".join(rng.choice(letters, rng.integers(2, 8))) for _ in range(count))
+
+
+def _cut_to(chat: Chat, said: str, n_tokens: int) -> str:
+    """Return the longest opening of a text that makes a prompt of at most `n_tokens` tokens."""
+    low, high = 1, len(said)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = chat.encode([Message("user", said[:middle])]).size <= n_tokens
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return said[:low]
+
+
+def main() -> int:
+    """Answer questions until the parent closes the pipe; return the exit code."""
+    child.settle_in()
+    pipes = child.Pipes()
+    payload = pipes.read()
+    if payload is None:
+        return 0
+    bench = Bench(Path(msgspec.msgpack.decode(payload, type=str)))
+    while (payload := pipes.read()) is not None:
+        # A collection in the middle of a loop would be taken for llama.cpp's time.
+        gc.collect()
+        try:
+            answer = bench.answer(msgspec.msgpack.decode(payload, type=Probe | Comparison))
+        except EngineError as error:
+            answer = Failed(id=None, error=type(error).__name__, message=error.message, hint=error.hint)
+        except Exception:  # noqa: BLE001 - the worker boundary: the parent gets the traceback with the crash
+            traceback.print_exc()
+            return 1
+        pipes.write(framed(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    # As in escl.engine.worker: the destructors of device backends are not run.
+    os._exit(code)

@@ -1,0 +1,352 @@
+"""Finds out how a model file runs fastest on this machine: a short, greedy search by measuring, once per file.
+
+Owns what is tried, in which order and how large; `escl.engine.measure` measures, `escl.memory.tuning_store` keeps.
+What matters most comes first, so that a search that runs out of time has missed what matters least.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from escl.engine.trial import Measured, Probe, Setting, Stand
+from escl.errors import EngineError, EngineHungError
+from escl.memory.devices import Hardware
+from escl.memory.rates import Rates
+from escl.memory.tuning_store import (
+    EngineSettings,
+    Trial,
+    Tuned,
+    device_key,
+    machine_of,
+    store_tuning,
+    stored_tuning,
+)
+from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
+
+__all__ = ["EngineSettings", "Trial", "Tuned", "stored_tuning", "tune"]
+
+SEQUENCES: Final = (1, 32, 16, 4, 8)
+"""Numbers of dialogues side by side whose rates are wanted, the most telling first."""
+
+_FIRST_PROMPTS: Final = (16, 64)
+_PROMPTS: Final = (1024, 512, 256, 128, 64, 32, 16)
+_CONTEXT: Final = 128
+_CELLS: Final = 256
+_BATCHED: Final = 8
+_STEPS: Final = (2, 16)
+# Of the time allowed, what one measurement may take.
+_SHARE: Final = 1 / 9
+_BETTER: Final = 1.03
+"""What changes a setting must be faster by this: measurements of less differ by chance."""
+
+_TURN: Final = (120, 60)
+"""Prompt tokens and new tokens of a turn, about: what a setting for dialogue is judged by."""
+
+
+def tune(
+    model: Path,
+    sha256: str,
+    *,
+    hardware: Hardware,
+    device: str | None,
+    gpu_layers: int = -1,
+    at_most_s: float = 20.0,
+    on_trial: Callable[[Trial], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
+) -> Tuned:
+    """Measure a model file in a child process, keep what was found and return it.
+
+    Args:
+        model: The GGUF file.
+        sha256: Its hash.
+        hardware: The machine.
+        device: The accelerator that takes the layers; None and "cpu" are the CPU.
+        gpu_layers: Layers on the device; -1 is all.
+        at_most_s: When this is over, the search ends with what is known.
+        on_trial: Called after each measurement.
+        on_note: Called with a line when the result cannot be kept.
+
+    Raises:
+        EngineError: The model cannot be loaded or run, or not even the first measurement was done in time.
+        GGUFError: The file is no model.
+    """
+    started = time.monotonic()
+    with Stand(model) as stand:
+        search = _Search(stand, read_gguf_header(model), hardware, on_trial or (lambda _: None))
+        search.place(device_key(device), gpu_layers)
+        search.run(until=started + at_most_s)
+    tuned = search.result(sha256, seconds=time.monotonic() - started)
+    store_tuning(tuned, hardware=hardware, on_note=on_note)
+    return tuned
+
+
+class _TimeIsUp(Exception):  # noqa: N818
+    """The search ends here with what it has."""
+
+
+class _Search:
+    """The trials so far, and what follows from them."""
+
+    def __init__(self, stand: Stand, header: GGUFHeader, hardware: Hardware, on_trial: Callable[[Trial], None]) -> None:
+        self._stand, self._hardware, self._on_trial = stand, hardware, on_trial
+        self._kv_bytes = _kv_bytes_per_token(header)
+        self._device: str | None = None
+        self._gpu_layers = 0
+        self._until = 0.0
+        self._at_most_s = 0.0
+        self._trials: list[Trial] = []
+        self._dialogue = self._labels = EngineSettings(repack=False)
+        self._complete = False
+        self._long = _PROMPTS[-1]
+        self._failure: EngineError | None = None
+
+    def place(self, device: str | None, gpu_layers: int) -> None:
+        """Say where the layers go."""
+        self._device, self._gpu_layers = device, gpu_layers if device is not None else 0
+
+    def run(self, *, until: float) -> None:
+        """Search until everything was tried or the clock says `until`.
+
+        Raises:
+            EngineError: The first measurement failed.
+        """
+        self._until, self._at_most_s = until, until - time.monotonic()
+        try:
+            self._first()
+            self._weights()
+            self._micro_batch()
+            self._side_by_side()
+            self._attention()
+            self._threads()
+            self._complete = True
+        except _TimeIsUp:
+            if not self._done(self._dialogue):
+                raise EngineHungError(
+                    f"not even one measurement was done within {self._at_most_s:.0f} s",
+                    hint="allow more seconds, or go on without tuning",
+                ) from None
+
+    # What is tried, in this order
+
+    def _first(self) -> None:
+        """Measure the plainest setting; small prompts say how large the others may be."""
+        for at_most in _FIRST_PROMPTS:
+            self._measure(self._dialogue, prompt_tokens=self._prompt_tokens(at_most))
+            if self._failure is not None:
+                raise self._failure
+        self._long = self._prompt_tokens(512)
+        self._prefill(self._dialogue, self._long)
+        self._decode(self._dialogue, _BATCHED)
+
+    def _weights(self) -> None:
+        """Try rearranged weights; with all layers on a device there is nothing for it to do."""
+        if self._gpu_layers < 0:
+            return
+        repacked = EngineSettings(repack=True)
+        self._prefill(repacked, self._long)
+        self._decode(repacked, _BATCHED)
+        self._choose(repacked)
+
+    def _micro_batch(self) -> None:
+        """Try other micro-batches for prefill; dialogues' prompts are too short to fill a larger one."""
+        start = self._labels
+        if self._prompt_tokens(1024) == 1024:
+            self._long = 1024
+            self._prefill(start, self._long)
+        for n_ubatch in (1024, 256):
+            # A prompt that one micro-batch holds either way shows no difference.
+            if self._long > min(n_ubatch, start.n_ubatch):
+                other = msgspec.structs.replace(start, n_ubatch=n_ubatch)
+                self._prefill(other, self._long)
+                if self._is_faster(other, self._labels):
+                    self._labels = other
+
+    def _side_by_side(self) -> None:
+        for sequences in SEQUENCES:
+            if self._best_decode(self._dialogue, sequences) is None:
+                self._decode(self._dialogue, sequences)
+
+    def _attention(self) -> None:
+        without = msgspec.structs.replace(self._labels, flash_attention=False)
+        self._prefill(without, self._long)
+        if self._is_faster(without, self._labels):
+            self._labels = without
+
+    def _threads(self) -> None:
+        """Measure half the threads: what an engine has while another one works beside it."""
+        if self._hardware.physical_cores < 2 or self._gpu_layers < 0:
+            return
+        halved = msgspec.structs.replace(self._dialogue, threads=self._hardware.physical_cores // 2)
+        self._prefill(halved, self._prompt_tokens(512))
+        for sequences in (_BATCHED, 1):
+            self._decode(halved, sequences)
+
+    # What follows
+
+    def _choose(self, other: EngineSettings) -> None:
+        if self._is_faster(other, self._labels):
+            self._labels = other
+        if self._turn_s(self._dialogue) > _BETTER * self._turn_s(other):
+            self._dialogue = other
+
+    def _is_faster(self, one: EngineSettings, other: EngineSettings) -> bool:
+        """Return whether `one` prefills clearly faster than `other` at the longest prompt that both were given."""
+        sizes = [self._prefills(settings).keys() for settings in (one, other)]
+        common = max(sizes[0] & sizes[1], default=None)
+        if common is None:
+            return False
+        return self._prefills(one)[common] > _BETTER * self._prefills(other)[common]
+
+    def _turn_s(self, settings: EngineSettings) -> float:
+        prefill, decode = self._best_prefill(settings), self._best_decode(settings, _BATCHED)
+        if prefill is None or decode is None:
+            return float("inf")
+        prompt_tokens, new_tokens = _TURN
+        return prompt_tokens / prefill + new_tokens / decode
+
+    def _done(self, settings: EngineSettings) -> list[Trial]:
+        return [trial for trial in self._trials if trial.settings == settings and trial.failed is None]
+
+    def _prefills(self, settings: EngineSettings) -> dict[int, float]:
+        """Return the best prefill rate for each length of prompt."""
+        best: dict[int, float] = {}
+        for trial in self._done(settings):
+            if trial.prefill_tps is not None:
+                best[trial.prompt_tokens] = max(trial.prefill_tps, best.get(trial.prompt_tokens, 0.0))
+        return best
+
+    def _best_prefill(self, settings: EngineSettings) -> float | None:
+        rates = self._prefills(settings)
+        return rates[max(rates)] if rates else None
+
+    def _best_decode(self, settings: EngineSettings, sequences: int) -> float | None:
+        rates = [trial.decode_tps for trial in self._done(settings) if trial.sequences == sequences and trial.steps]
+        return max((rate for rate in rates if rate is not None), default=None)
+
+    def _rates(self, settings: EngineSettings) -> Rates | None:
+        prefill = self._best_prefill(settings)
+        decode = {count: rate for count in sorted(SEQUENCES) if (rate := self._best_decode(settings, count))}
+        loads = [trial.load_s for trial in self._trials if trial.load_s and trial.settings.repack == settings.repack]
+        if prefill is None or not loads:
+            return None
+        return Rates(prefill_tps=prefill, decode_tps=decode, load_s=min(loads), source="measured")
+
+    def result(self, sha256: str, *, seconds: float) -> Tuned:
+        """Return what was found."""
+        rates, label_rates = self._rates(self._dialogue), self._rates(self._labels)
+        assert rates is not None
+        assert label_rates is not None
+        half = msgspec.structs.replace(self._dialogue, threads=self._hardware.physical_cores // 2)
+        # A scorer hardly decodes: where only prefill was measured with its settings, the dialogue's rates stand in.
+        decode_tps = rates.decode_tps | label_rates.decode_tps
+        return Tuned(
+            sha256=sha256,
+            machine=machine_of(self._hardware),
+            device=self._device,
+            gpu_layers=self._gpu_layers,
+            llama_build=self._hardware.llama_build,
+            measured_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+            settings=self._dialogue,
+            rates=rates,
+            label_settings=self._labels,
+            label_rates=msgspec.structs.replace(label_rates, decode_tps=decode_tps),
+            half_threads=msgspec.structs.replace(half_rates, load_s=rates.load_s)
+            if (half_rates := self._rates(half)) is not None and half_rates.decode_tps
+            else None,
+            trials=tuple(self._trials),
+            seconds=seconds,
+            complete=self._complete,
+        )
+
+    # Measuring
+
+    def _prompt_tokens(self, at_most: int) -> int:
+        """Return the longest prompt up to `at_most` that takes its share of the time, by the rates so far."""
+        rate = max((trial.prefill_tps or 0.0 for trial in self._trials), default=0.0)
+        affordable = rate * self._at_most_s * _SHARE
+        return next((size for size in _PROMPTS if size <= min(at_most, affordable)), _PROMPTS[-1])
+
+    def _prefill(self, settings: EngineSettings, prompt_tokens: int) -> None:
+        """Measure a prompt, a second time if it is short: the better one of two is less of a guess."""
+        while len([one for one in self._done(settings) if one.prompt_tokens == prompt_tokens and not one.steps]) < 2:
+            trial = self._measure(settings, prompt_tokens=prompt_tokens)
+            rate = trial.prefill_tps
+            if rate is None or prompt_tokens / rate > self._at_most_s * _SHARE / 2:
+                return
+
+    def _decode(self, settings: EngineSettings, sequences: int) -> None:
+        """Measure decoding behind a context of a dialogue's first turns, as far as memory and time allow."""
+        prompt_tokens = self._prompt_tokens(_CONTEXT)
+        needed = sequences * _CELLS * self._kv_bytes
+        available = self._hardware.ram_available_bytes
+        if self._device is None and available is not None and needed > available // 2:
+            return
+        if not any(trial.decode_tps for trial in self._trials):
+            self._measure(settings, prompt_tokens=prompt_tokens, sequences=sequences, steps=_STEPS[0])
+        rate = max((trial.decode_tps or 0.0 for trial in self._trials), default=0.0)
+        affordable = int(rate * self._at_most_s * _SHARE / 2 / sequences)
+        steps = max(_STEPS[0], min(_STEPS[1], affordable))
+        self._measure(settings, prompt_tokens=prompt_tokens, sequences=sequences, steps=steps)
+
+    def _measure(self, settings: EngineSettings, *, prompt_tokens: int, sequences: int = 1, steps: int = 0) -> Trial:
+        threads = settings.threads or self._hardware.physical_cores
+        setting = Setting(
+            threads=threads,
+            repack=settings.repack,
+            n_ubatch=settings.n_ubatch,
+            flash_attention=settings.flash_attention,
+            gpu_layers=self._gpu_layers,
+            device=self._device if self._device is not None else "cpu",
+        )
+        trial = Trial(settings=settings, threads=threads, prompt_tokens=prompt_tokens, sequences=sequences, steps=steps)
+        probe = Probe(setting=setting, prompt_tokens=prompt_tokens, sequences=sequences, steps=steps)
+        trial = self._with_numbers(trial, probe)
+        self._trials.append(trial)
+        self._on_trial(trial)
+        return trial
+
+    def _with_numbers(self, trial: Trial, probe: Probe) -> Trial:
+        left_s = self._until - time.monotonic()
+        if left_s <= self._expected_s(trial):
+            raise _TimeIsUp
+        try:
+            measured = self._stand.probe(probe, within_s=left_s)
+        except EngineHungError:
+            raise _TimeIsUp from None
+        except EngineError as error:
+            # The child may be gone; what one setting cannot do does not spoil what others did.
+            self._failure = error
+            self._stand.restart()
+            return msgspec.structs.replace(trial, failed=error.message)
+        return msgspec.structs.replace(
+            trial,
+            prefill_tps=trial.prompt_tokens / measured.prefill_s,
+            decode_tps=_per_second(trial.sequences * trial.steps, measured),
+            load_s=measured.load_s,
+        )
+
+    def _expected_s(self, trial: Trial) -> float:
+        """Return what a trial takes at least, by the best rates so far: one that cannot end in time is not begun."""
+        prefill = max((one.prefill_tps or 0.0 for one in self._trials), default=0.0)
+        decode = max((one.decode_tps or 0.0 for one in self._trials), default=0.0)
+        expected = trial.prompt_tokens / prefill if prefill else 0.0
+        return expected + (trial.sequences * trial.steps / decode if decode else 0.0)
+
+
+def _per_second(tokens: int, measured: Measured) -> float | None:
+    return tokens / measured.decode_s if tokens else None
+
+
+def _kv_bytes_per_token(header: GGUFHeader) -> int:
+    """Return the f16 bytes of one token's keys and values: layers x KV heads x head size x 2 x 2."""
+    name = header.architecture
+    heads = header.integer(f"{name}.attention.head_count")
+    kv_heads = header.metadata.get(f"{name}.attention.head_count_kv", heads)
+    head_size = header.integer(f"{name}.embedding_length") // max(1, heads)
+    return header.integer(f"{name}.block_count") * (kv_heads if isinstance(kv_heads, int) else heads) * head_size * 4

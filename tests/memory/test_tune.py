@@ -1,0 +1,231 @@
+"""The search keeps what is measurably best, spends no more time than it has, and says what it could not try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace, TracebackType
+from typing import Self
+
+import pytest
+
+from escl.engine.trial import Measured, Probe
+from escl.errors import EngineHungError, OutOfMemoryError
+from escl.memory import tune as tune_module
+from escl.memory.devices import Hardware
+from escl.memory.tune import SEQUENCES, Trial, Tuned, tune
+from tests.tiny_gguf import Script, write_model
+
+HARDWARE = Hardware(
+    devices=(),
+    ram_total_bytes=1 << 34,
+    ram_available_bytes=1 << 33,
+    physical_cores=4,
+    processor="Testium 3",
+    llama_build="build 1",
+)
+
+
+class Machine:
+    """A stand whose speeds are made up: `prefill` and `decode` return tokens a second; time is counted, not spent."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.load_s = 0.5
+        self.asked: list[Probe] = []
+        self._repacked: bool | None = None
+
+    def prefill(self, probe: Probe) -> float:
+        return 1000.0
+
+    def decode(self, probe: Probe) -> float:
+        return 50.0 * float(probe.sequences**0.5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        pass
+
+    def restart(self) -> None:
+        self._repacked = None
+
+    def probe(self, question: Probe, *, within_s: float) -> Measured:
+        self.asked.append(question)
+        load_s = None if self._repacked == question.setting.repack else self.load_s
+        prefill_s = question.prompt_tokens / self.prefill(question)
+        decode_s = question.sequences * question.steps / self.decode(question)
+        taken = (load_s or 0.0) + prefill_s + decode_s
+        if taken > within_s:
+            self.now += within_s
+            raise EngineHungError("too slow")
+        self.now += taken
+        self._repacked = question.setting.repack
+        return Measured(load_s=load_s, prefill_s=prefill_s, decode_s=decode_s)
+
+
+Tune = Callable[..., Tuned]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("tune") / "tiny.gguf", Script())
+
+
+@pytest.fixture
+def tuned_on(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tune:
+    monkeypatch.setenv("ESCL_HOME", str(tmp_path))
+
+    def run(
+        machine: Machine,
+        *,
+        hardware: Hardware = HARDWARE,
+        device: str | None = None,
+        on_trial: Callable[[Trial], None] | None = None,
+    ) -> Tuned:
+        monkeypatch.setattr(tune_module, "Stand", lambda _: machine)
+        monkeypatch.setattr(tune_module, "time", SimpleNamespace(monotonic=lambda: machine.now))
+        return tune(model, "0" * 64, hardware=hardware, device=device, on_trial=on_trial)
+
+    return run
+
+
+def test_equal_settings_leave_the_plainest(tuned_on: Tune) -> None:
+    tuned = tuned_on(Machine())
+    assert tuned.complete
+    assert tuned.settings == tuned.label_settings
+    assert (tuned.settings.repack, tuned.settings.n_ubatch, tuned.settings.flash_attention) == (False, 512, None)
+    assert tuned.rates.prefill_tps == pytest.approx(1000)
+    assert tuned.rates.decode_tps == pytest.approx({count: 50 * count**0.5 for count in SEQUENCES})
+    assert (tuned.rates.load_s, tuned.rates.source) == (0.5, "measured")
+
+
+@pytest.mark.parametrize(("gain", "is_taken"), [(1.02, False), (1.2, True)])
+def test_a_setting_is_taken_when_it_is_faster_than_chance(tuned_on: Tune, gain: float, is_taken: bool) -> None:
+    class Repacking(Machine):
+        def prefill(self, probe: Probe) -> float:
+            return 1000 * gain if probe.setting.repack else 1000
+
+        def decode(self, probe: Probe) -> float:
+            return 50 * gain if probe.setting.repack else 50
+
+    tuned = tuned_on(Repacking())
+    assert (tuned.settings.repack, tuned.label_settings.repack) == (is_taken, is_taken)
+    assert tuned.rates.prefill_tps == pytest.approx(1000 * gain if is_taken else 1000)
+
+
+def test_reading_and_writing_may_want_different_settings(tuned_on: Tune) -> None:
+    class Split(Machine):
+        def prefill(self, probe: Probe) -> float:
+            return (700 if probe.setting.repack else 1000) * (1.5 if probe.setting.n_ubatch == 1024 else 1)
+
+        def decode(self, probe: Probe) -> float:
+            return 90 if probe.setting.repack else 40
+
+    tuned = tuned_on(Split())
+    assert tuned.settings.repack
+    assert (tuned.label_settings.repack, tuned.label_settings.n_ubatch) == (False, 1024)
+    assert tuned.settings_for("labels") == tuned.label_settings
+    assert tuned.settings_for("dialogue") == tuned.settings
+    assert tuned.rates_for("labels").prefill_tps == pytest.approx(1500)
+    assert tuned.rates_for("dialogue").prefill_tps == pytest.approx(700)
+    assert tuned.rates_for("dialogue").decode_tps[8] == pytest.approx(90)
+
+
+def test_attention_as_stored_is_taken_where_it_is_faster(tuned_on: Tune) -> None:
+    class Plain(Machine):
+        def prefill(self, probe: Probe) -> float:
+            return 1300 if probe.setting.flash_attention is False else 1000
+
+    tuned = tuned_on(Plain())
+    assert (tuned.label_settings.flash_attention, tuned.settings.flash_attention) == (False, None)
+
+
+def test_half_the_threads_are_measured_for_two_engines_side_by_side(tuned_on: Tune) -> None:
+    class Sharing(Machine):
+        def prefill(self, probe: Probe) -> float:
+            return 250.0 * probe.setting.threads
+
+        def decode(self, probe: Probe) -> float:
+            return 100.0 * probe.setting.threads
+
+    tuned = tuned_on(Sharing())
+    assert tuned.half_threads is not None
+    assert tuned.half_threads.prefill_tps == pytest.approx(500)
+    assert tuned.half_threads.decode_tps[8] == pytest.approx(200)
+    assert {trial.threads for trial in tuned.trials} == {4, 2}
+
+
+@pytest.mark.parametrize("tokens_a_second", [4, 25, 200, 3000])
+def test_the_time_is_kept_whatever_the_models_speed(tuned_on: Tune, tokens_a_second: float) -> None:
+    class Slow(Machine):
+        def prefill(self, probe: Probe) -> float:
+            return tokens_a_second
+
+        def decode(self, probe: Probe) -> float:
+            return tokens_a_second / 8
+
+    machine = Slow()
+    tuned = tuned_on(machine)
+    assert tuned.seconds <= 20
+    assert machine.now <= 20
+    assert tuned.rates.prefill_tps == pytest.approx(tokens_a_second)
+    assert max(probe.prompt_tokens for probe in machine.asked) <= max(16, tokens_a_second * 20 / 9)
+    assert tuned.complete == (tokens_a_second == 3000)
+
+
+def test_a_model_that_is_never_ready_is_said_to_be_so(tuned_on: Tune) -> None:
+    machine = Machine()
+    machine.load_s = 60
+    with pytest.raises(EngineHungError, match="not even one measurement"):
+        tuned_on(machine)
+
+
+def test_a_model_that_cannot_be_loaded_fails_as_it_does_elsewhere(tuned_on: Tune) -> None:
+    class Broken(Machine):
+        def probe(self, question: Probe, *, within_s: float) -> Measured:
+            raise OutOfMemoryError("no room")
+
+    with pytest.raises(OutOfMemoryError, match="no room"):
+        tuned_on(Broken())
+
+
+def test_a_setting_that_does_not_fit_is_noted_and_the_rest_is_tried(tuned_on: Tune) -> None:
+    class Tight(Machine):
+        def probe(self, question: Probe, *, within_s: float) -> Measured:
+            if question.setting.repack:
+                raise OutOfMemoryError("no room for a second copy")
+            return super().probe(question, within_s=within_s)
+
+    tuned = tuned_on(Tight())
+    assert not tuned.settings.repack
+    assert tuned.complete
+    assert {trial.failed for trial in tuned.trials if trial.settings.repack} == {"no room for a second copy"}
+    assert set(tuned.rates.decode_tps) == set(SEQUENCES)
+
+
+def test_decoding_that_memory_has_no_room_for_is_left_out(tuned_on: Tune) -> None:
+    # 256 cells of a tiny model with 448 values for keys and as many for values: 448 KiB a sequence at f16.
+    small = Hardware(
+        devices=(),
+        ram_total_bytes=1 << 34,
+        ram_available_bytes=10 * 448 * 1024 * 2,
+        physical_cores=4,
+        processor="Testium 3",
+        llama_build="build 1",
+    )
+    tuned = tuned_on(Machine(), hardware=small)
+    assert set(tuned.rates.decode_tps) == {1, 4, 8}
+
+
+def test_with_all_layers_on_a_device_the_cpus_settings_are_left_alone(tuned_on: Tune) -> None:
+    machine = Machine()
+    tuned = tuned_on(machine, device="CUDA0")
+    assert {(probe.setting.device, probe.setting.gpu_layers) for probe in machine.asked} == {("CUDA0", -1)}
+    assert {(probe.setting.repack, probe.setting.threads) for probe in machine.asked} == {(False, 4)}
+    assert (tuned.device, tuned.gpu_layers, tuned.half_threads) == ("CUDA0", -1, None)
+
+
+def test_every_trial_is_shown(tuned_on: Tune) -> None:
+    shown: list[Trial] = []
+    assert list(tuned_on(Machine(), on_trial=shown.append).trials) == shown
