@@ -21,6 +21,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from escl.memory.model_shape import shape_of
 from escl.shelf.gguf_header import GGUFHeader
 
 Place = Literal["cpu", "gpu", "integrated"]
@@ -75,12 +76,17 @@ def assumed_rates(model: GGUFHeader, *, place: Place, cores: int) -> Rates:
         model: Its header.
         place: Where the layers are.
         cores: Physical cores that work on it, for the CPU.
+
+    Raises:
+        GGUFError: The header lacks a size.
     """
     weights, parameters = _read_per_token(model)
     bandwidth = _BANDWIDTH[place]
     operations = _OPERATIONS[place] * (cores if place == "cpu" else 1)
     compute_s = 2 * parameters / operations
-    each_s = compute_s + _kv_bytes_per_token(model) * _CONTEXT / bandwidth
+    shape = shape_of(model)
+    kv_bytes = 2 * sum(shape.head_counts_kv) * (shape.key_length + shape.value_length)
+    each_s = compute_s + kv_bytes * _CONTEXT / bandwidth
     return Rates(
         prefill_tps=1 / compute_s,
         decode_tps={n: n / (weights / bandwidth + n * each_s) for n in _SEQUENCES},
@@ -111,12 +117,3 @@ def _active_experts(model: GGUFHeader) -> float:
     experts = model.metadata.get(f"{architecture}.expert_count")
     used = model.metadata.get(f"{architecture}.expert_used_count")
     return used / experts if isinstance(used, int) and isinstance(experts, int) and 0 < used <= experts else 1.0
-
-
-def _kv_bytes_per_token(model: GGUFHeader) -> float:
-    """Return f16 bytes of keys and values of one token, read off the projections that make them."""
-    rows = 0
-    for tensor in model.tensors:
-        if tensor.name.endswith(("attn_k.weight", "attn_v.weight")) and len(tensor.shape) > 1:
-            rows += tensor.shape[1]
-    return 2.0 * rows

@@ -1,0 +1,270 @@
+"""A plan fits, is the fastest that does, and says what would fit when nothing does."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from escl.errors import NothingFitsError
+from escl.memory.devices import Budget
+from escl.memory.plan import Candidate, Fixed, Plan, chosen_line, make_plan
+from tests.planning import GIB, choice, cpu, gpu, models, named_only, need_of, sets_in_memory, shared, workload
+
+BUDGETS = [cpu(12), cpu(24), cpu(48), gpu(6), gpu(12), gpu(24), gpu(12, host=4), shared(12), shared(24)]
+
+
+@cache
+def plan(budget: Budget, *, supporters: int = 1, fixed: Fixed | None = None, cards: int = 32, rounds: int = 5) -> Plan:
+    chosen = models(on_gpu=budget.device is not None, supporters=supporters)
+    return make_plan(chosen, workload(cards, rounds=rounds), budget, cores=8, fixed=fixed)
+
+
+def fastest(made: Plan) -> float:
+    return min(candidate.seconds.total for candidate in made.candidates if candidate.fits)
+
+
+@pytest.mark.parametrize("budget", BUDGETS, ids=str)
+def test_every_candidate_that_is_said_to_fit_does_so_at_every_moment(budget: Budget) -> None:
+    made = plan(budget)
+    for candidate in [made.best(), *(one for one in made.candidates if one.fits)]:
+        for engines in sets_in_memory(candidate):
+            needs = [need_of(engine) for engine in engines]
+            host, device = sum(need[0] for need in needs), sum(need[1] for need in needs)
+            assert device <= (budget.device_bytes or 0)
+            assert host + (device if budget.shares_ram else 0) <= budget.host_bytes
+            assert host <= candidate.peak_host_bytes
+            assert device <= candidate.peak_device_bytes
+
+
+@pytest.mark.parametrize("budget", BUDGETS, ids=str)
+def test_the_chosen_one_is_the_fastest_that_fits_or_as_fast_with_less_memory(budget: Budget) -> None:
+    made = plan(budget)
+    best = made.best()
+    assert best.fits
+    assert best.seconds.total <= 1.05 * fastest(made)
+    for other in made.candidates:
+        if other.fits and other.seconds.total <= 1.05 * fastest(made):
+            own = best.peak_host_bytes + best.peak_device_bytes
+            assert own <= other.peak_host_bytes + other.peak_device_bytes
+
+
+@settings(max_examples=10, deadline=None)
+@given(small=st.floats(10.5, 64), more=st.floats(0, 32))
+def test_with_more_main_memory_the_fastest_way_is_never_slower(small: float, more: float) -> None:
+    assert fastest(plan(cpu(small + more))) <= fastest(plan(cpu(small)))
+
+
+def test_with_a_larger_device_the_fastest_way_is_never_slower() -> None:
+    times = [fastest(plan(gpu(size))) for size in (11, 12, 16, 24, 48)]
+    assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize("rounds", [1, 5])
+@pytest.mark.parametrize("supporters", [1, 2])
+def test_loads_are_what_the_pools_rule_allows(supporters: int, rounds: int) -> None:
+    made = plan(cpu(64), supporters=supporters, rounds=rounds)
+    loads = {candidate.strategy: candidate.loads for candidate in made.candidates}
+    assert loads["one at a time"] == (1 + supporters) * rounds + 1
+    assert loads["seeker and supporter"] == loads["all resident"] == supporters + 2
+
+
+def test_only_what_swaps_reads_histories_again() -> None:
+    by_strategy = {candidate.strategy: candidate for candidate in plan(cpu(64)).candidates}
+    assert by_strategy["one at a time"].seconds.prefill > 2 * by_strategy["seeker and supporter"].seconds.prefill
+
+
+def test_files_that_do_not_stay_in_the_page_cache_are_read_at_every_load() -> None:
+    def alone(budget: Budget) -> Candidate:
+        return next(one for one in plan(budget).candidates if one.strategy == "one at a time")
+
+    kept, not_kept = alone(cpu(64)), alone(cpu(12))
+    assert kept.read_bytes == kept.disk_bytes
+    seeker, supporter = (models()[at].files[0].header.size_bytes for at in (0, 1))
+    assert not_kept.read_bytes - kept.read_bytes == 4 * (seeker + supporter)
+
+
+@pytest.mark.parametrize("budget", [cpu(6), cpu(8), gpu(2, host=8), shared(8)], ids=str)
+def test_where_nothing_fits_the_stated_budget_does_and_less_does_not(budget: Budget) -> None:
+    made = plan(budget)
+    assert made.chosen is None
+    with pytest.raises(NothingFitsError, match="GiB of main memory would do"):
+        made.best()
+    assert made.least is not None
+    assert plan(made.least).best().fits
+    less = msgspec.structs.replace(made.least, host_bytes=made.least.host_bytes - 1)
+    assert plan(less).chosen is None
+
+
+@pytest.mark.parametrize("budget", [cpu(12), gpu(8)], ids=str)
+def test_with_what_a_candidate_is_short_by_it_fits(budget: Budget) -> None:
+    misfits = [candidate for candidate in plan(budget).candidates if not candidate.fits]
+    assert misfits
+    for candidate in misfits:
+        grown = msgspec.structs.replace(
+            budget,
+            host_bytes=budget.host_bytes + candidate.short_host_bytes,
+            device_bytes=None if budget.device_bytes is None else budget.device_bytes + candidate.short_device_bytes,
+        )
+        again = next(one for one in plan(grown).candidates if one.strategy == candidate.strategy)
+        assert again.fits
+
+
+@pytest.mark.parametrize("budget", BUDGETS, ids=str)
+def test_keys_and_values_are_quantized_only_where_f16_does_not_fit(budget: Budget) -> None:
+    best = plan(budget).best()
+    for engine in best.engines:
+        if engine.spec.kv_type == "f16":
+            continue
+        assert engine.spec.slots <= 4
+        assert engine.spec.flash_attention is True
+        host, device = need_of(engine, msgspec.structs.replace(engine.spec, kv_type="f16"))
+        beside = [engines for engines in sets_in_memory(best) if engine in engines]
+        others = [need_of(other) for engines in beside for other in engines if other is not engine]
+        in_all = host + sum(need[0] for need in others), device + sum(need[1] for need in others)
+        assert in_all[0] > budget.host_bytes or in_all[1] > (budget.device_bytes or 0)
+        assert "KV in q8_0" in best.why
+
+
+def test_slots_are_powers_of_two_up_to_the_dialogues_there_are() -> None:
+    few = plan(cpu(200), cards=6).best()
+    assert {engine.role: engine.spec.slots for engine in few.engines} == {"seeker": 4, "supporter": 4, "scorer": 4}
+    many = next(one for one in plan(cpu(400), cards=500).candidates if one.strategy == "seeker and supporter")
+    for engine in many.engines:
+        assert 8 <= engine.spec.slots <= (8 if engine.role == "scorer" else 32)
+        assert engine.spec.slots.bit_count() == 1
+
+
+def test_what_the_user_fixed_stays_as_it_is() -> None:
+    fixed = Fixed(parallel=3, ctx=2048, threads=5, frozen_time=7)
+    for candidate in plan(cpu(48), fixed=fixed).candidates:
+        for spec in (engine.spec for engine in candidate.engines):
+            assert (spec.slots, spec.ctx_per_slot, spec.threads, spec.frozen_time) == (3, 2048, 5, 7)
+
+
+def test_layers_that_the_user_fixed_are_not_divided_further() -> None:
+    made = plan(gpu(48), fixed=Fixed(gpu_layers=10))
+    assert "partial offload" not in {candidate.strategy for candidate in made.candidates}
+    assert {engine.spec.gpu_layers for candidate in made.candidates for engine in candidate.engines} == {10}
+    on_cpu = plan(gpu(48, host=48), fixed=Fixed(gpu_layers=0)).best()
+    assert {engine.spec.device for engine in on_cpu.engines} == {"cpu"}
+    assert on_cpu.peak_device is None
+
+
+def test_strict_runs_speak_one_dialogue_at_a_time_and_read_every_history_whole() -> None:
+    best = plan(cpu(48), fixed=Fixed(strict=True)).best()
+    assert {engine.role: (engine.spec.slots, engine.spec.strict) for engine in best.engines} == {
+        "seeker": (1, True),
+        "supporter": (1, True),
+        "scorer": (8, False),
+    }
+    assert best.seconds.prefill > 2 * plan(cpu(48), fixed=Fixed(parallel=1)).best().seconds.prefill
+
+
+def test_two_engines_at_once_share_the_cores_unless_a_device_does_the_work() -> None:
+    together = next(one for one in plan(cpu(64)).candidates if one.strategy == "seeker and supporter")
+    assert {engine.role: engine.spec.threads for engine in together.engines} == {
+        "seeker": 4,
+        "supporter": 4,
+        "scorer": None,
+    }
+    on_device = next(one for one in plan(gpu(48)).candidates if one.strategy == "seeker and supporter")
+    assert {engine.spec.threads for engine in on_device.engines} == {None}
+
+
+def test_context_is_the_default_unless_nothing_fits_with_it() -> None:
+    roomy = plan(cpu(12)).best()
+    assert {engine.spec.ctx_per_slot for engine in roomy.engines} == {4096}
+    tight = plan(cpu(10.3)).best()
+    seeker = tight.engines[0]
+    assert 3328 <= seeker.spec.ctx_per_slot < 4096
+    assert need_of(seeker, msgspec.structs.replace(seeker.spec, ctx_per_slot=seeker.spec.ctx_per_slot + 256))[0] > (
+        cpu(10.3).host_bytes
+    )
+    assert "tokens of context, because more does not fit" in tight.why
+    assert plan(cpu(10.3), fixed=Fixed(ctx=4096)).chosen is None
+
+
+def test_long_dialogues_get_the_context_that_they_need() -> None:
+    for engine in plan(cpu(64), rounds=20).best().engines:
+        assert engine.spec.ctx_per_slot > 1.5 * 20 * (45 + 250)
+
+
+def test_a_model_that_does_not_fit_alone_gets_as_many_layers_on_the_device_as_fit() -> None:
+    budget = gpu(8)
+    best = plan(budget).best()
+    assert best.strategy == "partial offload"
+    seeker = best.engines[0]
+    assert best.swaps
+    assert 0 < seeker.spec.gpu_layers < 41
+    assert need_of(seeker)[1] <= (budget.device_bytes or 0)
+    one_more = msgspec.structs.replace(seeker.spec, gpu_layers=seeker.spec.gpu_layers + 1)
+    assert need_of(seeker, one_more)[1] > (budget.device_bytes or 0)
+    assert f"{seeker.spec.gpu_layers} of 41 layers on CUDA0" in best.why
+
+
+def test_layers_on_the_processor_cost_time_there() -> None:
+    whole, divided = (
+        next(one for one in plan(gpu(48), fixed=Fixed(gpu_layers=n, parallel=4)).candidates if one.strategy == name)
+        for n, name in ((-1, "one at a time"), (20, "one at a time"))
+    )
+    assert divided.seconds.decode > 2 * whole.seconds.decode
+
+
+def test_another_quantization_is_taken_only_when_the_named_file_fits_nowhere() -> None:
+    seeker = choice("seeker", "esc-role-Q4_K_M.gguf")
+    supporter, scorer = models()[1:]
+    assert {file.path.name for file in seeker.files} == {f"esc-role-{q}.gguf" for q in ("Q4_K_M", "Q3_K_M", "Q8_0")}
+    roomy = make_plan([seeker, supporter, scorer], workload(), cpu(12), cores=8).best()
+    assert roomy.engines[0].path.endswith("Q4_K_M.gguf")
+    tight = make_plan([seeker, supporter, scorer], workload(), cpu(9), cores=8)
+    assert plan(cpu(9)).chosen is None
+    assert tight.best().engines[0].path.endswith("Q3_K_M.gguf")
+    assert "because the named file does not fit" in tight.best().why
+
+
+def test_any_quantization_is_used_where_it_is_faster_when_the_user_allows_it() -> None:
+    choices = [choice("seeker", "esc-role-Q8_0.gguf"), *models()[1:]]
+    named = make_plan(choices, workload(), cpu(24), cores=8)
+    free = make_plan(choices, workload(), cpu(24), cores=8, fixed=Fixed(any_quant=True))
+    assert named.best().engines[0].path.endswith("Q8_0.gguf")
+    assert free.best().engines[0].path.endswith("Q3_K_M.gguf")
+    assert free.best().seconds.total < named.best().seconds.total
+
+
+def test_a_run_that_only_scores_loads_the_scorer_once() -> None:
+    made = make_plan([choice("scorer", "rank.gguf")], workload(), cpu(12), cores=8)
+    best = made.best()
+    assert (best.strategy, best.loads, len(best.engines)) == ("one at a time", 1, 1)
+    assert best.seconds.decode == best.seconds.prefill == 0
+    assert chosen_line(made).startswith("plan: the scorer: ")
+
+
+def test_a_run_that_is_not_scored_has_no_scorer() -> None:
+    best = make_plan(models()[:2], workload(), cpu(24), cores=8).best()
+    assert {engine.role for engine in best.engines} == {"seeker", "supporter"}
+    assert best.seconds.scoring == 0
+
+
+def test_one_file_may_be_seeker_and_supporter() -> None:
+    seeker = named_only(choice("seeker", "esc-role-Q4_K_M.gguf"))
+    same = named_only(choice("supporter", "esc-role-Q4_K_M.gguf"))
+    best = make_plan([seeker, same], workload(), cpu(14), cores=8).best()
+    assert [engine.role for engine in best.engines] == ["seeker", "supporter"]
+
+
+def test_a_plan_is_read_back_from_json_as_it_was() -> None:
+    made = plan(gpu(12))
+    assert msgspec.json.decode(msgspec.json.encode(made), type=Plan) == made
+
+
+def test_the_line_says_what_is_together_how_full_it_gets_and_how_long_it_takes() -> None:
+    line = chosen_line(plan(cpu(40)))
+    assert line.startswith("plan: seeker and supporter together, then the scorer: ")
+    assert "of 40.0 GiB, " in line
+    assert line.endswith(" h (assumed rates)")
+    assert "on CUDA0 and" in chosen_line(plan(gpu(8)))
+    assert GIB < plan(cpu(40)).best().peak_host_bytes < 40 * GIB
