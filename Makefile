@@ -4,7 +4,7 @@ BIN = .venv/bin
 # llama-cpp-python compiles on its first install; all cores make that minutes instead of a quarter of an hour.
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
-.PHONY: demo test check wheel lock clean
+.PHONY: demo test check bench wheel lock clean
 
 demo: .venv/installed
 	$(BIN)/escl demo
@@ -17,6 +17,11 @@ check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Writes models with random weights into a temporary folder, runs every comparison (about ten minutes on 4 cores) and
+# saves the tables under benchmarks/results. BENCH="--quick --only simulation" and the like choose.
+bench: .venv/installed
+	$(BIN)/python -m benchmarks $(BENCH)
 
 # Builds the wheel, installs it into an empty environment and runs the demo from there, away from this checkout.
 wheel: .venv/installed-dev

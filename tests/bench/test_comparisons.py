@@ -1,0 +1,89 @@
+"""Every comparison measures the same work on both sides. Whether escl is fast is no business of a test."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from benchmarks.models import SMALLEST, cast
+from escl.bench.adapters import measure_adapter_cost
+from escl.bench.batching import best_prefill_tps, compare_batching
+from escl.bench.evaluate import Casting, MachineUse
+from escl.bench.growth import measure_growth
+from escl.bench.loading import measure_loading
+from escl.bench.result import Table
+from escl.bench.scoring import compare_scoring
+from escl.bench.simulation import compare_simulation
+
+USE = MachineUse(parallel=4, ctx=1536, threads=1, gpu_layers=0)
+DIALOGUES, ENGLISH = 4, 2
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def casting(tmp_path_factory: pytest.TempPathFactory) -> Casting:
+    return cast(tmp_path_factory.mktemp("models"), SMALLEST, dialogues=DIALOGUES, say=lambda line: None)
+
+
+def assert_measured(table: Table) -> None:
+    for row in table.rows:
+        assert row.escl is not None, row
+        assert row.escl > 0, row
+        if table.other is not None:
+            assert row.ratio is not None, row
+
+
+def test_both_sides_of_a_simulation_say_the_same_number_of_turns_and_tokens(casting: Casting) -> None:
+    table = compare_simulation(casting, USE, rounds=2, max_tokens=6, pairs=1, goal=3.5)
+    assert_measured(table)
+    facts = table.facts
+    assert facts["turns, escl"] == facts["turns, script"] == DIALOGUES * 4
+    assert facts["generated tokens, escl"] == facts["generated tokens, script"] == DIALOGUES * 4 * 6
+    assert facts["prompt tokens, escl"] == facts["prompt tokens, script"]
+
+
+def test_both_sides_of_scoring_read_the_same_labels(casting: Casting) -> None:
+    english = msgspec.structs.replace(casting, cards=casting.cards[:ENGLISH])
+    table = compare_scoring(english, USE, rounds=1, pairs=1, goal=1.8, best_prefill_tps=1000.0, with_reuse=True)
+    assert_measured(table)
+    facts = table.facts
+    assert facts["readings, escl"] == facts["readings, script"] == ENGLISH * 7
+    # Random weights may leave a near tie that one batch shape breaks otherwise than another.
+    assert int(facts["readings with the same label"]) >= ENGLISH * 7 - 1
+    assert int(facts["prompt tokens evaluated, escl"]) < int(facts["prompt tokens, script"])
+
+
+def test_scoring_without_a_measured_prefill_says_so(casting: Casting) -> None:
+    english = msgspec.structs.replace(casting, cards=casting.cards[:1])
+    table = compare_scoring(english, USE, rounds=1, pairs=1, goal=None, best_prefill_tps=None, with_reuse=False)
+    assert table.rows[-1].why_missing == "the prefill rate was not measured"
+
+
+def test_the_batcher_is_measured_at_each_size(casting: Casting) -> None:
+    table = compare_batching(casting.supporter, USE, sequences=(1, 2), prompt_tokens=32, steps=4, rounds=1)
+    assert_measured(table)
+    assert [row.what for row in table.rows] == [
+        f"{part}, {count} sequences" for count in (1, 2) for part in ("prefill", "decode")
+    ]
+    assert (best_prefill_tps(casting.scorer, USE, prompt_tokens=32, repeats=1) or 0) > 0
+
+
+def test_loading_names_every_model_and_the_swap(casting: Casting) -> None:
+    table = measure_loading([casting.supporter, casting.scorer], USE)
+    assert_measured(table)
+    assert len(table.rows) == 2 * 4 + 1
+
+
+def test_an_adapter_has_a_cost_and_a_scorer_without_one_says_so(casting: Casting) -> None:
+    assert_measured(measure_adapter_cost(casting.scorer, USE, prompts=2, pairs=1))
+    bare = msgspec.structs.replace(casting.scorer, adapters={})
+    (row,) = measure_adapter_cost(bare, USE, prompts=2, pairs=1).rows
+    assert row.why_missing == "the scorer has no adapters"
+
+
+def test_growth_runs_more_dialogues_than_there_are_cards(casting: Casting) -> None:
+    one_card = msgspec.structs.replace(casting, cards=casting.cards[:1])
+    table = measure_growth(one_card, USE, sizes=(3,), rounds=1, max_tokens=2)
+    assert_measured(table)
+    assert len(table.rows) == 2
