@@ -15,12 +15,18 @@ import msgspec
 import psutil
 
 from escl.core.card import RoleCard, cards_sha256
+from escl.core.dimension import Language
 from escl.core.protocol import Protocol
 from escl.core.sampling import Sampling
 from escl.engine.wire import Progress, Ready
 from escl.errors import EngineError
+from escl.evaluation.engines import Engines
 from escl.evaluation.observer import Phase
-from escl.evaluation.run import Machine, Simulation, run_scoring, run_simulation
+from escl.evaluation.run import Simulation, run_scoring, run_simulation
+from escl.memory.devices import budget_of, probe_hardware
+from escl.memory.parts import Fixed
+from escl.memory.plan import Plan, plan_for
+from escl.memory.workload import Workload, scoring_workload, workload_of
 from escl.shelf.manifest import Model
 from escl.store.database import Database
 from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
@@ -151,10 +157,15 @@ def speak(simulation: Simulation, store: RunStore, use: MachineUse) -> Observed:
     Raises:
         EngineError: A dialogue failed.
     """
+    plan = _plan(workload_of(simulation.cards, simulation.protocol, rounds=simulation.rounds), use, of=simulation)
     watch = Stopwatch()
     stop = asyncio.Event()
-    work = run_simulation(simulation, store, machine=_machine(use), observer=watch, stop=stop)
-    total_s, peak_bytes = _timed(work, watch)
+
+    async def work() -> None:
+        async with Engines(plan, store, observer=watch, stop=stop) as engines:
+            await run_simulation(simulation, store, engines=engines, observer=watch, stop=stop)
+
+    total_s, peak_bytes = _timed(work(), watch)
     turns = [turn for turn in watch.turns if turn[2] > 0]
     rows = [row for _, _, _, row in turns]
     return Observed(
@@ -176,9 +187,19 @@ def read(scorer: Model, store: RunStore, use: MachineUse) -> Observed:
     Raises:
         EngineError: A reading failed.
     """
+    transcripts: dict[Language, list[str]] = {language: [] for language in Language}
+    for dialogue in store.dialogues():
+        turns = store.turns(dialogue.id)
+        transcripts[dialogue.language].append(store.protocol.transcript(dialogue.language, turns))
+    plan = _plan(scoring_workload(transcripts, store.protocol), use, of=scorer)
     watch = Stopwatch()
-    work = run_scoring(scorer, store, machine=_machine(use), observer=watch, stop=asyncio.Event())
-    total_s, peak_bytes = _timed(work, watch)
+    stop = asyncio.Event()
+
+    async def work() -> None:
+        async with Engines(plan, store, observer=watch, stop=stop) as engines:
+            await run_scoring(scorer, store, engines=engines, observer=watch, stop=stop)
+
+    total_s, peak_bytes = _timed(work(), watch)
     progress = watch.latest.get(scorer.name)
     return Observed(
         total_s=total_s,
@@ -193,8 +214,13 @@ def read(scorer: Model, store: RunStore, use: MachineUse) -> Observed:
     )
 
 
-def _machine(use: MachineUse) -> Machine:
-    return Machine(parallel=use.parallel, ctx=use.ctx, gpu_layers=use.gpu_layers, threads=use.threads)
+def _plan(workload: Workload, use: MachineUse, *, of: Simulation | Model) -> Plan:
+    """Return what `escl run` or `escl score` would do with this use of the machine."""
+    hardware = msgspec.structs.replace(probe_hardware(), physical_cores=use.threads)
+    budget = budget_of(hardware, memory=None, device="cpu" if use.gpu_layers == 0 else None)
+    fixed = Fixed(parallel=use.parallel, ctx=use.ctx, gpu_layers=use.gpu_layers)
+    seeker, supporters, scorer = (of.seeker, of.supporters, None) if isinstance(of, Simulation) else (None, [], of)
+    return plan_for(seeker, supporters, scorer, workload=workload, budget=budget, hardware=hardware, fixed=fixed)
 
 
 def _timed(work: Awaitable[None], watch: Stopwatch) -> tuple[float, int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from escl.cli.options import AsJson, Context, GpuLayers, LanguageChoice, Threads
+from escl.cli.options import AsJson, LanguageChoice, LayersOnDevice, Threads
 from escl.cli.output import print_json, progress_console, results_console
 from escl.core.printable import printable
 from escl.errors import StorageError
@@ -46,8 +46,8 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Less of everything.")] = False,
     dialogues: Annotated[int, typer.Option(min=2, max=255, help="Dialogues side by side, one for each card.")] = 32,
     lang: Annotated[LanguageChoice, typer.Option(help="Language of the cards.")] = LanguageChoice.ENGLISH,
-    ctx: Context = 4096,
-    gpu_layers: GpuLayers = -1,
+    ctx: Annotated[int, typer.Option("--ctx", min=256, help="Context in tokens for each dialogue.")] = 4096,
+    gpu_layers: LayersOnDevice = -1,
     threads: Threads = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Save the result: Markdown for a name in .md, else JSON.")

@@ -27,22 +27,64 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="File of the run (SQLite). The same file and settings resume it.")
 ]
+Supporters = Annotated[list[str], typer.Argument(help="Models under test: GGUF files or names on the shelf.")]
+CardFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--cards", help="Role cards (ours or upstream's JSON); the bundled ones when not given."),
+]
+CardLanguage = Annotated[LanguageChoice, typer.Option("--lang", help="Language of the cards.")]
+CardLimit = Annotated[int | None, typer.Option("--limit", min=1, help="Cards of each language at most, in file order.")]
+CrisisCards = Annotated[bool, typer.Option("--crisis", help="Use the crisis cards instead of the quality cards.")]
+Rounds = Annotated[int, typer.Option(min=1, help="Rounds of a dialogue.")]
+Repeats = Annotated[int, typer.Option(min=1, help="Dialogues for each card and supporter.")]
+MaxTokens = Annotated[
+    int | None, typer.Option(min=1, help="Tokens of a supporter's turn at most. Default: its manifest's, else 512.")
+]
+Seeker = Annotated[
+    str | None,
+    typer.Option(help="The model that plays the person in need. Default: esc-role; demo/seeker for demo/ models."),
+]
 Scorer = Annotated[
     str | None,
     typer.Option(
-        help="The model that rates: manifest (.toml), GGUF file or name on the shelf. [esc-rank; demo/scorer for demo/]"
+        help="The model that rates: manifest (.toml), GGUF file or name on the shelf. "
+        "Default: esc-rank; demo/scorer for demo/."
     ),
 ]
 ProtocolName = Annotated[
     str, typer.Option("--protocol", help="The words around it all: a built-in name or a TOML file.")
 ]
-Parallel = Annotated[
-    int,
+Memory = Annotated[
+    str | None,
     typer.Option(
-        min=1, max=255, help="Dialogues (and scorer prompts) side by side. Each needs --ctx tokens of memory."
+        metavar="SIZE",
+        help="What the models may take: of the accelerator, or of RAM without one; 8GiB. Default: what is free.",
     ),
 ]
-Context = Annotated[int, typer.Option("--ctx", min=256, help="Context in tokens for each dialogue.")]
-GpuLayers = Annotated[int, typer.Option("--gpu-layers", min=-1, help="Layers on the GPU; -1 is all, 0 is CPU only.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; the physical cores when not given.")]
+DeviceName = Annotated[
+    str | None,
+    typer.Option("--device", help="The accelerator to use, CUDA0 for example; cpu uses none. Default: the first."),
+]
+Parallel = Annotated[
+    int | None,
+    typer.Option(min=1, max=255, help="Dialogues (and scorer prompts) side by side. Default: the plan's choice."),
+]
+Context = Annotated[
+    int | None, typer.Option("--ctx", min=256, help="Context in tokens for each dialogue. Default: 4096, if it fits.")
+]
+GpuLayers = Annotated[
+    int | None,
+    typer.Option("--gpu-layers", min=-1, help="Layers on the accelerator; -1 is all. Default: as many as fit."),
+]
+LayersOnDevice = Annotated[
+    int, typer.Option("--gpu-layers", min=-1, help="Layers on the accelerator; -1 is all, 0 is CPU only.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of each model. Default: the plan's choice.")]
+AnyQuant = Annotated[
+    bool,
+    typer.Option(
+        "--any-quant", help="Let other quantizations on the shelf stand in where they are faster. Changes results."
+    ),
+]
+NoTune = Annotated[bool, typer.Option("--no-tune", help="Do not measure new models on this machine before a long run.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again what an earlier attempt gave up.")]

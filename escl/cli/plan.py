@@ -2,64 +2,56 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from escl.cli.options import AsJson, LanguageChoice, ProtocolName, Scorer, Threads
+from escl.cli.options import (
+    AnyQuant,
+    AsJson,
+    CardFiles,
+    CardLanguage,
+    CardLimit,
+    Context,
+    CrisisCards,
+    DeviceName,
+    GpuLayers,
+    LanguageChoice,
+    MaxTokens,
+    Memory,
+    Parallel,
+    ProtocolName,
+    Repeats,
+    Rounds,
+    Scorer,
+    Seeker,
+    Supporters,
+    Threads,
+)
 from escl.cli.run import DEMO_PREFIX, choose_cards
 
 
 def plan(
-    supporters: Annotated[list[str], typer.Argument(help="Models under test: GGUF files or names on the shelf.")],
+    supporters: Supporters,
     *,
-    seeker: Annotated[
-        str | None,
-        typer.Option(help="The model that plays the person in need. [esc-role; demo/seeker for demo/ models]"),
-    ] = None,
+    seeker: Seeker = None,
     scorer: Scorer = None,
     no_score: Annotated[bool, typer.Option("--no-score", help="Plan without a scorer.")] = False,
-    cards: Annotated[
-        list[Path] | None, typer.Option(help="Role cards (ours or upstream's JSON); the bundled ones when not given.")
-    ] = None,
-    lang: Annotated[LanguageChoice, typer.Option(help="Language of the cards.")] = LanguageChoice.BOTH,
-    limit: Annotated[int | None, typer.Option(min=1, help="Cards of each language at most, in file order.")] = None,
-    crisis: Annotated[
-        bool, typer.Option("--crisis", help="Use the crisis cards instead of the quality cards.")
-    ] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of a dialogue.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Dialogues for each card and supporter.")] = 1,
+    cards: CardFiles = None,
+    lang: CardLanguage = LanguageChoice.BOTH,
+    limit: CardLimit = None,
+    crisis: CrisisCards = False,
+    rounds: Rounds = 5,
+    repeats: Repeats = 1,
     strict: Annotated[bool, typer.Option("--strict", help="One dialogue at a time, no KV reuse.")] = False,
     protocol: ProtocolName = "open",
-    max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Tokens of a supporter's turn at most. [its manifest's, else 512]")
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            "--memory",
-            metavar="SIZE",
-            help="Rehearse a machine with so much memory, 8GiB for example: of the accelerator, else main memory.",
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="An accelerator's name (CUDA0), or cpu. [the one with most free memory]"),
-    ] = None,
-    parallel: Annotated[
-        int | None, typer.Option(min=1, max=255, help="Dialogues side by side. [what fits and pays, up to 32]")
-    ] = None,
-    ctx: Annotated[
-        int | None, typer.Option("--ctx", min=256, help="Context in tokens for each dialogue. [4096]")
-    ] = None,
-    gpu_layers: Annotated[
-        int | None,
-        typer.Option("--gpu-layers", min=-1, help="Layers on the accelerator; -1 is all. [as many as fit]"),
-    ] = None,
-    any_quant: Annotated[
-        bool, typer.Option("--any-quant", help="Also consider files beside a model that differ in quantization only.")
-    ] = False,
+    max_tokens: MaxTokens = None,
+    memory: Memory = None,
+    device: DeviceName = None,
+    parallel: Parallel = None,
+    ctx: Context = None,
+    gpu_layers: GpuLayers = None,
+    any_quant: AnyQuant = False,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:

@@ -11,15 +11,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from escl.cli.options import (
+    AnyQuant,
     AsJson,
+    CardFiles,
+    CardLanguage,
+    CardLimit,
     Context,
+    CrisisCards,
+    DeviceName,
     GpuLayers,
     LanguageChoice,
+    MaxTokens,
+    Memory,
+    NoTune,
     Out,
     Parallel,
     ProtocolName,
+    Repeats,
     RetryFailed,
+    Rounds,
     Scorer,
+    Seeker,
+    Supporters,
     Threads,
 )
 from escl.core.bundled import bundled
@@ -30,8 +43,9 @@ from escl.errors import CardError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from escl.cli.planning import Wishes
     from escl.core.dialogue import Turn
-    from escl.evaluation.run import Machine, Simulation
+    from escl.evaluation.run import Simulation
     from escl.store.run import RunStore
 
 DEMO_PREFIX = "demo/"
@@ -39,22 +53,15 @@ EXCERPT_TURNS = 5
 
 
 def run(
-    supporters: Annotated[list[str], typer.Argument(help="Models under test: GGUF files or names on the shelf.")],
+    supporters: Supporters,
     *,
-    cards: Annotated[
-        list[Path] | None, typer.Option(help="Role cards (ours or upstream's JSON); the bundled ones when not given.")
-    ] = None,
-    lang: Annotated[LanguageChoice, typer.Option(help="Language of the cards.")] = LanguageChoice.BOTH,
-    limit: Annotated[int | None, typer.Option(min=1, help="Cards of each language at most, in file order.")] = None,
-    crisis: Annotated[
-        bool, typer.Option("--crisis", help="Use the crisis cards instead of the quality cards.")
-    ] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of a dialogue.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Dialogues for each card and supporter.")] = 1,
-    seeker: Annotated[
-        str | None,
-        typer.Option(help="The model that plays the person in need. [esc-role; demo/seeker for demo/ models]"),
-    ] = None,
+    cards: CardFiles = None,
+    lang: CardLanguage = LanguageChoice.BOTH,
+    limit: CardLimit = None,
+    crisis: CrisisCards = False,
+    rounds: Rounds = 5,
+    repeats: Repeats = 1,
+    seeker: Seeker = None,
     scorer: Scorer = None,
     no_score: Annotated[
         bool, typer.Option("--no-score", help="Simulate only; the same command without this scores.")
@@ -64,17 +71,20 @@ def run(
         bool, typer.Option("--strict", help="One dialogue at a time, no KV reuse: same machine, same bytes. Slower.")
     ] = False,
     protocol: ProtocolName = "open",
-    max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Tokens of a supporter's turn at most. [its manifest's, else 512]")
-    ] = None,
+    max_tokens: MaxTokens = None,
     temperature: Annotated[
-        float | None, typer.Option(min=0.0, max=10.0, help="Of the supporters; 0 is greedy. [its manifest's, else 0.7]")
+        float | None,
+        typer.Option(min=0.0, max=10.0, help="Of the supporters; 0 is greedy. Default: its manifest's, else 0.7."),
     ] = None,
     retry_failed: RetryFailed = False,
-    parallel: Parallel = 4,
-    ctx: Context = 4096,
-    gpu_layers: GpuLayers = -1,
+    memory: Memory = None,
+    device: DeviceName = None,
+    parallel: Parallel = None,
+    ctx: Context = None,
+    gpu_layers: GpuLayers = None,
     threads: Threads = None,
+    any_quant: AnyQuant = False,
+    no_tune: NoTune = False,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -84,9 +94,10 @@ def run(
 
     Example: escl run my-model-Q4_K_M.gguf --lang en --limit 20 --out my-model.db
     """
+    from escl.cli.planning import Wishes
     from escl.cli.work import load_model
     from escl.core.protocol import load_protocol
-    from escl.evaluation.run import Machine, Simulation
+    from escl.evaluation.run import Simulation
     from escl.shelf.manifest import ModelRole, manifests
 
     chosen = choose_cards(cards, lang, limit=limit, crisis=crisis)
@@ -107,9 +118,18 @@ def run(
         temperature=temperature,
         max_tokens=max_tokens,
     )
-    machine = Machine(parallel=parallel, ctx=ctx, gpu_layers=gpu_layers, threads=threads)
+    wishes = Wishes(
+        memory=memory,
+        device=device,
+        parallel=parallel,
+        ctx=ctx,
+        gpu_layers=gpu_layers,
+        threads=threads,
+        any_quant=any_quant,
+        tune=not no_tune,
+    )
     scorer_name = None if no_score else scorer or ("demo/scorer" if toys else "esc-rank")
-    raise typer.Exit(_evaluate(simulation, scorer_name, machine, out=out, as_json=as_json, retry_failed=retry_failed))
+    raise typer.Exit(_evaluate(simulation, scorer_name, wishes, out=out, as_json=as_json, retry_failed=retry_failed))
 
 
 def demo(
@@ -124,12 +144,13 @@ def demo(
 
     Example: escl demo --limit 2 --out demo.db
     """
+    from escl.cli.planning import Wishes
     from escl.cli.work import load_model
     from escl.core.protocol import load_protocol
-    from escl.evaluation.run import Machine, Simulation
+    from escl.evaluation.run import Simulation
 
     # Models this small are slower on several threads than on one.
-    machine = Machine(parallel=8, ctx=2048, gpu_layers=0, threads=1)
+    wishes = Wishes(device="cpu", parallel=8, ctx=2048, threads=1, tune=False)
     simulation = Simulation(
         protocol=load_protocol("open"),
         cards=choose_cards(None, lang, limit=limit, crisis=False),
@@ -140,7 +161,7 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="escl-demo-") as folder:
         path = out or Path(folder) / "demo.db"
         code = _evaluate(
-            simulation, "demo/scorer", machine, out=path, as_json=as_json, excerpt=True, is_kept=out is not None
+            simulation, "demo/scorer", wishes, out=path, as_json=as_json, excerpt=True, is_kept=out is not None
         )
     raise typer.Exit(code)
 
@@ -174,7 +195,7 @@ def choose_cards(files: list[Path] | None, lang: LanguageChoice, *, limit: int |
 def _evaluate(
     simulation: Simulation,
     scorer_name: str | None,
-    machine: Machine,
+    wishes: Wishes,
     *,
     out: Path | None,
     as_json: bool,
@@ -183,26 +204,36 @@ def _evaluate(
     retry_failed: bool = False,
 ) -> int:
     from escl.cli.output import results_console
-    from escl.cli.work import default_out, load_model, open_run, show, work
+    from escl.cli.planning import as_planned, cast_as_planned, explaining_out_of_memory, plan_run
+    from escl.cli.work import default_out, load_model, open_run, say_plan, show, work
+    from escl.evaluation.engines import Engines
     from escl.evaluation.observer import RunObserver
     from escl.evaluation.run import run_scoring, run_simulation
     from escl.report.terminal import dialogue_panel
     from escl.shelf.manifest import ModelRole
 
     scorer = None if scorer_name is None else load_model(scorer_name, ModelRole.SCORER)
+    plan = plan_run(simulation, scorer, wishes)
+    simulation = cast_as_planned(simulation, plan)
+    scorer = None if scorer is None else as_planned(scorer, "scorer", plan)
     settings = simulation.settings(cards_sha256(simulation.cards))
     path = out or default_out(settings)
+    say_plan(plan)
 
     async def task(store: RunStore, observer: RunObserver, stop: asyncio.Event) -> None:
-        await run_simulation(simulation, store, machine=machine, observer=observer, stop=stop)
-        if scorer is not None and not stop.is_set():
-            await run_scoring(scorer, store, machine=machine, observer=observer, stop=stop, retry_failed=retry_failed)
+        async with Engines(plan, store, observer=observer, stop=stop) as engines:
+            await run_simulation(simulation, store, engines=engines, observer=observer, stop=stop)
+            if scorer is not None and not stop.is_set():
+                await run_scoring(
+                    scorer, store, engines=engines, observer=observer, stop=stop, retry_failed=retry_failed
+                )
 
     store = open_run(path, settings, simulation.protocol)
     try:
         if retry_failed:
             store.retry_failed()
-        interrupted = work(store, task)
+        with explaining_out_of_memory(plan, wishes, lambda less: plan_run(simulation, scorer, less)):
+            interrupted = work(store, task)
         if excerpt and not as_json:
             for title, turns in excerpts(store):
                 results_console().print(dialogue_panel(turns, title=title))

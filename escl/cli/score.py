@@ -10,9 +10,13 @@ from typing import Annotated
 import typer
 
 from escl.cli.options import (
+    AnyQuant,
     AsJson,
     Context,
+    DeviceName,
     GpuLayers,
+    Memory,
+    NoTune,
     Out,
     Parallel,
     ProtocolName,
@@ -29,10 +33,14 @@ def score(
     *,
     scorer: Scorer = None,
     protocol: ProtocolName = "open",
-    parallel: Parallel = 4,
-    ctx: Context = 4096,
-    gpu_layers: GpuLayers = -1,
+    memory: Memory = None,
+    device: DeviceName = None,
+    parallel: Parallel = None,
+    ctx: Context = None,
+    gpu_layers: GpuLayers = None,
     threads: Threads = None,
+    any_quant: AnyQuant = False,
+    no_tune: NoTune = False,
     retry_failed: RetryFailed = False,
     out: Out = None,
     as_json: AsJson = False,
@@ -43,11 +51,13 @@ def score(
 
     Example: escl score result/llama3_en.json result/Qwen_7B_en.json --scorer esc-rank --out published.db
     """
-    from escl.cli.work import default_out, load_model, open_run, show, work
+    from escl.cli.planning import Wishes, as_planned, explaining_out_of_memory, plan_scoring
+    from escl.cli.work import default_out, load_model, open_run, say_plan, show, work
     from escl.core.protocol import load_protocol
     from escl.core.settings import ImportSettings
+    from escl.evaluation.engines import Engines
     from escl.evaluation.observer import RunObserver
-    from escl.evaluation.run import Machine, run_scoring
+    from escl.evaluation.run import run_scoring
     from escl.shelf.manifest import ModelRole, is_there, sha256_of
     from escl.store.run import RunStore
     from escl.store.upstream import language_of, read_upstream
@@ -67,18 +77,34 @@ def score(
         )
     default = "esc-rank" if is_there("esc-rank") else "demo/scorer"
     model = load_model(scorer or default, ModelRole.SCORER)
-    machine = Machine(parallel=parallel, ctx=ctx, gpu_layers=gpu_layers, threads=threads)
+    wishes = Wishes(
+        memory=memory,
+        device=device,
+        parallel=parallel,
+        ctx=ctx,
+        gpu_layers=gpu_layers,
+        threads=threads,
+        any_quant=any_quant,
+        tune=not no_tune,
+    )
     path = out or default_out(settings)
-
-    async def task(store: RunStore, observer: RunObserver, stop: asyncio.Event) -> None:
+    store = open_run(path, settings, words)
+    try:
         for supporter, dialogues in imported.items():
             for key, turns in dialogues.items():
                 store.import_dialogue(card_id=key, language=language_of(turns), supporter=supporter, turns=turns)
-        await run_scoring(model, store, machine=machine, observer=observer, stop=stop, retry_failed=retry_failed)
+        plan = plan_scoring(model, store, wishes)
+        rater = as_planned(model, "scorer", plan)
+        say_plan(plan)
 
-    store = open_run(path, settings, words)
-    try:
-        interrupted = work(store, task)
+        async def task(store: RunStore, observer: RunObserver, stop: asyncio.Event) -> None:
+            async with Engines(plan, store, observer=observer, stop=stop) as engines:
+                await run_scoring(
+                    rater, store, engines=engines, observer=observer, stop=stop, retry_failed=retry_failed
+                )
+
+        with explaining_out_of_memory(plan, wishes, lambda less: plan_scoring(model, store, less)):
+            interrupted = work(store, task)
         raise typer.Exit(show(store, path, interrupted=interrupted, as_json=as_json))
     finally:
         store.close()
@@ -89,17 +115,26 @@ def report(
     *,
     judging: Annotated[
         int | None,
-        typer.Option(min=1, help="Which judging to show, 1 for the first. [the latest used]"),
+        typer.Option(min=1, help="Which judging to show, 1 for the first. Default: the latest used."),
     ] = None,
+    loads: Annotated[
+        bool, typer.Option("--loads", help="Show which models were in memory when, with seconds and bytes.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the results of a run again.
 
     Example: escl report my-model.db --json
     """
+    from escl.cli.output import results_console
     from escl.cli.work import show
+    from escl.report.loads import print_loads
     from escl.store.database import Database
     from escl.store.run import RunStore
 
     with Database.reader(run) as database:
-        raise typer.Exit(show(RunStore.read(database), run, interrupted=False, as_json=as_json, judging_id=judging))
+        store = RunStore.read(database)
+        if loads and not as_json:
+            print_loads(results_console(), store.loads())
+            return
+        raise typer.Exit(show(store, run, interrupted=False, as_json=as_json, judging_id=judging))

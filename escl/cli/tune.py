@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from escl.cli.options import AsJson, GpuLayers
+from escl.cli.options import AsJson, LayersOnDevice
 from escl.cli.output import print_json, progress_console, results_console
 from escl.core.printable import printable
 from escl.errors import GGUFError, ManifestError
@@ -29,7 +29,7 @@ def tune(
     again: Annotated[bool, typer.Option("--again", help="Measure even what was measured before.")] = False,
     seconds: Annotated[float, typer.Option(min=2, help="Time for each file.")] = 20.0,
     device: Annotated[str | None, typer.Option(help='The accelerator that takes the layers, or "cpu".')] = None,
-    gpu_layers: GpuLayers = -1,
+    gpu_layers: LayersOnDevice = -1,
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast a model works here, by setting, and keep the best settings for later runs.

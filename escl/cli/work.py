@@ -21,6 +21,7 @@ from escl.core.settings import GenerationSettings, fingerprint
 from escl.errors import ExitCode
 from escl.evaluation.observer import RunObserver
 from escl.evaluation.results import NOT_FINISHED, NOT_SCORED, Results, results_of
+from escl.memory.plan import Plan, chosen_line
 from escl.report.live import LineObserver, LiveObserver
 from escl.report.terminal import print_results
 from escl.shelf.manifest import Model, ModelRole, find_model
@@ -71,6 +72,11 @@ def load_model(reference: str, role: ModelRole = ModelRole.SUPPORTER) -> Model:
 
     # Any model may be put to the test, a seeker or scorer too.
     return find_model(reference, role=None if role is ModelRole.SUPPORTER else role, on_hash=on_hash)
+
+
+def say_plan(plan: Plan) -> None:
+    """Print the plan's choice in a line."""
+    progress_console().print(printable(chosen_line(plan)), markup=False, soft_wrap=True)
 
 
 def work(store: RunStore, task: Work) -> bool:

@@ -10,7 +10,7 @@ from escl.core.dimension import Dimension
 from escl.core.settings import GenerationSettings
 from escl.errors import StorageError
 from escl.stats.summary import Cell, Scored, summarize
-from escl.store.records import DialogueRow, FailureRow, ModelRow, Reading
+from escl.store.records import DialogueRow, FailureRow, LoadRow, ModelRow, Reading
 from escl.store.run import RunStore
 
 NOT_SCORED = "not scored yet"
@@ -26,6 +26,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         scorer: Whose readings these are; None when nothing was scored.
         cut_turns: How many turns of either speaker the token limit cut, by the supporter in whose dialogues.
         failures: What was given up, by the speakers and by this scorer.
+        loads: Every stay of a model in memory, in order of time.
     """
 
     settings: GenerationSettings
@@ -36,6 +37,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     scorer: str | None
     cells: list[Cell]
     failures: list[FailureRow]
+    loads: list[LoadRow]
 
     @property
     def is_complete(self) -> bool:
@@ -75,6 +77,7 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
         scorer=scorer,
         cells=[] if judging_id is None else summarize(_scored(store, dialogues, judging_id)),
         failures=[*store.failures(), *([] if judging_id is None else store.failures(judging_id))],
+        loads=store.loads(),
     )
 
 

@@ -1,6 +1,6 @@
 """A whole evaluation: what it is made of, and how it runs from wherever it was left.
 
-Owns the order of work (each supporter's dialogues, then the scorer) and which models are needed when. Knows no
+Owns the order of work (the dialogues of the supporters, then the scorer) and which models are needed when. Knows no
 command line and prints nothing.
 """
 
@@ -16,41 +16,19 @@ from typing import Literal
 import msgspec
 
 from escl.core.card import RoleCard
-from escl.core.dialogue import Speaker
 from escl.core.dimension import Dimension, Language
 from escl.core.protocol import Protocol
 from escl.core.sampling import Sampling
 from escl.core.settings import JudgingSettings, SimulationSettings, SpeakerSettings, fingerprint
-from escl.engine.child import physical_cores
-from escl.engine.wire import EngineSpec, Progress, Ready
-from escl.errors import EngineError, UsageError
+from escl.errors import UsageError
+from escl.evaluation.engines import Engines
 from escl.evaluation.observer import Phase, RunObserver
 from escl.evaluation.score import Bench, adapter_name, score, unread
 from escl.evaluation.simulate import Stage, Voice, simulate, turns_in
-from escl.memory.pool import Pool
+from escl.memory.choices import Role
 from escl.shelf.manifest import Model
 from escl.store.records import DialogueRow, ModelRow
 from escl.store.run import RunStore
-
-FROZEN_TIME = 1_735_689_600
-"""What chat templates see as now: 1 January 2025, 00:00 UTC. The same for all runs, or their prompts would differ."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """How the machine is used. It changes the time a run takes and low bits of the logits, never what is asked.
-
-    Attributes:
-        parallel: Dialogues, or scorer's prompts, evaluated side by side.
-        ctx: Tokens of context for each of them.
-        gpu_layers: Layers on the device; -1 is all, 0 is CPU only.
-        threads: None lets the engine choose.
-    """
-
-    parallel: int = 4
-    ctx: int = 4096
-    gpu_layers: int = -1
-    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,29 +99,8 @@ def judging_settings(store: RunStore, scorer: Model) -> JudgingSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Recorder:
-    """Keeps each load in the run before it is shown: device, build, template and context belong to the results."""
-
-    observer: RunObserver
-    store: RunStore
-
-    def loaded(self, name: str, ready: Ready) -> None:
-        self.store.add_load(name, ready)
-        self.observer.loaded(name, ready)
-
-    def unloaded(self, name: str) -> None:
-        self.observer.unloaded(name)
-
-    def progressed(self, name: str, progress: Progress) -> None:
-        self.observer.progressed(name, progress)
-
-    def restarted(self, name: str, error: EngineError) -> None:
-        self.observer.restarted(name, error)
-
-
 async def run_simulation(
-    simulation: Simulation, store: RunStore, *, machine: Machine, observer: RunObserver, stop: asyncio.Event
+    simulation: Simulation, store: RunStore, *, engines: Engines, observer: RunObserver, stop: asyncio.Event
 ) -> None:
     """Speak all dialogues of `simulation` that are not complete or failed in `store`."""
     settings = store.settings
@@ -155,50 +112,49 @@ async def run_simulation(
     # What was given up is not asked for any more.
     total = sum(said[d.id] if d.state == "failed" else per_dialogue for d in dialogues)
     observer.started(Phase.SIMULATION, done=sum(said.values()), total=total)
-    async with Pool(_Recorder(observer, store)) as pool:
-        parallel = 1 if simulation.strict else machine.parallel
-        threads = machine.threads or _threads_for_two(parallel)
 
-        def voice(model: Model, speaker: SpeakerSettings) -> Voice:
-            spec = EngineSpec(
-                model=str(model.path),
-                slots=parallel,
-                ctx_per_slot=machine.ctx,
-                gpu_layers=machine.gpu_layers,
-                threads=threads,
-                strict=simulation.strict,
-                frozen_time=FROZEN_TIME,
-            )
-            return Voice(handle=pool.handle(model.name, spec), sampling=speaker.sampling)
+    def voice(role: Role, speaker: SpeakerSettings) -> Voice:
+        handle = engines.handle(role, speaker.name)
+        return Voice(handle=handle, sampling=speaker.sampling)
 
-        seeker = voice(simulation.seeker, settings.seeker)
-        cards = {card.id: card for card in simulation.cards}
-        for model, speaker in zip(simulation.supporters, settings.supporters, strict=True):
-            waiting = [d for d in dialogues if d.supporter == model.name and d.state in ("pending", "speaking")]
-            if not waiting or stop.is_set():
-                continue
-            supporter = voice(model, speaker)
-            stage = Stage(
-                store=store,
-                protocol=simulation.protocol,
-                cards=cards,
-                voices={Speaker.SEEKER: seeker, Speaker.SUPPORTER: supporter},
-                rounds=simulation.rounds,
-                run_seed=simulation.seed,
-                parallel=parallel,
-                observer=observer,
-                stop=stop,
-            )
-            await simulate(stage, waiting)
-            await supporter.handle.release()
+    waiting = [d for d in dialogues if d.state in ("pending", "speaking")]
+    if waiting:
+        stage = Stage(
+            store=store,
+            protocol=simulation.protocol,
+            cards={card.id: card for card in simulation.cards},
+            seeker=voice("seeker", settings.seeker),
+            supporters={speaker.name: voice("supporter", speaker) for speaker in settings.supporters},
+            rounds=simulation.rounds,
+            run_seed=simulation.seed,
+            observer=observer,
+            stop=stop,
+        )
+        await _speak_all(stage, waiting, engines)
     observer.finished(Phase.SIMULATION)
+
+
+async def _speak_all(stage: Stage, waiting: list[DialogueRow], engines: Engines) -> None:
+    if engines.chosen.swaps:
+        # Every dialogue is begun at once, so that each engine has the whole round's work when its turn comes.
+        await simulate(stage, waiting, parallel=len(waiting))
+    else:
+        # One supporter after the other: two that take turns in the same memory would be swapped at every turn.
+        for name, voice in stage.supporters.items():
+            its_own = [dialogue for dialogue in waiting if dialogue.supporter == name]
+            await simulate(stage, its_own, parallel=engines.seat("supporter", name).spec.slots)
+            if not engines.keeps_all:
+                await voice.handle.release()
+    if not engines.keeps_all:
+        for voice in (stage.seeker, *stage.supporters.values()):
+            await voice.handle.release()
 
 
 async def run_scoring(
     scorer: Model,
     store: RunStore,
     *,
-    machine: Machine,
+    engines: Engines,
     observer: RunObserver,
     stop: asyncio.Event,
     retry_failed: bool = False,
@@ -214,7 +170,18 @@ async def run_scoring(
     waiting = sum(len(unread(store, judging_id, dialogues, dimension)) for dimension in Dimension)
     observer.started(Phase.SCORING, done=total - waiting, total=total)
     if waiting:
-        await _score(scorer, store, judging_id, dialogues, machine=machine, observer=observer, stop=stop)
+        handle = engines.handle("scorer", scorer.name)
+        bench = Bench(
+            store=store,
+            judging_id=judging_id,
+            protocol=store.protocol,
+            handle=handle,
+            adapters=frozenset(adapter_name(*key) for key in scorer.adapters),
+            parallel=2 * engines.seat("scorer", scorer.name).spec.slots,
+            observer=observer,
+            stop=stop,
+        )
+        await score(bench, dialogues)
     observer.finished(Phase.SCORING)
 
 
@@ -225,48 +192,6 @@ def _check_adapters(scorer: Model, languages: set[Language]) -> None:
     missing = [adapter_name(*key) for key in wanted if key not in scorer.adapters]
     if missing:
         raise UsageError(f"scorer {scorer.name} has no adapter for {', '.join(missing)}", hint="add it to its manifest")
-
-
-async def _score(
-    scorer: Model,
-    store: RunStore,
-    judging_id: int,
-    dialogues: list[DialogueRow],
-    *,
-    machine: Machine,
-    observer: RunObserver,
-    stop: asyncio.Event,
-) -> None:
-    spec = EngineSpec(
-        model=str(scorer.path),
-        adapters={adapter_name(*key): str(path) for key, (path, _) in scorer.adapters.items()},
-        purpose="labels",
-        slots=machine.parallel,
-        ctx_per_slot=machine.ctx,
-        gpu_layers=machine.gpu_layers,
-        threads=machine.threads,
-        frozen_time=FROZEN_TIME,
-    )
-    async with Pool(_Recorder(observer, store)) as pool:
-        bench = Bench(
-            store=store,
-            judging_id=judging_id,
-            protocol=store.protocol,
-            handle=pool.handle(scorer.name, spec),
-            adapters=frozenset(spec.adapters),
-            parallel=2 * machine.parallel,
-            observer=observer,
-            stop=stop,
-        )
-        await score(bench, dialogues)
-
-
-def _threads_for_two(parallel: int) -> int | None:
-    """Return the threads of each engine when seeker and supporter work at once; None when they take turns.
-
-    Two engines that both take all cores wait for each other at every barrier and are slower than two with half each.
-    """
-    return None if parallel == 1 else max(1, physical_cores() // 2)
 
 
 def _plan(simulation: Simulation, store: RunStore) -> None:

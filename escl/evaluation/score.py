@@ -10,7 +10,7 @@ from functools import partial
 from escl.core.dimension import Dimension, Language
 from escl.core.protocol import Protocol
 from escl.engine.wire import LabelRead
-from escl.errors import EngineError, ModelLoadError
+from escl.errors import EngineError, ModelLoadError, NotBegunError
 from escl.evaluation.observer import RunObserver
 from escl.evaluation.side_by_side import side_by_side
 from escl.memory.pool import Handle
@@ -68,6 +68,8 @@ async def _read(bench: Bench, dimension: Dimension, dialogue: DialogueRow) -> No
     prompt = bench.protocol.scorer_prompt(dialogue.language, dimension, bench.store.turns(dialogue.id))
     try:
         reply = await bench.handle.read_label(adapter=name if name in bench.adapters else None, prompt=prompt)
+    except NotBegunError:
+        return
     except ModelLoadError:
         raise
     except EngineError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +12,7 @@ from escl.core.dialogue import Speaker, Turn
 from escl.core.protocol import Protocol
 from escl.core.sampling import Sampling
 from escl.core.seed import turn_seed
-from escl.errors import EngineError, ModelLoadError
+from escl.errors import EngineError, ModelLoadError, NotBegunError
 from escl.evaluation.observer import RunObserver
 from escl.evaluation.side_by_side import side_by_side
 from escl.memory.pool import Handle
@@ -29,32 +30,34 @@ class Voice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What all dialogues of one supporter have in common.
+    """What all dialogues of a run have in common.
 
     Attributes:
-        parallel: Dialogues spoken side by side.
-        stop: Once set, turns in flight are finished and no new ones begin.
+        supporters: Their voices by name.
+        stop: Once set, turns that an engine has begun are finished and no new ones begin.
     """
 
     store: RunStore
     protocol: Protocol
-    cards: dict[str, RoleCard]
-    voices: dict[Speaker, Voice]
+    cards: Mapping[str, RoleCard]
+    seeker: Voice
+    supporters: Mapping[str, Voice]
     rounds: int
     run_seed: int
-    parallel: int
     observer: RunObserver
     stop: asyncio.Event
 
 
-async def simulate(stage: Stage, dialogues: list[DialogueRow]) -> None:
-    """Speak every dialogue to its end, its failure or the stop; what exists already is not said again.
+async def simulate(stage: Stage, dialogues: Sequence[DialogueRow], *, parallel: int) -> None:
+    """Speak every dialogue, `parallel` at a time, to its end, its failure or the stop.
+
+    What exists already is not said again.
 
     Raises:
         ModelLoadError: A model cannot be loaded, so that none of the dialogues could go on.
         StorageError: A turn could not be committed.
     """
-    await side_by_side(partial(_speak, stage), dialogues, parallel=stage.parallel, stop=stage.stop)
+    await side_by_side(partial(_speak, stage), dialogues, parallel=parallel, stop=stage.stop)
 
 
 async def _speak(stage: Stage, dialogue: DialogueRow) -> None:
@@ -68,6 +71,8 @@ async def _speak(stage: Stage, dialogue: DialogueRow) -> None:
             return
         try:
             row = await _next_turn(stage, dialogue, turns)
+        except NotBegunError:
+            return
         except ModelLoadError:
             raise
         except EngineError as error:
@@ -101,7 +106,7 @@ async def _next_turn(stage: Stage, dialogue: DialogueRow, turns: list[Turn]) -> 
         turn=len(turns),
         speaker=speaker,
     )
-    voice = stage.voices[speaker]
+    voice = stage.seeker if speaker is Speaker.SEEKER else stage.supporters[dialogue.supporter]
     reply = await voice.handle.generate(session=str(dialogue.id), messages=messages, sampling=voice.sampling, seed=seed)
     return TurnRow(
         turn=Turn(speaker=speaker, text=reply.text),

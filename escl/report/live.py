@@ -106,7 +106,7 @@ class LineObserver:
     def loaded(self, name: str, ready: Ready) -> None:
         self.note(
             f"loaded {name} in {ready.load_s:.1f} s: {ready.description.replace('?B ', '')}, {ready.device},"
-            f" {ready.slots} x {ready.n_ctx_per_slot} tokens"
+            f" {ready.slots} x {ready.n_ctx_per_slot} tokens, {ready.peak_rss_bytes / 2**20:,.0f} MiB"
         )
 
     def unloaded(self, name: str) -> None:

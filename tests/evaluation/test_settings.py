@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from escl.core.dimension import Dimension, Language
 from escl.core.sampling import Sampling
 from escl.errors import UsageError
-from escl.evaluation.run import Machine, Simulation, run_scoring
+from escl.evaluation.engines import Engines
+from escl.evaluation.run import Simulation, run_scoring
 from escl.shelf.manifest import Model
 from tests.evaluation.test_simulate import Silent
 from tests.runs import CARD, PROTOCOL, begin
@@ -34,7 +36,8 @@ def test_a_scorer_that_lacks_an_adapter_is_refused_before_it_reads(tmp_path: Pat
     scorer = Model(name="s", path=Path("s.gguf"), sha256="0" * 64, size_bytes=1, adapters=adapters)
 
     async def main() -> None:
-        await run_scoring(scorer, store, machine=Machine(), observer=Silent(), stop=asyncio.Event())
+        engines = cast(Engines, None)  # None is asked for.
+        await run_scoring(scorer, store, engines=engines, observer=Silent(), stop=asyncio.Event())
 
     with pytest.raises(UsageError, match="no adapter for en/fluency"):
         asyncio.run(main())

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from escl.core.dialogue import Message, Speaker
+from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
 from escl.engine.wire import Generated, Progress, Ready
 from escl.errors import ContextOverflowError, EngineError, ModelLoadError, StorageError
@@ -70,13 +70,10 @@ def stage(store: RunStore, seeker: Echo, supporter: Echo, *, stop: asyncio.Event
         store=store,
         protocol=PROTOCOL,
         cards={CARD.id: CARD},
-        voices={
-            Speaker.SEEKER: Voice(handle=cast(Handle, seeker), sampling=Sampling()),
-            Speaker.SUPPORTER: Voice(handle=cast(Handle, supporter), sampling=Sampling()),
-        },
+        seeker=Voice(handle=cast(Handle, seeker), sampling=Sampling()),
+        supporters=dict.fromkeys(("supporter", "another"), Voice(handle=cast(Handle, supporter), sampling=Sampling())),
         rounds=2,
         run_seed=0,
-        parallel=2,
         observer=Silent(),
         stop=stop or asyncio.Event(),
     )
@@ -89,7 +86,7 @@ def waiting(store: RunStore) -> list[DialogueRow]:
 def test_a_dialogue_alternates_from_the_greeting_to_the_supporters_last_turn(tmp_path: Path) -> None:
     store = begin(tmp_path / "run.db")
     seeker, supporter = Echo("seeker"), Echo("supporter")
-    asyncio.run(simulate(stage(store, seeker, supporter), waiting(store)))
+    asyncio.run(simulate(stage(store, seeker, supporter), waiting(store), parallel=2))
     turns = store.turns(1)
     assert [turn.speaker.value for turn in turns] == ["supporter", "seeker", "supporter", "seeker", "supporter"]
     assert turns[0].text == PROTOCOL.wording(CARD.language).greeting
@@ -105,7 +102,7 @@ def test_a_dialogue_resumes_after_the_last_committed_turn_with_the_same_seeds(tm
     def whole(path: Path) -> tuple[list[int], list[str]]:
         store = begin(path)
         seeker, supporter = Echo("seeker"), Echo("supporter")
-        asyncio.run(simulate(stage(store, seeker, supporter), waiting(store)))
+        asyncio.run(simulate(stage(store, seeker, supporter), waiting(store), parallel=2))
         texts = [turn.text for turn in store.turns(1)]
         store.close()
         return seeker.seeds, texts
@@ -118,10 +115,10 @@ def test_a_dialogue_resumes_after_the_last_committed_turn_with_the_same_seeds(tm
         store = begin(path)
         first = Echo("seeker", die)
         with pytest.raises(KeyboardInterrupt):
-            asyncio.run(simulate(stage(store, first, Echo("supporter")), waiting(store)))
+            asyncio.run(simulate(stage(store, first, Echo("supporter")), waiting(store), parallel=2))
         assert len(store.turns(1)) == 3
         second = Echo("seeker")
-        asyncio.run(simulate(stage(store, second, Echo("supporter")), waiting(store)))
+        asyncio.run(simulate(stage(store, second, Echo("supporter")), waiting(store), parallel=2))
         texts = [turn.text for turn in store.turns(1)]
         store.close()
         return first.seeds + second.seeds, texts
@@ -137,7 +134,7 @@ def test_a_failed_dialogue_is_stored_with_its_reason_and_the_others_go_on(tmp_pa
         if seen == 0:
             raise ContextOverflowError("4100 tokens do not fit 4096")
 
-    asyncio.run(simulate(stage(store, Echo("seeker"), Echo("supporter", overflow)), waiting(store)))
+    asyncio.run(simulate(stage(store, Echo("seeker"), Echo("supporter", overflow)), waiting(store), parallel=2))
     assert sorted(dialogue.state for dialogue in store.dialogues()) == ["complete", "failed"]
     (failure,) = store.failures()
     assert (failure.error, failure.position) == ("ContextOverflowError", 2)
@@ -151,7 +148,7 @@ def test_a_model_that_cannot_be_loaded_stops_the_simulation_and_fails_no_dialogu
         raise ModelLoadError("no such file")
 
     with pytest.raises(ModelLoadError):
-        asyncio.run(simulate(stage(store, Echo("seeker", missing), Echo("supporter")), waiting(store)))
+        asyncio.run(simulate(stage(store, Echo("seeker", missing), Echo("supporter")), waiting(store), parallel=2))
     assert [dialogue.state for dialogue in store.dialogues()] == ["speaking"]
     assert store.failures() == []
 
@@ -164,7 +161,7 @@ def test_a_full_disk_stops_the_simulation(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(RunStore, "add_turn", full)
     with pytest.raises(StorageError):
-        asyncio.run(simulate(stage(store, Echo("seeker"), Echo("supporter")), waiting(store)))
+        asyncio.run(simulate(stage(store, Echo("seeker"), Echo("supporter")), waiting(store), parallel=2))
 
 
 def test_the_stop_finishes_the_turn_in_flight_and_begins_no_other(tmp_path: Path) -> None:
@@ -176,7 +173,9 @@ def test_the_stop_finishes_the_turn_in_flight_and_begins_no_other(tmp_path: Path
         def request_stop(seen: int) -> None:
             stop.set()
 
-        await simulate(stage(store, Echo("seeker", request_stop), Echo("supporter"), stop=stop), waiting(store))
+        await simulate(
+            stage(store, Echo("seeker", request_stop), Echo("supporter"), stop=stop), waiting(store), parallel=2
+        )
 
     asyncio.run(main())
     assert len(store.turns(1)) == 2
@@ -187,7 +186,7 @@ def test_the_seeker_draws_the_same_seeds_for_every_supporter(tmp_path: Path) -> 
     store = begin(tmp_path / "run.db")
     store.plan_dialogues([(CARD.id, CARD.language, "another", 0)])
     seeker, supporter = Echo("seeker"), Echo("supporter")
-    asyncio.run(simulate(stage(store, seeker, supporter), waiting(store)))
+    asyncio.run(simulate(stage(store, seeker, supporter), waiting(store), parallel=2))
     assert len(seeker.seeds) == 4
     assert len(set(seeker.seeds)) == 2
     assert len(set(supporter.seeds)) == 4

@@ -52,6 +52,7 @@ def results(supporter: str, notice: str) -> Results:
         cut_turns={supporter: 2},
         scorer="scorer",
         cells=summarize(scored),
+        loads=[],
         failures=[],
     )
 

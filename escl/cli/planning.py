@@ -1,0 +1,212 @@
+"""From options to a plan: what this machine offers, what the user fixed, what is to be done."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from escl.cli.output import progress_console
+from escl.core.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from escl.evaluation.run import Simulation
+    from escl.memory.choices import Role
+    from escl.memory.devices import Budget, Hardware
+    from escl.memory.parts import Fixed
+    from escl.memory.plan import Plan
+    from escl.shelf.manifest import Model
+    from escl.store.run import RunStore
+
+TUNING_PAYS_AFTER_S = 300.0
+"""Work predicted to take less than this is not tuned for: measuring would take about as long as it saves."""
+
+LESS = 0.75
+"""What is planned for when memory ran out: this share of what was planned before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the user decided about the machine; None leaves it to the plan.
+
+    Attributes:
+        memory: Size in words, "8GiB".
+        device: An accelerator's name, or "cpu".
+        any_quant: Whether other quantizations on the shelf may stand in where they are faster.
+        tune: Whether models that were never measured on this machine are measured first.
+    """
+
+    memory: str | None = None
+    device: str | None = None
+    parallel: int | None = None
+    ctx: int | None = None
+    gpu_layers: int | None = None
+    threads: int | None = None
+    any_quant: bool = False
+    tune: bool = True
+
+
+def machine_and_budget(wishes: Wishes) -> tuple[Hardware, Budget]:
+    """Return what this machine has, and what of it a run may use.
+
+    Raises:
+        UsageError: No such device, or no size.
+    """
+    from escl.memory.devices import budget_of, parse_bytes, probe_hardware
+
+    hardware = probe_hardware()
+    memory = None if wishes.memory is None else parse_bytes(wishes.memory)
+    return hardware, budget_of(hardware, memory=memory, device=wishes.device)
+
+
+def plan_run(simulation: Simulation, scorer: Model | None, wishes: Wishes) -> Plan:
+    """Return the plan of a simulation with its scoring, measuring the models first where that pays.
+
+    Raises:
+        NothingFitsError: Nothing fits; the error says what would.
+    """
+    from escl.memory.plan import plan_for
+    from escl.memory.workload import workload_of
+
+    hardware, budget = machine_and_budget(wishes)
+    workload = workload_of(simulation.cards, simulation.protocol, rounds=simulation.rounds, repeats=simulation.repeats)
+
+    def plan() -> Plan:
+        return plan_for(
+            simulation.seeker,
+            simulation.supporters,
+            scorer,
+            workload=workload,
+            budget=budget,
+            hardware=hardware,
+            fixed=_fixed(wishes, strict=simulation.strict),
+            max_tokens=simulation.max_tokens,
+        )
+
+    first = plan()
+    # What tuning finds may be found anew another day, and differ: a strict run keeps to llama.cpp's own settings.
+    if not wishes.tune or simulation.strict:
+        return first
+    models = [simulation.seeker, *simulation.supporters, *([] if scorer is None else [scorer])]
+    return plan() if _measure(models, first, hardware) else first
+
+
+def plan_scoring(scorer: Model, store: RunStore, wishes: Wishes) -> Plan:
+    """Return the plan of scoring the complete dialogues in `store`.
+
+    Raises:
+        NothingFitsError: The scorer fits in no way; the error says what would.
+    """
+    from escl.core.dimension import Language
+    from escl.memory.plan import plan_for
+    from escl.memory.workload import scoring_workload
+
+    hardware, budget = machine_and_budget(wishes)
+    complete = [dialogue for dialogue in store.dialogues() if dialogue.state == "complete"]
+    texts = {
+        language: [
+            store.protocol.transcript(language, store.turns(dialogue.id))
+            for dialogue in complete
+            if dialogue.language is language
+        ]
+        for language in Language
+    }
+    workload = scoring_workload(texts, store.protocol)
+
+    def plan() -> Plan:
+        return plan_for(
+            None, [], scorer, workload=workload, budget=budget, hardware=hardware, fixed=_fixed(wishes, strict=False)
+        )
+
+    first = plan()
+    return plan() if wishes.tune and _measure([scorer], first, hardware) else first
+
+
+def as_planned(model: Model, role: Role, plan: Plan) -> Model:
+    """Return the model with the file that the plan chose for it, hashed if that is another quantization."""
+    from pathlib import Path
+
+    from escl.shelf.manifest import sha256_of
+
+    seats = (engine for engine in plan.best().engines if (engine.role, engine.name) == (role, model.name))
+    path = Path(next(seats).path)
+    if path == model.path:
+        return model
+    return msgspec.structs.replace(model, path=path, sha256=sha256_of(path), size_bytes=path.stat().st_size)
+
+
+def cast_as_planned(simulation: Simulation, plan: Plan) -> Simulation:
+    """Return the simulation with the files that the plan chose."""
+    return replace(
+        simulation,
+        seeker=as_planned(simulation.seeker, "seeker", plan),
+        supporters=[as_planned(model, "supporter", plan) for model in simulation.supporters],
+    )
+
+
+@contextlib.contextmanager
+def explaining_out_of_memory(plan: Plan, wishes: Wishes, replan: Callable[[Wishes], Plan]) -> Iterator[None]:
+    """Add to an OutOfMemoryError which plan would fit into less than `plan` takes.
+
+    Raises:
+        OutOfMemoryError: With that plan as its hint.
+    """
+    from escl.errors import NothingFitsError, OutOfMemoryError
+    from escl.memory.devices import in_gib
+    from escl.memory.plan import chosen_line
+
+    try:
+        yield
+    except OutOfMemoryError as error:
+        best = plan.best()
+        less = int((best.peak_device_bytes or best.peak_host_bytes) * LESS)
+        try:
+            line = chosen_line(replan(replace(wishes, memory=f"{less}B", tune=False)))
+            hint = f"the same command with --memory {in_gib(less).replace(' ', '')} goes on with less: {line}"
+        except NothingFitsError as nothing:
+            hint = nothing.message
+        raise OutOfMemoryError(error.message, hint=hint) from error
+
+
+def _fixed(wishes: Wishes, *, strict: bool) -> Fixed:
+    from escl.memory.parts import Fixed
+
+    return Fixed(
+        parallel=wishes.parallel,
+        ctx=wishes.ctx,
+        gpu_layers=wishes.gpu_layers,
+        threads=wishes.threads,
+        any_quant=wishes.any_quant,
+        strict=strict,
+    )
+
+
+def _measure(models: Sequence[Model], plan: Plan, hardware: Hardware) -> bool:
+    """Tune the models whose rates are only assumed, if the work is long enough for that; return whether any was."""
+    from escl.errors import EngineError
+    from escl.memory.tune import tune
+
+    if plan.best().seconds.total < TUNING_PAYS_AFTER_S:
+        return False
+    console = progress_console()
+    measured = False
+    by_name = {model.name: model for model in models}
+    for name in plan.assumed:
+        model = by_name[name]
+        spec = next(engine.spec for engine in plan.best().engines if engine.name == name)
+        # A model that is divided between processor and device has no rate of its own.
+        if spec.gpu_layers > 0 or spec.model != str(model.path):
+            continue
+        console.print(
+            f"measuring {printable(name)} on this machine, once, for up to 20 s (--no-tune skips this)", markup=False
+        )
+        try:
+            tune(model.path, model.sha256, hardware=hardware, device=spec.device, gpu_layers=spec.gpu_layers)
+            measured = True
+        except EngineError as error:
+            console.print(f"  not measured: {printable(error.message)}", markup=False, style="yellow")
+    return measured

@@ -1,0 +1,101 @@
+"""The engines of a run as its plan seats them: handles by role, and a record of every load.
+
+Owns how a plan becomes a pool. Knows no dialogue and no rubric.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import msgspec
+
+from escl.engine.wire import Progress, Ready
+from escl.errors import EngineError
+from escl.evaluation.observer import RunObserver
+from escl.memory.choices import Role
+from escl.memory.plan import Candidate, Plan
+from escl.memory.pool import Handle, Pool, Room
+from escl.memory.predict import PlannedEngine
+from escl.store.run import RunStore
+
+FROZEN_TIME = 1_735_689_600
+"""What chat templates see as now: 1 January 2025, 00:00 UTC. The same for all runs, or their prompts would differ."""
+
+
+class Engines:
+    """A run's pool; leaving the `async with` ends every engine.
+
+    Attributes:
+        chosen: The plan's choice.
+        keeps_all: Whether every model stays in memory until the end.
+    """
+
+    def __init__(self, plan: Plan, store: RunStore, *, observer: RunObserver, stop: asyncio.Event) -> None:
+        """Begin with nothing loaded.
+
+        Args:
+            plan: What may be in memory together, and how each model is loaded.
+            store: Gets the plan and every load.
+            observer: Hears of every load.
+            stop: Once set, requests that no engine has begun are turned away.
+
+        Raises:
+            NothingFitsError: The plan found nothing that fits.
+        """
+        self.chosen: Candidate = plan.best()
+        self.keeps_all = self.chosen.strategy == "all resident"
+        store.add_plan(plan)
+        self._shares_ram = plan.budget.shares_ram
+        room = Room(host=plan.budget.host_bytes, device=plan.budget.device_bytes or 0)
+        self._pool = Pool(_Recorder(observer, store), room, stop=stop)
+        self._handles: dict[tuple[Role, str], Handle] = {}
+
+    def seat(self, role: Role, name: str) -> PlannedEngine:
+        """Return how the plan loads the model `name` in this role."""
+        return next(engine for engine in self.chosen.engines if (engine.role, engine.name) == (role, name))
+
+    def handle(self, role: Role, name: str) -> Handle:
+        """Return the handle of a model; nothing is loaded before its first request."""
+        if (role, name) not in self._handles:
+            seat = self.seat(role, name)
+            spec = msgspec.structs.replace(seat.spec, frozen_time=FROZEN_TIME)
+            self._handles[role, name] = self._pool.handle(name, spec, self._size(seat))
+        return self._handles[role, name]
+
+    def _size(self, seat: PlannedEngine) -> Room:
+        device = 0 if seat.need.device is None else seat.need.device.total
+        return Room(host=seat.need.host.total + (device if self._shares_ram else 0), device=device)
+
+    async def __aenter__(self) -> Engines:
+        await self._pool.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._pool.__aexit__(*exc)
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """Keeps each load in the run before it is shown: device, build, template and context belong to the results."""
+
+    observer: RunObserver
+    store: RunStore
+    _loads: dict[str, int] = field(default_factory=dict)
+    _peaks: dict[str, int] = field(default_factory=dict)
+
+    def loaded(self, name: str, ready: Ready) -> None:
+        self._peaks[name] = ready.peak_rss_bytes
+        self._loads[name] = self.store.add_load(name, ready, peak_bytes=ready.peak_rss_bytes)
+        self.observer.loaded(name, ready)
+
+    def unloaded(self, name: str) -> None:
+        self.store.end_load(self._loads.pop(name), peak_bytes=self._peaks.pop(name))
+        self.observer.unloaded(name)
+
+    def progressed(self, name: str, progress: Progress) -> None:
+        self._peaks[name] = max(self._peaks.get(name, 0), progress.peak_rss_bytes)
+        self.observer.progressed(name, progress)
+
+    def restarted(self, name: str, error: EngineError) -> None:
+        self.observer.restarted(name, error)
