@@ -6,16 +6,18 @@ import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
-from benchmarks.shapes import INTERNLM2_7B, LLAMA_3_8B, QWEN1_5_7B, QWEN1_5_14B, write_adapter_header, write_header
+import msgspec
+
+from benchmarks.shapes import INTERNLM2_7B, QWEN1_5_7B, QWEN1_5_14B, write_adapter_header, write_header
 from escl.core.dimension import Dimension, Language
 from escl.engine.wire import EngineSpec
-from escl.memory.choices import ModelChoice, choose_from
+from escl.memory.choices import UNTUNED, FileOption, ModelChoice, Pace, Role, choose_from
 from escl.memory.devices import Budget, Hardware
 from escl.memory.estimate import estimate
 from escl.memory.plan import Candidate
 from escl.memory.predict import PlannedEngine
+from escl.memory.rates import assumed_rates
 from escl.memory.workload import LanguageWork, Workload
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
 from escl.shelf.manifest import LocatedModel
@@ -31,12 +33,11 @@ _FOLDER = tempfile.TemporaryDirectory(prefix="escl-plan-")
 
 @cache
 def shelf() -> Path:
-    """Return a folder with a seeker in three quantizations, two supporters, a scorer and an adapter."""
+    """Return a folder with a seeker in two quantizations, a supporter, a scorer and an adapter."""
     folder = Path(_FOLDER.name)
-    for quant in ("Q4_K_M", "Q3_K_M", "Q8_0"):
+    for quant in ("Q4_K_M", "Q3_K_M"):
         write_header(folder / f"esc-role-{quant}.gguf", QWEN1_5_14B, quant)
     write_header(folder / "warm-Q4_K_M.gguf", QWEN1_5_7B, "Q4_K_M")
-    write_header(folder / "cold-Q4_K_M.gguf", LLAMA_3_8B, "Q4_K_M")
     write_header(folder / "rank.gguf", INTERNLM2_7B, "Q4_K_M")
     write_adapter_header(folder / "adapter.gguf", INTERNLM2_7B)
     return folder
@@ -49,8 +50,11 @@ def header(path: str) -> GGUFHeader:
 
 
 @cache
-def choice(role: Literal["seeker", "supporter", "scorer"], name: str, *, on_gpu: bool = False) -> ModelChoice:
-    """Return a model of the shelf by its file's name, alone or with its other quantizations."""
+def choice(role: Role, name: str, *, on_gpu: bool = False) -> ModelChoice:
+    """Return a model of the shelf by its file's name, with its other quantizations."""
+    if on_gpu:
+        chosen = choice(role, name)
+        return msgspec.structs.replace(chosen, files=tuple(with_gpu(file) for file in chosen.files))
     adapters = {(language, dimension): shelf() / "adapter.gguf" for language in Language for dimension in Dimension}
     model = LocatedModel(
         name=name.partition("-Q")[0].removesuffix(".gguf"),
@@ -58,18 +62,24 @@ def choice(role: Literal["seeker", "supporter", "scorer"], name: str, *, on_gpu:
         sha256=None,
         adapters=adapters if role == "scorer" else {},
     )
-    budget = gpu(8) if on_gpu else cpu(8)
-    return choose_from(model, role, languages=[Language.ENGLISH], budget=budget, hardware=HARDWARE)
+    return choose_from(model, role, languages=[Language.ENGLISH], budget=cpu(8), hardware=HARDWARE)
+
+
+def with_gpu(file: FileOption) -> FileOption:
+    """Return the file with the rates that it would have on a GPU."""
+    rates = assumed_rates(file.header, place="gpu", cores=8)
+    return msgspec.structs.replace(file, on_device=Pace(settings=UNTUNED, rates=rates))
 
 
 def named_only(chosen: ModelChoice) -> ModelChoice:
     """Return the choice without other quantizations."""
-    return ModelChoice(role=chosen.role, name=chosen.name, files=chosen.files[:1], max_tokens=chosen.max_tokens)
+    return msgspec.structs.replace(chosen, files=chosen.files[:1])
 
 
 def models(*, on_gpu: bool = False, supporters: int = 1) -> list[ModelChoice]:
-    """Return a run of the real shapes: a 14B seeker, 7B and 8B supporters, a 7B scorer with adapters."""
-    tested = [choice("supporter", name, on_gpu=on_gpu) for name in ("warm-Q4_K_M.gguf", "cold-Q4_K_M.gguf")]
+    """Return a run of the real shapes: a 14B seeker, 7B supporters, a 7B scorer with adapters."""
+    warm = choice("supporter", "warm-Q4_K_M.gguf", on_gpu=on_gpu)
+    tested = [warm, msgspec.structs.replace(warm, name="warm again")]
     return [
         named_only(choice("seeker", "esc-role-Q4_K_M.gguf", on_gpu=on_gpu)),
         *tested[:supporters],

@@ -59,10 +59,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return 0 if self.peak_device is None else self.peak_device.total
 
     @property
-    def slots(self) -> int:
-        """Dialogues side by side; of a run that only scores, prompts."""
+    def slots(self) -> tuple[int, int]:
+        """The fewest and the most dialogues that an engine takes side by side; of a run that only scores, prompts."""
         speaking = [engine.spec.slots for engine in self.engines if engine.role != "scorer"]
-        return max(speaking or [engine.spec.slots for engine in self.engines])
+        counts = speaking or [engine.spec.slots for engine in self.engines]
+        return min(counts), max(counts)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,14 +117,20 @@ def chosen_line(plan: Plan) -> str:
         who = "the scorer"
     elif "scorer" in roles and best.strategy != "all resident" and not best.swaps:
         who += ", then the scorer"
-    host = f"{in_gib(best.peak_host_bytes)} of {in_gib(budget.host_bytes)}"
+    host = _of(best.peak_host_bytes, budget.host_bytes)
     if best.peak_device is not None and budget.device_bytes is not None:
-        on_device = f"{in_gib(best.peak_device_bytes)} of {in_gib(budget.device_bytes)} on {budget.device}"
+        on_device = f"{_of(best.peak_device_bytes, budget.device_bytes)} on {budget.device}"
         divided = ", some layers on the CPU" if best.strategy == "partial offload" else ""
         host = f"{on_device} and {host} of main memory{divided}"
     loads = "1 load" if best.loads == 1 else f"{best.loads} loads"
     rates = "assumed rates" if plan.assumed else "measured rates"
-    return f"plan: {who}: {host}, {best.slots} side by side, {loads}, about {in_time(best.seconds.total)} ({rates})"
+    fewest, most = best.slots
+    slots = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f"plan: {who}: {host}, {slots} side by side, {loads}, about {in_time(best.seconds.total)} ({rates})"
+
+
+def _of(part_bytes: int, all_bytes: int) -> str:
+    return f"{part_bytes / (1 << 30):.1f} of {in_gib(all_bytes)}"
 
 
 def in_time(seconds: float) -> str:

@@ -11,7 +11,7 @@ from escl.memory.predict import Part
 from escl.memory.search import Try
 
 TIE: Final = 1.05
-"""Times within this factor count as equal: the rates are no better known."""
+"""Times and peaks within this factor count as equal: they are no better known."""
 
 
 def describe(one: Try, workshop: Workshop) -> str:
@@ -45,7 +45,7 @@ def reason_of(shown: Sequence[Try], chosen: int, workshop: Workshop) -> str:
     elif all(best.seconds <= one.seconds for one in others) and not any(_ties(best, one) for one in others):
         reason = "the shortest time of those that fit"
     else:
-        reason = "the smallest peak of those within 5 % of the shortest time"
+        reason = "within 5 % of the shortest time, and of those the smallest peak"
     settings = describe(best, workshop)
     return f"{reason}; {settings}" if settings else reason
 

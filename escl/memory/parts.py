@@ -22,6 +22,7 @@ DEFAULT_CONTEXT: Final = 4096
 MAX_DIALOGUE_SLOTS: Final = 32
 MAX_LABEL_SLOTS: Final = 8
 _STEP: Final = 256
+_PARTS: Final = Footprint.__struct_fields__
 
 
 class Fixed(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,6 +184,5 @@ def peak_of(phases: Iterable[Sequence[Part]], budget: Budget) -> Peak:
 
 
 def _sum(footprints: Iterable[Footprint]) -> Footprint:
-    fields = [field.name for field in msgspec.structs.fields(Footprint)]
     listed = list(footprints)
-    return Footprint(**{name: sum(getattr(footprint, name) for footprint in listed) for name in fields})
+    return Footprint(**{name: sum(getattr(footprint, name) for footprint in listed) for name in _PARTS})

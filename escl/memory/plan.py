@@ -5,7 +5,8 @@ budget has its margin already.
 
 The rules:
 
-- The shortest predicted time wins; among those within 5 % of it, the smallest peak.
+- The shortest predicted time wins; among those within 5 % of it, the smallest peak; among those within 5 % of that, the
+  fewest loads.
 - Context is the default (4,096 tokens, more where the workload needs more, never above what the model was made for).
   It is reduced only when nothing fits otherwise, one engine at a time, as little as possible, and never below 1.5
   times the typical dialogue and one longest reply.
@@ -128,7 +129,11 @@ def _shortage(one: Try) -> int:
 
 def _chosen(shown: Sequence[Try], fastest: float | None) -> int | None:
     good = [at for at, one in enumerate(shown) if fastest is not None and one.fits and one.seconds <= TIE * fastest]
-    return min(good, key=lambda at: (shown[at].peak.total_bytes, shown[at].seconds), default=None)
+    if not good:
+        return None
+    least = min(shown[at].peak.total_bytes for at in good)
+    small = [at for at in good if shown[at].peak.total_bytes <= TIE * least]
+    return min(small, key=lambda at: (shown[at].prediction.loads, shown[at].seconds))
 
 
 def _candidate(one: Try, workshop: Workshop) -> Candidate:

@@ -10,7 +10,7 @@ does not fit, up to that many slots.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
@@ -24,6 +24,7 @@ Offload = Literal["cpu", "all", "fixed", "most"]
 """How many layers go to the device: none, all, the user's number, or as many as fit."""
 
 ENOUGH_SLOTS: Final = 4
+_LINES: Final = 3
 
 Parts = tuple[Part, ...]
 
@@ -253,11 +254,13 @@ class Search:
         for at in order:
             every = self._files[setup.group.members[at].key].n_layers
 
-            def is_too_much(n: int, at: int = at) -> bool:
+            def excess(n: int, at: int = at) -> int:
                 parts = self._parts(setup, [*layers[:at], n, *layers[at + 1 :]])
-                return peak_of(setup.group.phases_of(parts), self._budget).short_device_bytes > 0
+                return max(device_bytes(phase) for phase in setup.group.phases_of(parts)) - (
+                    self._budget.device_bytes or 0
+                )
 
-            layers[at] = bisect_left(range(1, every + 1), True, key=is_too_much)
+            layers[at] = largest_without(excess, every)
         return self._parts(setup, layers)
 
     def _parts(self, setup: _Setup, layers: Sequence[int]) -> Parts:
@@ -280,3 +283,29 @@ def main_memory_of(part: Part, budget: Budget) -> int:
     """Return the bytes of main memory that an engine takes, those of a device that shares it included."""
     device = part.engine.need.device
     return part.engine.need.host.total + (device.total if budget.shares_ram and device is not None else 0)
+
+
+def device_bytes(parts: Iterable[Part]) -> int:
+    """Return what engines take of the device together."""
+    needs = (part.engine.need.device for part in parts)
+    return sum(need.total for need in needs if need is not None)
+
+
+def largest_without(excess: Callable[[int], int], most: int) -> int:
+    """Return the largest number up to `most` whose excess is not above 0; it grows with the number, all but evenly.
+
+    Looks first where a straight line crosses 0, and halves when that does not close in: each look is an estimate.
+    """
+    high, above = most, excess(most)
+    if above <= 0:
+        return most
+    low, below, looks = 0, excess(0), 0
+    while high - low > 1:
+        line = low + int((high - low) * -below / (above - below)) if looks < _LINES else (low + high) // 2
+        at = min(max(line, low + 1), high - 1)
+        looks += 1
+        if (found := excess(at)) > 0:
+            high, above = at, found
+        else:
+            low, below = at, found
+    return low
