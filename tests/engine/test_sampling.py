@@ -8,10 +8,13 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from escl.core.sampling import Sampling
 from escl.engine.llama import RANDOM_SEED, Context, Model
-from escl.engine.sampling import Sampler
+from escl.engine.sampling import Sampler, top_candidates
 from escl.errors import EngineError, NonFiniteLogitsError
 from tests.engine.conftest import LoadModel
 from tests.tiny_gguf import N_VOCAB, Script
@@ -74,13 +77,40 @@ def draw(context: Context, sampling: Sampling, seed: int, n_tokens: int) -> list
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("penalty", [1.0, 1.05, 1.9])
-@pytest.mark.parametrize("top_k", [0, 40])
+@pytest.mark.parametrize("top_k", [0, 3, 40])
 def test_a_draw_is_llama_cpps(context: Context, seed: int, penalty: float, top_k: int) -> None:
     sampling = Sampling(repeat_penalty=penalty, temperature=2.3, top_p=0.98, top_k=top_k, max_tokens=40)
     ours = draw(context, sampling, seed, 40)
     context.clear()
     assert ours == draw_with_llama_cpp(context, sampling, seed, 40)
-    assert len(set(ours)) > 5
+    assert len(set(ours)) > (2 if top_k == 3 else 5)
+
+
+@given(
+    hnp.arrays(np.float32, st.integers(96, 300), elements=st.sampled_from([-np.inf, -2.0, -1.0, 0.0, 1.5, 1.5, 7.0])),
+    st.integers(1, 3),
+)
+def test_the_candidates_hold_the_top_k_and_all_that_ties_with_them(row: npt.NDArray[np.float32], k: int) -> None:
+    assume(row.max() > -np.inf)
+    found = top_candidates(row, k)
+    lowest = np.sort(row)[-k]
+    assert set(np.flatnonzero(row >= lowest)) <= set(found["id"])
+    assert found["logit"].tolist() == row[found["id"]].tolist()
+    assert found["id"].tolist() == sorted(set(found["id"].tolist()))
+
+
+def test_of_a_large_vocabulary_few_candidates_are_left() -> None:
+    row = np.random.default_rng(1).standard_normal(150_000).astype(np.float32)
+    assert 20 <= top_candidates(row, 20).size < 100
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [0, 17, 95, 99])
+def test_a_candidate_that_is_no_number_is_refused_wherever_it_is(bad: float, place: int) -> None:
+    row = np.zeros(100, dtype=np.float32)
+    row[place] = bad
+    with pytest.raises(NonFiniteLogitsError):
+        top_candidates(row, 2)
 
 
 def test_a_seed_gives_the_same_tokens_again_and_another_seed_others(context: Context) -> None:
