@@ -211,4 +211,4 @@ def alone_s(part: Part, choices: Sequence[ModelChoice], workload: Workload) -> f
 
 def side_by_side(dialogues: int, slots: int) -> float:
     """Return how many sequences are at work on average: the last ones leave slots empty."""
-    return dialogues / math.ceil(dialogues / slots)
+    return dialogues / math.ceil(dialogues / slots) if dialogues else 1.0

@@ -146,7 +146,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     def context_of_dialogue(self, seeker: Reply, supporter: Reply) -> int:
         """Return the tokens of context that the longest dialogue is taken to need with the longest reply at its end."""
         said = seeker.typical + supporter.typical + 2 * _MESSAGE_FRAME
-        prompt = max(max(work.seeker_prompt, work.supporter_prompt) for work in self.languages)
+        prompt = max((max(work.seeker_prompt, work.supporter_prompt) for work in self.languages), default=0)
         return round(CONTEXT_SAFETY * (prompt + self.rounds * said)) + max(seeker.longest, supporter.longest)
 
     def context_of_labels(self, seeker: Reply, supporters: Sequence[Reply]) -> int:
@@ -156,7 +156,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
             for work in self.languages
             for supporter in supporters
         ]
-        return round(CONTEXT_SAFETY * max(prompts)) + _LABEL_MAX
+        return round(CONTEXT_SAFETY * max(prompts, default=0)) + _LABEL_MAX
 
     def _transcript(self, work: LanguageWork, seeker: Reply, supporter: Reply) -> int:
         if work.transcript is not None:
