@@ -19,7 +19,7 @@ from escl.memory.devices import Budget, Hardware
 from escl.memory.rates import Place, Rates, assumed_rates
 from escl.memory.tuning_store import EngineSettings, Purpose, stored_tuning
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
-from escl.shelf.manifest import LocatedModel, Model
+from escl.shelf.manifest import LocatedModel, Model, known_sha256
 from escl.shelf.model_check import check_model
 
 Role = Literal["seeker", "supporter", "scorer"]
@@ -123,7 +123,9 @@ def choose_from(
     header = read_gguf_header(model.path)
     check_model(header, path=model.path)
     found = [(model.path, header, model.sha256)]
-    found += [(path, other, None) for path in other_quantizations(model.path) if (other := _alike(path, header))]
+    found += [
+        (path, other, known_sha256(path)) for path in other_quantizations(model.path) if (other := _alike(path, header))
+    ]
     files = tuple(
         FileOption(
             path=path,

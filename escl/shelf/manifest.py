@@ -22,6 +22,7 @@ from escl.core.printable import printable
 from escl.core.sampling import Sampling
 from escl.errors import ManifestError
 from escl.shelf.gguf_header import read_gguf_header
+from escl.shelf.hash_memo import LARGE_BYTES, remember, remembered
 from escl.shelf.model_check import check_model
 
 _HASH_BLOCK = 1 << 22
@@ -85,7 +86,8 @@ class LocatedModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model whose files exist; nothing but their names was compared with the manifest.
 
     Attributes:
-        sha256: What the manifest promises of the file; None when it promises nothing, or there is no manifest.
+        sha256: What the manifest promises of the file, else what it was when it was last hashed; None when neither is
+            known.
     """
 
     name: str
@@ -144,12 +146,13 @@ def locate_model(reference: str, *, role: ModelRole | None = None) -> LocatedMod
     as_path = Path(reference)
     if as_path.suffix == ".gguf":
         path = _there(ModelFile(path=as_path.name), as_path.parent, None)
-        return LocatedModel(name=printable(as_path.stem), path=path, sha256=None)
+        return LocatedModel(name=printable(as_path.stem), path=path, sha256=known_sha256(path))
     manifest, folder = _named(reference, role)
+    path = _there(manifest.file, folder, manifest.making)
     return LocatedModel(
         name=manifest.name,
-        path=_there(manifest.file, folder, manifest.making),
-        sha256=manifest.file.sha256,
+        path=path,
+        sha256=manifest.file.sha256 or known_sha256(path),
         sampling=manifest.sampling,
         adapters={
             (language, dimension): _there(file, folder, manifest.making)
@@ -157,6 +160,13 @@ def locate_model(reference: str, *, role: ModelRole | None = None) -> LocatedMod
             for dimension, file in by_dimension.items()
         },
     )
+
+
+def known_sha256(path: Path) -> str | None:
+    """Return a file's hash without reading much: a small file's own, a large one's if it is as it was when hashed."""
+    if path.stat().st_size < LARGE_BYTES:
+        return sha256_of(path)
+    return remembered(path, folder=user_shelf().parent)
 
 
 def _named(reference: str, role: ModelRole | None) -> tuple[Manifest, Path]:
@@ -230,6 +240,7 @@ def _checked(
         digest = sha256_of(path)
     except OSError as error:
         raise ManifestError(f"{path} cannot be read: {error.strerror}") from error
+    remember(path, digest, folder=user_shelf().parent)
     if file.sha256 is not None and digest != file.sha256:
         raise ManifestError(f"{path} is not the file its manifest names: sha256 {digest}, expected {file.sha256}")
     return path, digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -45,6 +46,11 @@ def test_a_plain_file_is_named_after_itself(tmp_path: Path) -> None:
     write(tmp_path)
     model = locate_model(str(tmp_path / "m.gguf"))
     assert (model.name, model.sha256, model.adapters) == ("m", None, {})
+
+
+def test_a_small_file_is_hashed_at_once(tmp_path: Path) -> None:
+    (tmp_path / "s.gguf").write_bytes(b"small")
+    assert locate_model(str(tmp_path / "s.gguf")).sha256 == hashlib.sha256(b"small").hexdigest()
 
 
 def test_what_is_missing_or_of_another_size_is_refused(tmp_path: Path) -> None:
