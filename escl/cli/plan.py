@@ -28,6 +28,7 @@ from escl.cli.options import (
     Supporters,
     Threads,
 )
+from escl.cli.planning import Wishes, machine_and_budget
 from escl.cli.run import DEMO_PREFIX, choose_cards
 
 
@@ -51,8 +52,8 @@ def plan(
     parallel: Parallel = None,
     ctx: Context = None,
     gpu_layers: GpuLayers = None,
-    any_quant: AnyQuant = False,
     threads: Threads = None,
+    any_quant: AnyQuant = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what fits into memory, which way is the fastest, and how long it will take. Reads headers, no weights.
@@ -61,14 +62,12 @@ def plan(
     """
     from escl.cli.output import print_json, results_console
     from escl.core.protocol import load_protocol
-    from escl.memory.devices import budget_of, parse_bytes, probe_hardware
     from escl.memory.parts import Fixed
     from escl.memory.plan import plan_for
     from escl.memory.workload import workload_of
     from escl.report.plan import print_plan
     from escl.shelf.manifest import ModelRole, locate_model, manifests
 
-    limit_bytes = None if memory is None else parse_bytes(memory)
     chosen = choose_cards(cards, lang, limit=limit, crisis=crisis)
     workload = workload_of(chosen, load_protocol(protocol), rounds=rounds, repeats=repeats)
     toys = all(name.startswith(DEMO_PREFIX) and name in manifests() for name in supporters)
@@ -76,13 +75,13 @@ def plan(
     speaking = locate_model(seeker or ("demo/seeker" if toys else "esc-role"), role=ModelRole.SEEKER)
     tested = [locate_model(name) for name in supporters]
     rating = None if scorer_name is None else locate_model(scorer_name, role=ModelRole.SCORER)
-    hardware = probe_hardware()
+    hardware, budget = machine_and_budget(Wishes(memory=memory, device=device))
     made = plan_for(
         speaking,
         tested,
         rating,
         workload=workload,
-        budget=budget_of(hardware, memory=limit_bytes, device=device),
+        budget=budget,
         hardware=hardware,
         fixed=Fixed(
             parallel=parallel, ctx=ctx, gpu_layers=gpu_layers, threads=threads, any_quant=any_quant, strict=strict

@@ -73,7 +73,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         candidates: One for each strategy that could be tried, in a fixed order.
         chosen: Which of them; None when none fits.
         reason: Why that one; or what would fit.
-        assumed: The models whose rates nobody measured here.
+        assumed: The models of the chosen candidate whose rates nobody measured where their layers are.
         least: When nothing fits: the smallest budget that would do.
     """
 

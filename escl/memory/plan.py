@@ -26,6 +26,7 @@ from escl.memory.choices import FileOption, ModelChoice, Role, choose_from
 from escl.memory.devices import Budget, Hardware
 from escl.memory.explain import TIE, describe, reason_of, what_would_do
 from escl.memory.parts import Fixed, Workshop
+from escl.memory.predict import Cast
 from escl.memory.search import Search, Strategy, Try, main_memory_of
 from escl.memory.workload import Workload
 from escl.shelf.manifest import LocatedModel, Model
@@ -46,12 +47,12 @@ def make_plan(
         fixed: What the user decided.
     """
     workshop = Workshop(choices, workload, budget, fixed or Fixed(), cores=cores)
-    files, tries = _tries(workshop)
+    tries = _tries(workshop)
     fastest = min((one.seconds for one in tries if one.fits), default=None)
     shown = [one for strategy in get_args(Strategy) if (one := _representative(tries, strategy, fastest))]
     candidates = tuple(_candidate(one, workshop) for one in shown)
-    assumed = tuple(sorted({choice.name for choice in choices if _is_assumed(files[choice.key], budget)}))
     chosen = _chosen(shown, fastest)
+    assumed = _assumed(shown[chosen or 0].cast)
     if chosen is None:
         least, settings = smallest_budget(workshop)
         return Plan(
@@ -73,21 +74,21 @@ def make_plan(
     )
 
 
-def _tries(workshop: Workshop) -> tuple[dict[str, FileOption], list[Try]]:
-    """Return the files to use and all that was tried with them."""
+def _tries(workshop: Workshop) -> list[Try]:
+    """Return all that was tried with the files to use."""
     named = {choice.key: choice.files[0] for choice in workshop.choices}
     tries = _with(workshop, named)
     if workshop.fixed.any_quant:
         return _with_any_quantization(workshop, named, tries)
     if any(one.fits for one in tries):
-        return named, tries
+        return tries
     search = Search(workshop, named, lean=True)
     files = dict(named)
     for choice in workshop.choices:
         if not search.fits_alone(choice, choice.files[0]):
             others = sorted(choice.files[1:], key=lambda file: -file.header.size_bytes)
             files[choice.key] = next((file for file in others if search.fits_alone(choice, file)), choice.files[0])
-    return (files, _with(workshop, files)) if files != named else (named, tries)
+    return tries if files == named else _with(workshop, files)
 
 
 def _with(workshop: Workshop, files: Mapping[str, FileOption]) -> list[Try]:
@@ -98,15 +99,13 @@ def _with(workshop: Workshop, files: Mapping[str, FileOption]) -> list[Try]:
     return lean if any(one.fits for one in lean) else tries
 
 
-def _with_any_quantization(
-    workshop: Workshop, named: dict[str, FileOption], tries: list[Try]
-) -> tuple[dict[str, FileOption], list[Try]]:
-    """Return the named files, each model's fastest, or each model's smallest: whatever is done first."""
+def _with_any_quantization(workshop: Workshop, named: dict[str, FileOption], tries: list[Try]) -> list[Try]:
+    """Return what was tried with the named files, each model's fastest, or each one's smallest: what is done first."""
     search = Search(workshop, named, lean=True)
     fastest = {choice.key: search.fastest_alone(choice) or choice.files[0] for choice in workshop.choices}
     smallest = {choice.key: min(choice.files, key=lambda file: file.header.size_bytes) for choice in workshop.choices}
-    ways = [(named, tries), *((files, _with(workshop, files)) for files in (fastest, smallest))]
-    times = [min((one.seconds for one in found if one.fits), default=float("inf")) for _, found in ways]
+    ways = [tries, _with(workshop, fastest), _with(workshop, smallest)]
+    times = [min((one.seconds for one in found if one.fits), default=float("inf")) for found in ways]
     return next(way for way, seconds in zip(ways, times, strict=True) if seconds <= TIE * min(times))
 
 
@@ -155,9 +154,8 @@ def _candidate(one: Try, workshop: Workshop) -> Candidate:
     )
 
 
-def _is_assumed(file: FileOption, budget: Budget) -> bool:
-    paces = [file.on_cpu] if budget.device is None or file.on_device is None else [file.on_device]
-    return any(pace.rates.source == "assumed" for pace in paces)
+def _assumed(cast: Cast) -> tuple[str, ...]:
+    return tuple(sorted({part.choice.name for part in cast.parts if part.is_assumed}))
 
 
 def smallest_budget(workshop: Workshop) -> tuple[Budget, str]:

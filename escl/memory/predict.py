@@ -83,6 +83,16 @@ class Part:
         """That of the place where it begins to load."""
         return self.file.on_device if self.layers and self.file.on_device else self.file.on_cpu
 
+    @property
+    def is_assumed(self) -> bool:
+        """Whether the rates of a place where it has layers were not measured."""
+        return any(share and pace is not None and pace.rates.source == "assumed" for share, pace in self._places())
+
+    def _places(self) -> tuple[tuple[float, Pace | None], ...]:
+        """Return which share of the layers is where."""
+        on_device = self.layers / self.file.n_layers
+        return (on_device, self.file.on_device), (1 - on_device, self.file.on_cpu)
+
     def seconds(self, tokens: Tokens, sequences: float, *, beside: bool = False) -> tuple[float, float]:
         """Return seconds of prefill and of decoding. Layers work one after another, so parts in two places add up.
 
@@ -91,9 +101,8 @@ class Part:
             sequences: Side by side.
             beside: Another engine works at the same time, so that half of this one's time passes unseen.
         """
-        on_device = self.layers / self.file.n_layers
         prefill = decode = 0.0
-        for share, pace in ((on_device, self.file.on_device), (1 - on_device, self.file.on_cpu)):
+        for share, pace in self._places():
             if not share or pace is None:
                 continue
             rates = pace.rates

@@ -105,6 +105,25 @@ def test_measured_settings_and_rates_are_used_and_the_scorer_gets_its_own(tmp_pa
     assert (specs["scorer"].repack, specs["scorer"].n_ubatch, specs["scorer"].n_batch) == (False, 1024, 1024)
 
 
+def test_a_model_that_stays_on_the_processor_is_measured_there_whatever_device_there_is(tmp_path: Path) -> None:
+    model = located(write_header(tmp_path / "m.gguf", TINY, "Q4_K_M"), sha256="2" * 64)
+    store_tuning(measured("2" * 64), hardware=HARDWARE)
+
+    def assumed(gpu_layers: int) -> tuple[str, ...]:
+        return plan_for(
+            model,
+            [model],
+            None,
+            workload=workload(),
+            budget=gpu(8),
+            hardware=HARDWARE,
+            fixed=Fixed(gpu_layers=gpu_layers),
+        ).assumed
+
+    assert assumed(0) == ()
+    assert assumed(2) == assumed(-1) == ("m",)
+
+
 def test_without_a_measurement_rates_are_assumed_and_said_to_be(tmp_path: Path) -> None:
     model = located(write_header(tmp_path / "m.gguf", TINY, "Q4_K_M"), sha256="0" * 64)
     chosen = choose_from(model, "seeker", languages=ENGLISH, budget=cpu(8), hardware=HARDWARE)
