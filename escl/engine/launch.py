@@ -26,9 +26,9 @@ _SECRET_NAME: Final = re.compile("token|secret|passw|credential|api_?key|access_
 # crawl as soon as anything else wants a core, be it a second engine: measured on 4 busy cores, 0.5B at Q4_K_M, tokens a
 # second were below 1 by default, 20 with 2000 and 38 without any waiting; on 4 idle cores 123, 119 and 76.
 _SPINS: Final = "2000"
-# glibc raises its own threshold for mapped allocations to 32 MiB as such blocks are freed, and keeps what it frees below
-# that: work memory that is allocated anew for each adapter then stays resident twice. Fixed thresholds give it back:
-# 536 MiB became 507 with 14 adapters on a 0.3B scorer, at the same speed. A row of logits stays below them.
+# glibc raises its own threshold for mapped allocations to 32 MiB as such blocks are freed, and keeps what it frees
+# below that: work memory that is allocated anew for each adapter then stays resident twice. Fixed thresholds give it
+# back: 536 MiB became 507 with 14 adapters on a 0.3B scorer, at the same speed. A row of logits stays below them.
 _MALLOC: Final = {"MALLOC_MMAP_THRESHOLD_": str(4 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 _GGUF_MAGIC: Final = b"GGUF"
 # LLAMA_MAX_SEQ of llama-cparams.h.

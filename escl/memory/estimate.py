@@ -27,9 +27,19 @@ _KV_BYTES: Final[dict[KVType, tuple[int, int]]] = {"f16": (1, 2), "q8_0": (32, 3
 
 # What the process takes beside its model, measured on Linux x86-64 with llama-cpp-python 0.3.36 and glibc: interpreter
 # and libraries with nothing loaded; then vocabularies of 92k to 152k tokens, with merges and without.
-_PROCESS_BYTES: Final = 48 * _MIB
+_PROCESS_BYTES: Final = 45 * _MIB
 _TOKEN_BYTES: Final = 160
 _MERGE_BYTES: Final = 150
+_PIECE_BYTES: Final = 150
+"""Of each token whose text the child has looked up, which the label reader does for all of them."""
+# llama.cpp keeps three graphs with room for 8 nodes per tensor of the model and 6 per adapted matrix
+# (llama_context::graph_max_nodes); a node takes a ggml_tensor, its object, and its places in the graph's tables. When
+# adapters are switched, new ones are made before the old ones go.
+_GRAPHS: Final = 3
+_NODE_BYTES: Final = 415
+_NODES_PER_TENSOR: Final = 8
+_NODES_PER_PAIR: Final = 6
+_MIN_NODES: Final = 1024
 # NOT MEASURED: what a CUDA context takes on the device and in main memory; reports name 300 to 500 MiB.
 _DEVICE_CONTEXT_BYTES: Final = 500 * _MIB
 _HOST_CONTEXT_BYTES: Final = 300 * _MIB
@@ -106,7 +116,7 @@ def estimate(model: GGUFHeader, spec: EngineSpec, *, adapters: Sequence[GGUFHead
             kv=_kv_bytes(shape, spec, context, on_host),
             compute=work,
             output=output,
-            process=_process_bytes(shape, spec, context),
+            process=_process_bytes(shape, spec, context, adapters),
         )
         return Need(host=host, device=None)
     host = Footprint(
@@ -115,7 +125,7 @@ def estimate(model: GGUFHeader, spec: EngineSpec, *, adapters: Sequence[GGUFHead
         kv=_kv_bytes(shape, spec, context, on_host),
         compute=_host_work(shape, spec, context, work if on_host else None),
         output=output,
-        process=_process_bytes(shape, spec, context) + _HOST_CONTEXT_BYTES,
+        process=_process_bytes(shape, spec, context, adapters) + _HOST_CONTEXT_BYTES,
     )
     device = Footprint(
         weights=sum(shape.layer_bytes) - blocks + shape.output_bytes,
@@ -218,8 +228,13 @@ def _host_work(shape: ModelShape, spec: EngineSpec, context: ContextShape, work:
     return n_tokens * (2 * shape.n_embd * 4 + _cells(context) * (4 if spec.flash_attention is False else 2))
 
 
-def _process_bytes(shape: ModelShape, spec: EngineSpec, context: ContextShape) -> int:
+def _process_bytes(shape: ModelShape, spec: EngineSpec, context: ContextShape, adapters: Sequence[GGUFHeader]) -> int:
     vocabulary = shape.n_vocab * _TOKEN_BYTES + shape.n_merges * _MERGE_BYTES
+    if spec.purpose == "labels":
+        vocabulary += shape.n_vocab * _PIECE_BYTES
     row, type_name = shape.widest_row
     converted = int(_tokens_at_once(spec, context) * row * _CONVERTED_BYTES.get(type_name, _QUANTIZED_BYTES))
-    return _PROCESS_BYTES + vocabulary + converted
+    pairs = sum(len(adapter.tensors) // 2 for adapter in adapters)
+    nodes = max(_MIN_NODES, _NODES_PER_TENSOR * shape.n_tensors) + _NODES_PER_PAIR * pairs
+    graphs = _GRAPHS * nodes * _NODE_BYTES * (2 if pairs else 1)
+    return _PROCESS_BYTES + vocabulary + converted + graphs

@@ -44,6 +44,7 @@ class ModelShape(msgspec.Struct, frozen=True, kw_only=True):
     value_length: int
     n_vocab: int
     n_merges: int
+    n_tensors: int
     n_ctx_train: int
     normed_heads: bool
     biased: bool
@@ -82,6 +83,7 @@ def shape_of(header: GGUFHeader) -> ModelShape:
         value_length=keys.size("attention.value_length", default=n_embd // n_head),
         n_vocab=n_vocab,
         n_merges=_length(header, "tokenizer.ggml.merges"),
+        n_tensors=len(header.tensors),
         n_ctx_train=keys.size("context_length"),
         normed_heads="attn_q_norm" in weights.parts,
         biased=weights.has_bias,
