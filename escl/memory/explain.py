@@ -16,12 +16,11 @@ TIE: Final = 1.05
 
 def describe(one: Try, workshop: Workshop) -> str:
     """Return the settings of a try that are not the default, and why, in words."""
-    said = []
+    names: dict[str, list[str]] = {}
     for part in one.cast.parts:
-        notes = _notes(part, workshop)
-        if notes:
-            said.append(f"{part.choice.name}: {', '.join(notes)}")
-    return "; ".join(said)
+        if notes := _notes(part, workshop):
+            names.setdefault(", ".join(notes), []).append(part.choice.name)
+    return "; ".join(f"{', '.join(who)}: {notes}" for notes, who in names.items())
 
 
 def _notes(part: Part, workshop: Workshop) -> list[str]:
@@ -32,7 +31,10 @@ def _notes(part: Part, workshop: Workshop) -> list[str]:
     if part.layers < part.file.n_layers and workshop.budget.device is not None:
         notes.append(f"{part.layers} of {part.file.n_layers} layers on {workshop.budget.device}")
     if spec.kv_type != "f16":
-        notes.append(f"KV in {spec.kv_type}, because {spec.slots} x {spec.ctx_per_slot:,} tokens in f16 do not fit")
+        where = f" on {workshop.budget.device}" if part.layers else ""
+        notes.append(
+            f"KV in {spec.kv_type}, because {spec.slots} x {spec.ctx_per_slot:,} tokens in f16 do not fit{where}"
+        )
     if spec.ctx_per_slot < workshop.context(part.choice, part.file):
         notes.append(f"only {spec.ctx_per_slot:,} tokens of context, because more does not fit")
     return notes

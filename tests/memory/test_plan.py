@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 
 import msgspec
@@ -62,6 +63,12 @@ def test_with_more_main_memory_the_fastest_way_is_never_slower(small: float, mor
 def test_with_a_larger_device_the_fastest_way_is_never_slower() -> None:
     times = [fastest(plan(gpu(size))) for size in (11, 12, 24, 48)]
     assert times == sorted(times, reverse=True)
+
+
+def test_with_more_main_memory_beside_a_small_device_the_fastest_way_is_not_slower_either() -> None:
+    times = [fastest(plan(gpu(8, host=host))) for host in (8, 16, 32)]
+    # Keys and values are not quantized for a gain of less than 5 %.
+    assert all(later <= 1.05 * earlier for earlier, later in itertools.pairwise(times))
 
 
 @pytest.mark.parametrize("rounds", [1, 5])
@@ -282,3 +289,9 @@ def test_the_search_for_layers_finds_the_last_that_fits(per_layer: list[int], fi
 
     expected = max(n for n in range(len(per_layer) + 1) if excess(n) <= 0)
     assert largest_without(excess, len(per_layer)) == expected
+
+
+def test_what_holds_for_several_engines_is_said_once() -> None:
+    best = plan(cpu(12), supporters=2).best()
+    assert best.engines[1].spec.kv_type == best.engines[2].spec.kv_type == "q8_0"
+    assert best.why.count("warm, warm again: KV in q8_0, because 4 x 4,096 tokens in f16 do not fit") == 1
