@@ -6,6 +6,7 @@ Prints the tables and saves them as JSON and Markdown under benchmarks/results.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 import tempfile
@@ -18,20 +19,20 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from benchmarks.models import REAL, SMALL, SMALLEST, Choice, cast
+from benchmarks.models import REAL, SMALL, SMALLEST, Choice, cast, headers
 from escl.bench.evaluate import MachineUse
 from escl.bench.machine import machine_facts
 from escl.bench.result import BenchModel, BenchResult, Row, Table, missing
 from escl.bench.suite import COMPARISONS, QUICK, Bench, Effort, bench_models, run_comparisons
 from escl.engine.child import physical_cores
-from escl.memory.devices import Hardware, probe_hardware
+from escl.memory.devices import Hardware, budget_of, probe_hardware
 from escl.report.bench import markdown, print_table
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 DIALOGUES: Final = 32
 CPU_GOAL, GPU_GOAL, SCORING_GOAL = 3.5, 12.0, 1.8
 CTX: Final = 2048
-_ON_GPU: Final = ("batching", "simulation", "scoring", "adapters", "loading")
+_ON_GPU: Final = ("tuning", "batching", "simulation", "scoring", "adapters", "loading")
 _NO_GPU: Final = "llama.cpp can use no accelerator on this machine"
 
 
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="escl-bench-models-") as temporary:
         folder = asked.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
+        # What is measured of models that exist for a benchmark only is kept beside them, not with the user's own.
+        os.environ["ESCL_HOME"] = str(folder.resolve())
         models, tables = _measure(folder, hardware, asked)
     result = BenchResult(
         started_utc=started.isoformat(timespec="seconds"),
@@ -93,11 +96,11 @@ def _measure(
     models: tuple[BenchModel, ...] = ()
     tables: list[Table] = []
     if set(only) - {"gpu"}:
-        bench = _bench(folder, SMALL, asked, gpu=False)
+        bench = _bench(folder, SMALL, hardware, asked, gpu=False)
         models += bench_models(bench.casting)
         tables += run_comparisons(bench, only=only, on_table=on_table)
     if "gpu" in only and hardware.devices:
-        bench = _bench(folder, REAL, asked, gpu=True)
+        bench = _bench(folder, REAL, hardware, asked, gpu=True)
         models += bench_models(bench.casting)
         where = hardware.devices[0].description
         tables += [_on(where, table) for table in run_comparisons(bench, only=_ON_GPU, on_table=on_table)]
@@ -107,14 +110,21 @@ def _measure(
     return models, tuple(tables)
 
 
-def _bench(folder: Path, choice: Choice, asked: argparse.Namespace, *, gpu: bool) -> Bench:
+def _bench(folder: Path, choice: Choice, hardware: Hardware, asked: argparse.Namespace, *, gpu: bool) -> Bench:
     effort = QUICK if asked.quick else Effort(max_tokens=128, batch_steps=64) if gpu else Effort()
     dialogues = DIALOGUES // 4 if asked.quick else DIALOGUES
     growth = None if gpu else cast(folder, SMALLEST, dialogues=DIALOGUES, say=say)
     return Bench(
         casting=cast(folder, choice, dialogues=dialogues, say=say),
         growth=growth,
-        use=MachineUse(parallel=dialogues, ctx=CTX, threads=asked.threads, gpu_layers=-1 if gpu else 0),
+        headers=headers(folder),
+        use=MachineUse(
+            hardware=msgspec.structs.replace(hardware, physical_cores=asked.threads),
+            budget=budget_of(hardware, memory=None, device=None if gpu else "cpu"),
+            ctx=CTX,
+            threads=asked.threads,
+            gpu_layers=-1 if gpu else 0,
+        ),
         effort=effort,
         simulation_goal=GPU_GOAL if gpu else CPU_GOAL,
         scoring_goal=SCORING_GOAL,

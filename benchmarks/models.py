@@ -9,14 +9,17 @@ from typing import Final
 
 from benchmarks.random_weights import Speaks, write_random, write_random_adapter
 from benchmarks.shapes import (
-    INTERNLM2_0_3B,
+    INTERNLM2_0_2B,
+    INTERNLM2_7B,
+    LLAMA_3_8B,
     QWEN1_5_7B,
     QWEN1_5_14B,
-    QWEN2_0_5B,
+    QWEN2_0_6B,
     RUNNABLE_INTERNLM2_7B,
     TINY,
     TINY_SCORER,
     Shape,
+    write_header,
 )
 from escl.bench.evaluate import Casting
 from escl.core.bundled import bundled
@@ -39,7 +42,7 @@ class Choice:
     quant: str = "Q4_K_M"
 
 
-SMALL: Final = Choice(seeker=QWEN2_0_5B, supporter=QWEN2_0_5B, scorer=INTERNLM2_0_3B)
+SMALL: Final = Choice(seeker=QWEN2_0_6B, supporter=QWEN2_0_6B, scorer=INTERNLM2_0_2B)
 SMALLEST: Final = Choice(seeker=TINY, supporter=TINY, scorer=TINY_SCORER)
 REAL: Final = Choice(seeker=QWEN1_5_14B, supporter=QWEN1_5_7B, scorer=RUNNABLE_INTERNLM2_7B)
 
@@ -58,6 +61,15 @@ def cast(folder: Path, choice: Choice, *, dialogues: int, say: Say) -> Casting:
         supporter=_model(folder, choice.supporter, choice.quant, role="supporter", say=say),
         scorer=_model(folder, choice.scorer, choice.quant, role="scorer", say=say),
     )
+
+
+def headers(folder: Path) -> tuple[Path, ...]:
+    """Return headers without data of real models, written into `folder` unless they are there."""
+    paths = []
+    for shape in (QWEN1_5_14B, QWEN1_5_7B, INTERNLM2_7B, LLAMA_3_8B):
+        path = folder / f"header-{shape.name}-Q4_K_M.gguf"
+        paths.append(path if path.exists() else write_header(path, shape, "Q4_K_M"))
+    return tuple(paths)
 
 
 def _cards(count: int) -> list[RoleCard]:
@@ -79,7 +91,7 @@ def _model(folder: Path, shape: Shape, quant: str, *, role: str, say: Say) -> Mo
         write_random(path, shape, quant, speaks=speaks, seed=len(role))
     adapters = _adapters(folder, shape) if role == "scorer" else {}
     return Model(
-        name=f"{role} {shape.name} {quant}",
+        name=f"{role} {shape.name.removeprefix('scorer-')} {quant}",
         path=path.resolve(),
         sha256=sha256_of(path),
         size_bytes=path.stat().st_size,

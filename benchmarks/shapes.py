@@ -99,6 +99,9 @@ LLAMA_3_8B: Final = Shape(
 )
 QWEN2_1_5B: Final = _qwen2("1.5B", layers=28, width=(1536, 8960), heads=(12, 2))
 QWEN2_0_5B: Final = _qwen2("0.5B", layers=24, width=(896, 4864), heads=(14, 2))
+# Widths that are multiples of 256, as those of large models are: every matrix then has the type its name says.
+QWEN2_0_6B: Final = _qwen2("0.6B", layers=24, width=(1024, 3072), heads=(16, 4))
+INTERNLM2_0_2B: Final = _internlm2("scorer-0.2B", layers=16, width=(768, 2048), heads=(12, 4), tokenizer="gpt2")
 INTERNLM2_1_8B: Final = _internlm2("scorer-1.8B", layers=24, width=(2048, 8192), heads=(16, 8), tokenizer="gpt2")
 INTERNLM2_0_3B: Final = _internlm2("scorer-0.3B", layers=16, width=(1024, 3584), heads=(16, 4), tokenizer="gpt2")
 TINY: Final = _qwen2("tiny", layers=2, width=(256, 512), heads=(4, 2), n_vocab=4096)

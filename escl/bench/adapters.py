@@ -27,7 +27,7 @@ def measure_adapter_cost(scorer: Model, use: MachineUse, *, prompts: int, pairs:
         title=title,
         other=other,
         rows=(faster(what, "tokens/s", rates),),
-        facts={"prompts": prompts, "threads": use.threads, "parallel": use.parallel, "gpu layers": use.gpu_layers},
+        facts={"prompts": prompts, "threads": use.threads, "slots": use.slots, "gpu layers": use.gpu_layers},
         notes=("Through escl's own label reader, no two prompts sharing an opening.",),
     )
 
@@ -39,7 +39,7 @@ async def _measure(scorer: Model, use: MachineUse, *, prompts: int, pairs: int) 
         model=str(scorer.path),
         adapters={name: str(path)},
         purpose="labels",
-        slots=use.parallel,
+        slots=use.slots,
         ctx_per_slot=use.ctx,
         gpu_layers=use.gpu_layers,
         threads=use.threads,

@@ -1,4 +1,4 @@
-"""escl's batcher against a bare loop over llama_decode, and how fast bare llama.cpp evaluates prompts here."""
+"""escl's batcher against a bare loop over llama_decode, with the settings that tuning found."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Final
 
 from escl.bench.evaluate import MachineUse
 from escl.bench.result import Row, Table, faster, missing
-from escl.engine.trial import Compared, Comparison, Probe, Setting, Stand
+from escl.bench.tuning import tuning_of
+from escl.engine.trial import Compared, Comparison, Setting, Stand
 from escl.errors import EngineError
+from escl.memory.tuning_store import Tuned
 from escl.shelf.manifest import Model
 
 OTHER: Final = "a bare loop over llama_decode"
 GOAL: Final = 0.97
 _WITHIN_S: Final = 300.0
-_UBATCHES: Final = (512, 1024)
 
 
 def compare_batching(
     model: Model, use: MachineUse, *, sequences: Sequence[int], prompt_tokens: int, steps: int, rounds: int
 ) -> Table:
     """Return how fast the batcher is against the bare loop, prefill and decode apart, by number of dialogues."""
+    setting = _setting(use, tuning_of(model, use))
     rows: list[Row] = []
     for count in sequences:
-        asked = Comparison(
-            setting=_setting(use), sequences=count, prompt_tokens=prompt_tokens, steps=steps, rounds=rounds
-        )
+        asked = Comparison(setting=setting, sequences=count, prompt_tokens=prompt_tokens, steps=steps, rounds=rounds)
         rows += _compare(model.path, asked)
     return Table(
         key="batching",
@@ -36,7 +36,9 @@ def compare_batching(
         facts={
             "prompt tokens of each": prompt_tokens,
             "new tokens of each": steps,
-            "threads": use.threads,
+            "threads": setting.threads,
+            "repack": str(setting.repack),
+            "n_ubatch": setting.n_ubatch,
             "gpu layers": use.gpu_layers,
         },
         notes=("Both choose greedily, in one context of one process, in turns; a first round warms up.",),
@@ -67,25 +69,13 @@ def _decode(found: Compared) -> list[tuple[float, float]]:
     return [(n / ours, n / bare) for ours, bare in zip(found.batcher_decode_s, found.bare_decode_s, strict=True)]
 
 
-def best_prefill_tps(model: Model, use: MachineUse, *, prompt_tokens: int, repeats: int) -> float | None:
-    """Return the most prompt tokens a second that bare llama.cpp evaluates without adapters, over the settings tried.
-
-    Weights rearranged for the CPU or not, and two sizes of micro-batch; None when none of them could be measured.
-    """
-    best = None
-    with Stand(model.path) as stand:
-        for repack in (False, True):
-            for n_ubatch in _UBATCHES:
-                asked = Probe(
-                    setting=_setting(use, repack=repack, n_ubatch=n_ubatch), prompt_tokens=prompt_tokens, steps=0
-                )
-                try:
-                    seconds = [stand.probe(asked, within_s=_WITHIN_S).prefill_s for _ in range(repeats)]
-                except EngineError:
-                    continue
-                best = max(best or 0.0, prompt_tokens / min(seconds))
-    return best
-
-
-def _setting(use: MachineUse, *, repack: bool = True, n_ubatch: int = 512) -> Setting:
-    return Setting(threads=use.threads, repack=repack, n_ubatch=n_ubatch, gpu_layers=use.gpu_layers)
+def _setting(use: MachineUse, tuned: Tuned) -> Setting:
+    found = tuned.settings
+    return Setting(
+        threads=found.threads or use.threads,
+        repack=found.repack,
+        n_ubatch=found.n_ubatch,
+        flash_attention=found.flash_attention,
+        gpu_layers=use.gpu_layers,
+        device=use.device,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -23,10 +23,10 @@ from escl.errors import EngineError
 from escl.evaluation.engines import Engines
 from escl.evaluation.observer import Phase
 from escl.evaluation.run import Simulation, run_scoring, run_simulation
-from escl.memory.devices import budget_of, probe_hardware
+from escl.memory.devices import Budget, Hardware
 from escl.memory.parts import Fixed
-from escl.memory.plan import Plan, plan_for
-from escl.memory.workload import Workload, scoring_workload, workload_of
+from escl.memory.plan import chosen_line, plan_for
+from escl.memory.workload import scoring_workload, workload_of
 from escl.shelf.manifest import Model
 from escl.store.database import Database
 from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
@@ -46,18 +46,26 @@ class Casting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MachineUse(msgspec.Struct, frozen=True, kw_only=True):
-    """How escl uses the machine, and so the script beside it.
+    """What both sides have of the machine. Slots and threads of escl's engines come from its plan, as in `escl run`.
 
     Attributes:
-        parallel: Dialogues, or the scorer's prompts, side by side.
-        ctx: Tokens of context for each.
-        threads: Of the script, and of escl's engine where one works alone.
+        threads: Of the script, and of bare llama.cpp where no tuning says otherwise.
+        ctx: Tokens of context for each dialogue.
+        gpu_layers: Layers on the device; -1 is all, 0 is CPU only.
+        slots: Of an engine that is measured by itself.
     """
 
-    parallel: int
-    ctx: int
+    hardware: Hardware
+    budget: Budget
     threads: int
+    ctx: int
     gpu_layers: int
+    slots: int = 8
+
+    @property
+    def device(self) -> str | None:
+        """The accelerator that takes layers; None when only the CPU works."""
+        return self.budget.device if self.gpu_layers else None
 
 
 @dataclass(slots=True)
@@ -129,6 +137,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     latencies_s: list[float]
     load_s: list[float]
     peak_bytes: int
+    plan: str
 
 
 def simulation_of(casting: Casting, *, rounds: int, max_tokens: int, repeats: int = 1) -> Simulation:
@@ -152,16 +161,26 @@ def begin(path: Path, simulation: Simulation) -> RunStore:
 
 
 def speak(simulation: Simulation, store: RunStore, use: MachineUse) -> Observed:
-    """Simulate all dialogues of `simulation` into `store` and return what it took.
+    """Simulate all dialogues of `simulation` into `store`, planned as `escl run` does, and return what it took.
 
     Raises:
-        EngineError: A dialogue failed.
+        EngineError: Nothing fits, or a dialogue failed.
     """
-    plan = _plan(workload_of(simulation.cards, simulation.protocol, rounds=simulation.rounds), use, of=simulation)
     watch = Stopwatch()
-    stop = asyncio.Event()
+    workload = workload_of(simulation.cards, simulation.protocol, rounds=simulation.rounds, repeats=simulation.repeats)
+    plan = plan_for(
+        simulation.seeker,
+        simulation.supporters,
+        None,
+        workload=workload,
+        budget=use.budget,
+        hardware=use.hardware,
+        fixed=Fixed(ctx=use.ctx, gpu_layers=use.gpu_layers),
+        max_tokens=simulation.max_tokens,
+    )
 
     async def work() -> None:
+        stop = asyncio.Event()
         async with Engines(plan, store, observer=watch, stop=stop) as engines:
             await run_simulation(simulation, store, engines=engines, observer=watch, stop=stop)
 
@@ -178,24 +197,31 @@ def speak(simulation: Simulation, store: RunStore, use: MachineUse) -> Observed:
         latencies_s=_latencies(watch.turns),
         load_s=[ready.load_s for _, _, ready in watch.loads],
         peak_bytes=peak_bytes,
+        plan=chosen_line(plan),
     )
 
 
 def read(scorer: Model, store: RunStore, use: MachineUse) -> Observed:
-    """Score all dialogues in `store` and return what it took; its prompt tokens are what the engine evaluated.
+    """Score all dialogues in `store`, planned as `escl score` does, and return what it took.
+
+    Its prompt tokens are what the engine evaluated, as it last reported.
 
     Raises:
-        EngineError: A reading failed.
+        EngineError: Nothing fits, or a reading failed.
     """
-    transcripts: dict[Language, list[str]] = {language: [] for language in Language}
-    for dialogue in store.dialogues():
-        turns = store.turns(dialogue.id)
-        transcripts[dialogue.language].append(store.protocol.transcript(dialogue.language, turns))
-    plan = _plan(scoring_workload(transcripts, store.protocol), use, of=scorer)
     watch = Stopwatch()
-    stop = asyncio.Event()
+    plan = plan_for(
+        None,
+        [],
+        scorer,
+        workload=scoring_workload(_transcripts(store), store.protocol),
+        budget=use.budget,
+        hardware=use.hardware,
+        fixed=Fixed(ctx=use.ctx, gpu_layers=use.gpu_layers),
+    )
 
     async def work() -> None:
+        stop = asyncio.Event()
         async with Engines(plan, store, observer=watch, stop=stop) as engines:
             await run_scoring(scorer, store, engines=engines, observer=watch, stop=stop)
 
@@ -211,24 +237,22 @@ def read(scorer: Model, store: RunStore, use: MachineUse) -> Observed:
         latencies_s=[],
         load_s=[ready.load_s for _, _, ready in watch.loads],
         peak_bytes=peak_bytes,
+        plan=chosen_line(plan),
     )
 
 
-def _plan(workload: Workload, use: MachineUse, *, of: Simulation | Model) -> Plan:
-    """Return what `escl run` or `escl score` would do with this use of the machine."""
-    hardware = msgspec.structs.replace(probe_hardware(), physical_cores=use.threads)
-    budget = budget_of(hardware, memory=None, device="cpu" if use.gpu_layers == 0 else None)
-    fixed = Fixed(parallel=use.parallel, ctx=use.ctx, gpu_layers=use.gpu_layers)
-    seeker, supporters, scorer = (of.seeker, of.supporters, None) if isinstance(of, Simulation) else (None, [], of)
-    return plan_for(seeker, supporters, scorer, workload=workload, budget=budget, hardware=hardware, fixed=fixed)
+def _transcripts(store: RunStore) -> dict[Language, list[str]]:
+    texts: dict[Language, list[str]] = {}
+    for dialogue in store.dialogues():
+        said = store.protocol.transcript(dialogue.language, store.turns(dialogue.id))
+        texts.setdefault(dialogue.language, []).append(said)
+    return texts
 
 
-def _timed(work: Awaitable[None], watch: Stopwatch) -> tuple[float, int]:
-    async def run() -> None:
-        await work
-
+def _timed(work: Coroutine[object, object, None], watch: Stopwatch) -> tuple[float, int]:
     with PeakMemory() as memory:
-        asyncio.run(run())
+        watch.began = time.perf_counter()
+        asyncio.run(work)
         total_s = watch.now()
     if watch.failures:
         first = watch.failures[0]

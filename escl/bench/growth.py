@@ -56,7 +56,7 @@ def measure_growth(casting: Casting, use: MachineUse, *, sizes: Sequence[int], r
         title="Growth with the number of dialogues",
         other=None,
         rows=tuple(rows),
-        facts={"rounds": rounds, "max_tokens": max_tokens, "parallel": use.parallel},
+        facts={"rounds": rounds, "max_tokens": max_tokens},
         notes=(
             "Simulated and scored in all dimensions; loading is left out. With the smallest model, so that escl's own "
             "work and the commits to the disk weigh as much as they can.",

@@ -38,7 +38,7 @@ def measure_loading(models: Sequence[Model], use: MachineUse) -> Table:
         title="Loading and swapping",
         other=None,
         rows=tuple(rows),
-        facts={"parallel": use.parallel, "ctx": use.ctx, "gpu layers": use.gpu_layers},
+        facts={"slots": use.slots, "ctx": use.ctx, "gpu layers": use.gpu_layers},
         notes=(
             "From the start of the child process until it can be asked. For the first load the file's pages were "
             "dropped from the page cache (posix_fadvise); a disk below may have caches of its own.",
@@ -78,7 +78,7 @@ def drop_from_page_cache(path: Path) -> bool:
 def _spec(model: Model, use: MachineUse) -> EngineSpec:
     return EngineSpec(
         model=str(model.path),
-        slots=use.parallel,
+        slots=use.slots,
         ctx_per_slot=use.ctx,
         gpu_layers=use.gpu_layers,
         threads=use.threads,

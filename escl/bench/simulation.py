@@ -79,9 +79,8 @@ def _rows(measured: Sequence[tuple[Observed, Outcome]], *, goal: float | None) -
 def _facts(measured: Sequence[tuple[Observed, Outcome]], use: MachineUse) -> dict[str, Fact]:
     ours, script = measured[-1]
     return {
-        "parallel": use.parallel,
-        "ctx": use.ctx,
-        "threads": use.threads,
+        "plan": ours.plan,
+        "threads of the script": use.threads,
         "gpu layers": use.gpu_layers,
         "turns, escl": ours.n_done,
         "turns, script": len(script.calls),

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from escl.bench.adapters import measure_adapter_cost
-from escl.bench.batching import best_prefill_tps, compare_batching
+from escl.bench.batching import compare_batching
+from escl.bench.estimates import check_estimates
 from escl.bench.evaluate import Casting, MachineUse
 from escl.bench.growth import measure_growth
 from escl.bench.loading import measure_loading
 from escl.bench.result import BenchModel, Table
 from escl.bench.scoring import compare_scoring
 from escl.bench.simulation import compare_simulation
+from escl.bench.tuning import best_prefill_tps, show_tuning, tuned_spec, tuning_of
+from escl.engine.wire import EngineSpec
+from escl.evaluation.score import adapter_name
 from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.manifest import Model
 
@@ -31,8 +36,9 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
         with_reuse: Whether scoring is also compared with a script that keeps the rubric's KV.
     """
 
-    rounds: int = 5
+    rounds: int = 3
     max_tokens: int = 32
+    scoring_rounds: int = 3
     batch_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)
     batch_prompt_tokens: int = 256
     batch_steps: int = 32
@@ -43,13 +49,13 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     pairs: int = 1
     adapter_prompts: int = 8
     adapter_pairs: int = 3
-    prefill_tokens: int = 1024
     with_reuse: bool = True
 
 
 QUICK: Final = Effort(
     rounds=1,
     max_tokens=16,
+    scoring_rounds=1,
     batch_sizes=(1, 8),
     batch_prompt_tokens=128,
     batch_steps=16,
@@ -57,7 +63,6 @@ QUICK: Final = Effort(
     growth_sizes=(8, 32),
     adapter_prompts=4,
     adapter_pairs=1,
-    prefill_tokens=512,
     with_reuse=False,
 )
 
@@ -68,11 +73,13 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         casting: The models of the comparisons.
         growth: Those of the growth runs, small ones if there are; None leaves growth out.
+        headers: Models, or their headers alone, whose estimates are compared with llama.cpp's dry allocation.
         simulation_goal: Least ratio of turns a second; so for `scoring_goal` and readings.
     """
 
     casting: Casting
     growth: Casting | None
+    headers: tuple[Path, ...]
     use: MachineUse
     effort: Effort
     simulation_goal: float
@@ -93,11 +100,11 @@ def _simulation(bench: Bench) -> Table:
 
 def _scoring(bench: Bench) -> Table:
     effort = bench.effort
-    best = best_prefill_tps(bench.casting.scorer, bench.use, prompt_tokens=effort.prefill_tokens, repeats=2)
+    best = best_prefill_tps(tuning_of(bench.casting.scorer, bench.use))
     return compare_scoring(
         bench.casting,
         bench.use,
-        rounds=effort.rounds,
+        rounds=effort.scoring_rounds,
         pairs=effort.pairs,
         goal=bench.scoring_goal,
         best_prefill_tps=best,
@@ -118,9 +125,30 @@ def _batching(bench: Bench) -> Table:
 
 
 def _loading(bench: Bench) -> Table:
+    return measure_loading(_models(bench), bench.use)
+
+
+def _tuning(bench: Bench) -> Table:
+    return show_tuning(_models(bench), bench.use)
+
+
+def _estimates(bench: Bench) -> Table:
+    ctx = bench.use.ctx
+    dry = [EngineSpec(model=str(path), ctx_per_slot=ctx, gpu_layers=0, device="cpu") for path in bench.headers]
+    if bench.use.gpu_layers:
+        return check_estimates(dry, [])
+    scorer = bench.casting.scorer
+    adapters = {adapter_name(*key): str(path) for key, (path, _) in scorer.adapters.items()}
+    labels = EngineSpec(
+        model=str(scorer.path), adapters=adapters, purpose="labels", slots=4, ctx_per_slot=1024, gpu_layers=0
+    )
+    dialogue = msgspec.structs.replace(tuned_spec(bench.casting.supporter, bench.use), slots=4, ctx_per_slot=1024)
+    return check_estimates(dry, [dialogue, labels])
+
+
+def _models(bench: Bench) -> list[Model]:
     casting = bench.casting
-    models = {model.path: model for model in (casting.seeker, casting.supporter, casting.scorer)}
-    return measure_loading(list(models.values()), bench.use)
+    return list({model.path: model for model in (casting.seeker, casting.supporter, casting.scorer)}.values())
 
 
 def _adapters(bench: Bench) -> Table:
@@ -143,11 +171,13 @@ def _growth(bench: Bench) -> Table:
 
 
 COMPARISONS: Final[dict[str, Callable[[Bench], Table]]] = {
+    "tuning": _tuning,
     "batching": _batching,
     "simulation": _simulation,
     "scoring": _scoring,
     "adapters": _adapters,
     "loading": _loading,
+    "estimates": _estimates,
     "growth": _growth,
 }
 

@@ -29,11 +29,13 @@ _CPU_GOAL, _GPU_GOAL, _SCORING_GOAL = 3.5, 12.0, 1.8
 class Comparison(StrEnum):
     """The comparisons, by the keys of escl.bench.suite."""
 
+    TUNING = "tuning"
     BATCHING = "batching"
     SIMULATION = "simulation"
     SCORING = "scoring"
     ADAPTERS = "adapters"
     LOADING = "loading"
+    ESTIMATES = "estimates"
     GROWTH = "growth"
 
 
@@ -66,7 +68,7 @@ def bench(
     from escl.cli.work import load_model
     from escl.core.protocol import load_protocol
     from escl.engine.child import physical_cores
-    from escl.memory.devices import probe_hardware
+    from escl.memory.devices import budget_of, probe_hardware
     from escl.shelf.manifest import ModelRole
 
     words = load_protocol("open")
@@ -81,12 +83,19 @@ def bench(
     # The bundled models are small enough for runs of hundreds of dialogues.
     small = {"seeker": "demo/seeker", "supporter": "demo/warm", "scorer": "demo/scorer"}
     growth = msgspec.structs.replace(casting, **{role: load_model(name) for role, name in small.items()})
-    hardware = probe_hardware()
+    hardware, cores = probe_hardware(), threads or physical_cores()
     on_gpu = gpu_layers != 0 and bool(hardware.devices)
     measured = Bench(
         casting=casting,
         growth=growth,
-        use=MachineUse(parallel=len(cards), ctx=ctx, threads=threads or physical_cores(), gpu_layers=gpu_layers),
+        headers=(casting.seeker.path, casting.supporter.path, casting.scorer.path),
+        use=MachineUse(
+            hardware=msgspec.structs.replace(hardware, physical_cores=cores),
+            budget=budget_of(hardware, memory=None, device=None if on_gpu else "cpu"),
+            ctx=ctx,
+            threads=cores,
+            gpu_layers=gpu_layers if on_gpu else 0,
+        ),
         effort=QUICK if quick else Effort(max_tokens=64),
         simulation_goal=_GPU_GOAL if on_gpu else _CPU_GOAL,
         scoring_goal=_SCORING_GOAL,

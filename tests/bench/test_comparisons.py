@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 
 from benchmarks.models import SMALLEST, cast
 from escl.bench.adapters import measure_adapter_cost
-from escl.bench.batching import best_prefill_tps, compare_batching
+from escl.bench.batching import compare_batching
+from escl.bench.estimates import check_estimates
 from escl.bench.evaluate import Casting, MachineUse
 from escl.bench.growth import measure_growth
 from escl.bench.loading import measure_loading
 from escl.bench.result import Table
 from escl.bench.scoring import compare_scoring
 from escl.bench.simulation import compare_simulation
+from escl.bench.tuning import best_prefill_tps, show_tuning, tuning_of
+from escl.engine.wire import EngineSpec
+from escl.memory.devices import Hardware, budget_of
 
-USE = MachineUse(parallel=4, ctx=1536, threads=1, gpu_layers=0)
+HARDWARE = Hardware(
+    devices=(),
+    ram_total_bytes=8 << 30,
+    ram_available_bytes=4 << 30,
+    physical_cores=1,
+    processor="a processor",
+    llama_build="a build",
+)
+USE = MachineUse(
+    hardware=HARDWARE,
+    budget=budget_of(HARDWARE, memory=None, device="cpu"),
+    ctx=1536,
+    threads=1,
+    gpu_layers=0,
+    slots=4,
+)
 DIALOGUES, ENGLISH = 4, 2
 
 pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_tunings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("ESCL_HOME", str(tmp_path_factory.mktemp("home")))
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +95,21 @@ def test_the_batcher_is_measured_at_each_size(casting: Casting) -> None:
     assert [row.what for row in table.rows] == [
         f"{part}, {count} sequences" for count in (1, 2) for part in ("prefill", "decode")
     ]
-    assert (best_prefill_tps(casting.scorer, USE, prompt_tokens=32, repeats=1) or 0) > 0
+
+
+def test_tuning_is_measured_once_and_shown(casting: Casting) -> None:
+    table = show_tuning([casting.scorer], USE)
+    assert_measured(table)
+    tuned = tuning_of(casting.scorer, USE)
+    assert table.facts[f"{casting.scorer.name}, seconds"] == round(tuned.seconds, 1)
+    assert best_prefill_tps(tuned) >= (table.rows[0].escl or 0)
+
+
+def test_estimates_stand_beside_what_llama_cpp_says(casting: Casting) -> None:
+    spec = EngineSpec(model=str(casting.supporter.path), slots=2, ctx_per_slot=256, gpu_layers=0, device="cpu")
+    table = check_estimates([spec], [spec])
+    assert_measured(table)
+    assert [row.what.rpartition(": ")[2] for row in table.rows][-1] == "whole process, measured"
 
 
 def test_loading_names_every_model_and_the_swap(casting: Casting) -> None:
