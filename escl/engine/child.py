@@ -125,8 +125,19 @@ def peak_rss_bytes() -> int:
     """Return the most memory this process has had resident, in bytes."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
+    # Linux's getrusage carries a parent's peak over fork and exec; the high-water mark of the memory map does not.
+    if (peak := _high_water_bytes(Path("/proc/self/status"))) is not None:
+        return peak
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Kilobytes on Linux, bytes on macOS.
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _high_water_bytes(status: Path) -> int | None:
+    try:
+        lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)

@@ -26,6 +26,7 @@ Part = Literal["KV cells", "work memory", "logits", "all but weights", "whole pr
 _WORD: Final = " a"
 _PROBE_WORDS: Final = 64
 _REPLY_TOKENS: Final = 8
+_REPORTS_EVERY_S: Final = 0.3
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,16 +91,14 @@ async def against_peak(spec: EngineSpec) -> Compared:
 async def measured_peak(spec: EngineSpec) -> int:
     """Return the most memory that an engine's process had resident when all its slots were full, in bytes."""
     async with await Engine.start(spec) as engine:
-        n_tokens = engine.ready.n_ctx_per_slot - _REPLY_TOKENS
-        words = await _words(engine, n_tokens)
-        if spec.purpose == "dialogue":
-            await asyncio.gather(*(_fill(engine, f"slot {slot}", words) for slot in range(engine.ready.slots)))
-        else:
-            adapters: list[str | None] = [*spec.adapters]
-            for adapter in adapters or [None]:
-                await asyncio.gather(*(_read(engine, adapter, words) for _ in range(engine.ready.slots)))
-        # A report comes with each step that takes long enough; one more request makes sure of a last one.
-        await engine.count_tokens([Message("user", _WORD)])
+        words = await _words(engine, engine.ready.n_ctx_per_slot - _REPLY_TOKENS)
+        adapters: list[str | None] = [*spec.adapters]
+        for adapter in adapters or [None]:
+            slots = range(engine.ready.slots)
+            await asyncio.gather(*(_ask(engine, spec, adapter, slot=slot, words=words) for slot in slots))
+        # The child reports when its last report is a while ago and it has something to do.
+        await asyncio.sleep(_REPORTS_EVERY_S)
+        await _ask(engine, spec, None, slot=0, words=1)
         assert engine.progress is not None
         return max(engine.ready.peak_rss_bytes, engine.progress.peak_rss_bytes)
 
@@ -111,15 +110,14 @@ async def _words(engine: Engine, n_tokens: int) -> int:
     return int((n_tokens - probe) / max(1.0, (probe - empty) / _PROBE_WORDS)) + _PROBE_WORDS
 
 
-async def _fill(engine: Engine, session: str, words: int) -> None:
+async def _ask(engine: Engine, spec: EngineSpec, adapter: str | None, *, slot: int, words: int) -> None:
+    if spec.purpose == "labels":
+        rest = _WORD * (words - 1)
+        await engine.read_label(adapter=adapter, system=None, prefix=_WORD, rest=rest, max_tokens=_REPLY_TOKENS)
+        return
     sampling = Sampling(temperature=0.0, top_p=1.0, top_k=0, repeat_penalty=1.0, max_tokens=_REPLY_TOKENS)
-    await engine.generate(session=session, messages=[Message("user", _WORD * words)], sampling=sampling, seed=0)
-
-
-async def _read(engine: Engine, adapter: str | None, words: int) -> None:
-    await engine.read_label(
-        adapter=adapter, system=None, prefix=_WORD, rest=_WORD * (words - 1), max_tokens=_REPLY_TOKENS
-    )
+    messages = [Message("user", _WORD * words)]
+    await engine.generate(session=f"slot {slot}", messages=messages, sampling=sampling, seed=0)
 
 
 def _row(

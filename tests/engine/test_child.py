@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,10 @@ def test_last_words_are_few() -> None:
     error = launch.death_of("died", stderr=[f"line {number}" for number in range(100)], while_loading=False)
     assert "line 99" in str(error)
     assert "line 90" not in str(error)
+
+
+def test_a_childs_peak_is_its_own_not_its_parents() -> None:
+    ballast = b"x" * (256 << 20)
+    code = "from escl.engine.child import peak_rss_bytes; print(peak_rss_bytes())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert int(said) < len(ballast) // 2
