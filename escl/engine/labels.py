@@ -21,7 +21,7 @@ from escl.engine.batcher import Totals
 from escl.engine.chat import Chat
 from escl.engine.context_shape import MAX_LABEL_OUTPUTS, context_shape
 from escl.engine.label_tokens import LabelTokens, Odds, find_label
-from escl.engine.llama import Context, Model, Tokens
+from escl.engine.llama import Context, Model, Tokens, device_names
 from escl.engine.sampling import check_finite
 from escl.engine.wire import EngineSpec, Failed, Generate, LabelRead, ReadLabel
 from escl.errors import ContextOverflowError, EngineError, KVExhaustedError, NonFiniteLogitsError
@@ -85,6 +85,8 @@ class LabelReader:
         self._model, self._chat = model, chat
         # A recurrent state can neither be shared in part nor rewound to before a draft.
         self._strict = spec.strict or not model.rewinds
+        self._on_cpu = device_names(spec.gpu_layers, spec.device) == "CPU"
+        self._fill_to = min(spec.n_ubatch, self._context.n_batch)
         self._default_system = model.metadata(DEFAULT_SYSTEM_KEY)
         self._labels = LabelTokens(chat.vocabulary, model.n_vocab)
         self.n_ctx = n_ctx
@@ -172,7 +174,7 @@ class LabelReader:
             return []
         same_adapter = [job for job in self._waiting if job.request.adapter == self._adapter]
         group = (same_adapter or list(self._waiting))[0].group
-        chosen = [job for job in self._waiting if job.group == group][: self._pack_size(group)]
+        chosen = self._fitting([job for job in self._waiting if job.group == group][: self._pack_size(group)])
         for job in chosen:
             self._waiting.remove(job)
         return chosen
@@ -184,6 +186,24 @@ class LabelReader:
             return self._n_slots
         self._begun.add(adapter)
         return 1
+
+    def _fitting(self, jobs: list[_Job]) -> list[_Job]:
+        """Return the first of `jobs`, as many as one computation takes without the opening that they share.
+
+        In one pool of cells every prompt's attention runs over all prompts of the pack, and a computation that is full
+        gains nothing from a larger pack: eight prompts of 380 tokens in a pack took 1.16 times as long on 4 CPU cores
+        as one by one. A GPU has more to gain from fewer steps, so there the pack stays whole.
+        """
+        if not self._on_cpu:
+            return jobs
+        n_tokens, kept = 0, jobs[:1]
+        for job in jobs[1:]:
+            shared = _common_length(jobs[0].prompt, job.prompt)
+            n_tokens += job.prompt.size - shared
+            if n_tokens + jobs[0].prompt.size - shared > self._fill_to:
+                break
+            kept.append(job)
+        return kept
 
     def _answer(self, jobs: list[_Job]) -> Generator[None, None, list[Answer]]:
         """Answer a pack, one batch for each `next`."""

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
+from escl.engine import labels
 from escl.engine.chat import Chat
 from escl.engine.label_tokens import LabelTokens, find_label
 from escl.engine.labels import DEFAULT_SYSTEM_KEY, LabelReader
@@ -220,6 +221,38 @@ def test_packing_saves_decodes(reader: MakeReader, monkeypatch: pytest.MonkeyPat
         read(one, *[ask(number, said[:9]) for number, said in enumerate(dialogues(24))])
         counts[slots] = decode.call_count
     assert counts[8] * 2 < counts[1]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("n_ubatch", [48, 128, 512])
+def test_on_a_cpu_a_pack_is_what_one_computation_takes(
+    reader: MakeReader, monkeypatch: pytest.MonkeyPatch, n_ubatch: int
+) -> None:
+    monkeypatch.setattr(labels, "device_names", lambda *_: "CPU")
+    one = reader(slots=8, n_batch=512, n_ubatch=n_ubatch)
+    choose, packs = one._choose, []
+
+    def watch() -> list[Any]:
+        packs.append(choose())
+        return packs[-1]
+
+    monkeypatch.setattr(one, "_choose", watch)
+    requests = [ask(number, said, prefix="A rubric of some length. " * 4) for number, said in enumerate(dialogues(25))]
+    answers = read(one, *requests)
+    parked = len(one._parked)
+    sizes = [sum(job.prompt.size - parked for job in pack) for pack in packs if pack]
+    assert all(size <= n_ubatch or len(pack) == 1 for size, pack in zip(sizes, filter(None, packs), strict=True))
+    assert max(len(pack) for pack in packs) == {48: 1, 128: 3, 512: 8}[n_ubatch]
+    assert len(answers) == 25
+
+
+@pytest.mark.model
+def test_on_a_gpu_a_pack_has_all_slots(reader: MakeReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "device_names", lambda *_: "Some GPU")
+    one = reader(slots=8, n_batch=512, n_ubatch=48)
+    for number, said in enumerate(dialogues(9)):
+        one.submit(ask(number, said))
+    assert [len(one._choose()) for _ in range(2)] == [1, 8]
 
 
 @pytest.mark.model
