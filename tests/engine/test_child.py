@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from escl.engine import child, launch
-from escl.errors import ChatTemplateError, EngineCrashedError, ModelLoadError
+from escl.errors import ChatTemplateError, EngineCrashedError, EngineKilledError, ModelLoadError
 
 
 def test_cores_are_never_more_than_this_process_may_use() -> None:
@@ -59,7 +59,7 @@ def test_a_users_own_waiting_policy_is_kept() -> None:
     [
         (-6, True, ModelLoadError, "gave up while loading: the process was killed by SIGABRT"),
         (-6, False, EngineCrashedError, "was killed by SIGABRT"),
-        (-9, True, EngineCrashedError, "killed by SIGKILL.*\n.*run out of memory"),
+        (-9, True, EngineKilledError, "killed by SIGKILL.*\n.*run out of memory"),
         (-4, True, EngineCrashedError, "install it from source"),
         (-27, False, ChatTemplateError, "kept the processor busy"),
         (3, False, EngineCrashedError, "ended with exit code 3"),
