@@ -13,7 +13,7 @@ from escl.engine.llama import Context, Tokens
 
 
 class BareLoop:
-    """Evaluates prompts one after the other, then decodes one token of every sequence in each step."""
+    """Evaluates prompts, one after the other in full batches, then decodes one token of every sequence in each step."""
 
     def __init__(self, context: Context) -> None:
         """Take over a context with one KV stream for each sequence."""
@@ -22,24 +22,24 @@ class BareLoop:
         self._latest = np.zeros(0, dtype=np.int32)
 
     def prefill(self, prompts: Sequence[Tokens]) -> None:
-        """Empty the cache, evaluate a prompt in each sequence, and choose each reply's first token."""
-        self._context.clear()
-        self._lengths = np.array([prompt.size for prompt in prompts], dtype=np.int32)
-        self._latest = np.array(
-            [self._evaluate(prompt, sequence) for sequence, prompt in enumerate(prompts)], dtype=np.int32
-        )
-
-    def _evaluate(self, prompt: Tokens, sequence: int) -> int:
+        """Empty the cache, evaluate a prompt in each sequence in full batches, and choose each reply's first token."""
         context = self._context
-        for start in range(0, prompt.size, context.n_batch):
-            part = prompt[start : start + context.n_batch]
-            context.tokens[: part.size] = part
-            context.positions[: part.size] = np.arange(start, start + part.size)
-            context.sequences[: part.size] = sequence
-            context.wanted[: part.size] = 0
-            context.wanted[part.size - 1] = start + part.size == prompt.size
-            context.decode(part.size)
-        return int(context.logits(1)[0].argmax())
+        context.clear()
+        self._lengths = np.array([prompt.size for prompt in prompts], dtype=np.int32)
+        self._latest = np.zeros(len(prompts), dtype=np.int32)
+        tokens = np.concatenate(prompts)
+        positions = np.concatenate([np.arange(prompt.size) for prompt in prompts])
+        sequences = np.repeat(np.arange(len(prompts)), self._lengths)
+        wanted = positions == self._lengths[sequences] - 1
+        for start in range(0, tokens.size, context.n_batch):
+            part = slice(start, start + context.n_batch)
+            count = tokens[part].size
+            context.tokens[:count], context.positions[:count] = tokens[part], positions[part]
+            context.sequences[:count], context.wanted[:count] = sequences[part], wanted[part]
+            context.decode(count)
+            ended = sequences[part][wanted[part]]
+            for sequence, row in zip(ended.tolist(), context.logits(ended.size), strict=True):
+                self._latest[sequence] = row.argmax()
 
     def spread(self, n_sequences: int) -> None:
         """Copy the first sequence's cache into the others: long contexts for a measurement of decoding, for nothing."""
