@@ -124,6 +124,7 @@ def _bench(folder: Path, choice: Choice, hardware: Hardware, asked: argparse.Nam
             ctx=CTX,
             threads=asked.threads,
             gpu_layers=-1 if gpu else 0,
+            tune_s=6.0 if asked.quick else 20.0,
         ),
         effort=effort,
         simulation_goal=GPU_GOAL if gpu else CPU_GOAL,

@@ -117,19 +117,17 @@ TINY_SCORER: Final = Shape(
 )
 
 REAL_SHAPES: Final = (QWEN1_5_14B, QWEN1_5_7B, INTERNLM2_7B, LLAMA_3_8B)
-SHAPES: Final = {
-    shape.name: shape
-    for shape in (
-        *REAL_SHAPES,
-        RUNNABLE_INTERNLM2_7B,
-        QWEN2_1_5B,
-        QWEN2_0_5B,
-        INTERNLM2_1_8B,
-        INTERNLM2_0_3B,
-        TINY,
-        TINY_SCORER,
-    )
-}
+SMALL_SHAPES: Final = (
+    QWEN2_1_5B,
+    QWEN2_0_6B,
+    QWEN2_0_5B,
+    INTERNLM2_1_8B,
+    INTERNLM2_0_3B,
+    INTERNLM2_0_2B,
+    TINY,
+    TINY_SCORER,
+)
+SHAPES: Final = {shape.name: shape for shape in (*REAL_SHAPES, RUNNABLE_INTERNLM2_7B, *SMALL_SHAPES)}
 
 
 class TensorRow(NamedTuple):

@@ -7,8 +7,8 @@ import time
 
 from escl.bench.evaluate import MachineUse
 from escl.bench.result import Table, faster, missing
+from escl.bench.tuning import tuned_spec
 from escl.engine.client import Engine
-from escl.engine.wire import EngineSpec
 from escl.evaluation.score import adapter_name
 from escl.shelf.manifest import Model
 
@@ -33,17 +33,8 @@ def measure_adapter_cost(scorer: Model, use: MachineUse, *, prompts: int, pairs:
 
 
 async def _measure(scorer: Model, use: MachineUse, *, prompts: int, pairs: int) -> list[tuple[float, float]]:
-    key, (path, _) = next(iter(scorer.adapters.items()))
-    name = adapter_name(*key)
-    spec = EngineSpec(
-        model=str(scorer.path),
-        adapters={name: str(path)},
-        purpose="labels",
-        slots=use.slots,
-        ctx_per_slot=use.ctx,
-        gpu_layers=use.gpu_layers,
-        threads=use.threads,
-    )
+    name = adapter_name(*next(iter(scorer.adapters)))
+    spec = tuned_spec(scorer, use, purpose="labels")
     async with await Engine.start(spec) as engine:
         # The first computation allocates and reads the weights in.
         await _tokens_a_second(engine, None, prompts=2)

@@ -53,6 +53,7 @@ class MachineUse(msgspec.Struct, frozen=True, kw_only=True):
         ctx: Tokens of context for each dialogue.
         gpu_layers: Layers on the device; -1 is all, 0 is CPU only.
         slots: Of an engine that is measured by itself.
+        tune_s: How long tuning a model may take.
     """
 
     hardware: Hardware
@@ -61,6 +62,7 @@ class MachineUse(msgspec.Struct, frozen=True, kw_only=True):
     ctx: int
     gpu_layers: int
     slots: int = 8
+    tune_s: float = 20.0
 
     @property
     def device(self) -> str | None:

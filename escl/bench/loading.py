@@ -12,8 +12,8 @@ import msgspec
 
 from escl.bench.evaluate import MachineUse
 from escl.bench.result import Row, Table, missing
+from escl.bench.tuning import tuned_spec, tuning_of
 from escl.engine.client import Engine
-from escl.engine.wire import EngineSpec
 from escl.shelf.manifest import Model
 
 
@@ -48,6 +48,7 @@ def measure_loading(models: Sequence[Model], use: MachineUse) -> Table:
 
 
 def _rows_of(model: Model, use: MachineUse) -> list[Row]:
+    tuning_of(model, use)
     dropped = drop_from_page_cache(model.path)
     first = asyncio.run(_load(model, use))
     second = asyncio.run(_load(model, use))
@@ -75,19 +76,10 @@ def drop_from_page_cache(path: Path) -> bool:
     return True
 
 
-def _spec(model: Model, use: MachineUse) -> EngineSpec:
-    return EngineSpec(
-        model=str(model.path),
-        slots=use.slots,
-        ctx_per_slot=use.ctx,
-        gpu_layers=use.gpu_layers,
-        threads=use.threads,
-    )
-
-
 async def _load(model: Model, use: MachineUse) -> Load:
+    spec = tuned_spec(model, use)
     began = time.perf_counter()
-    engine = await Engine.start(_spec(model, use))
+    engine = await Engine.start(spec)
     ready = time.perf_counter()
     await engine.close()
     return Load(
@@ -100,10 +92,11 @@ async def _load(model: Model, use: MachineUse) -> Load:
 
 def _swap(models: Sequence[Model], use: MachineUse) -> float:
     async def swap() -> float:
-        leaving = await Engine.start(_spec(models[0], use))
+        specs = [tuned_spec(model, use) for model in models[:2]]
+        leaving = await Engine.start(specs[0])
         began = time.perf_counter()
         await leaving.close()
-        coming = await Engine.start(_spec(models[1], use))
+        coming = await Engine.start(specs[1])
         took = time.perf_counter() - began
         await coming.close()
         return took

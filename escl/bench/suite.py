@@ -20,7 +20,6 @@ from escl.bench.scoring import compare_scoring
 from escl.bench.simulation import compare_simulation
 from escl.bench.tuning import best_prefill_tps, show_tuning, tuned_spec, tuning_of
 from escl.engine.wire import EngineSpec
-from escl.evaluation.score import adapter_name
 from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.manifest import Model
 
@@ -36,18 +35,18 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
         with_reuse: Whether scoring is also compared with a script that keeps the rubric's KV.
     """
 
-    rounds: int = 3
+    rounds: int = 2
     max_tokens: int = 32
-    scoring_rounds: int = 3
+    scoring_rounds: int = 2
     batch_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)
-    batch_prompt_tokens: int = 256
-    batch_steps: int = 32
+    batch_prompt_tokens: int = 128
+    batch_steps: int = 16
     rounds_of_batcher: int = 3
     growth_sizes: tuple[int, ...] = (8, 32, 128, 512)
     growth_rounds: int = 1
     growth_tokens: int = 8
     pairs: int = 1
-    adapter_prompts: int = 8
+    adapter_prompts: int = 4
     adapter_pairs: int = 3
     with_reuse: bool = True
 
@@ -57,11 +56,10 @@ QUICK: Final = Effort(
     max_tokens=16,
     scoring_rounds=1,
     batch_sizes=(1, 8),
-    batch_prompt_tokens=128,
-    batch_steps=16,
+    batch_steps=8,
     rounds_of_batcher=1,
     growth_sizes=(8, 32),
-    adapter_prompts=4,
+    adapter_prompts=2,
     adapter_pairs=1,
     with_reuse=False,
 )
@@ -137,13 +135,11 @@ def _estimates(bench: Bench) -> Table:
     dry = [EngineSpec(model=str(path), ctx_per_slot=ctx, gpu_layers=0, device="cpu") for path in bench.headers]
     if bench.use.gpu_layers:
         return check_estimates(dry, [])
-    scorer = bench.casting.scorer
-    adapters = {adapter_name(*key): str(path) for key, (path, _) in scorer.adapters.items()}
-    labels = EngineSpec(
-        model=str(scorer.path), adapters=adapters, purpose="labels", slots=4, ctx_per_slot=1024, gpu_layers=0
+    loaded = (
+        tuned_spec(bench.casting.supporter, bench.use),
+        tuned_spec(bench.casting.scorer, bench.use, purpose="labels"),
     )
-    dialogue = msgspec.structs.replace(tuned_spec(bench.casting.supporter, bench.use), slots=4, ctx_per_slot=1024)
-    return check_estimates(dry, [dialogue, labels])
+    return check_estimates(dry, [msgspec.structs.replace(spec, slots=4, ctx_per_slot=1024) for spec in loaded])
 
 
 def _models(bench: Bench) -> list[Model]:

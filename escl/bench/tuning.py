@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from escl.bench.evaluate import MachineUse
 from escl.bench.result import Row, Table, faster
 from escl.engine.wire import EngineSpec
+from escl.evaluation.score import adapter_name
 from escl.memory.tune import tune
 from escl.memory.tuning_store import EngineSettings, Tuned, stored_tuning
 from escl.shelf.manifest import Model
@@ -21,7 +23,14 @@ def tuning_of(model: Model, use: MachineUse) -> Tuned:
     known = stored_tuning(model.sha256, hardware=use.hardware, device=use.device)
     if known is not None:
         return known
-    return tune(model.path, model.sha256, hardware=use.hardware, device=use.device, gpu_layers=use.gpu_layers)
+    return tune(
+        model.path,
+        model.sha256,
+        hardware=use.hardware,
+        device=use.device,
+        gpu_layers=use.gpu_layers,
+        at_most_s=use.tune_s,
+    )
 
 
 def best_prefill_tps(tuned: Tuned) -> float:
@@ -69,13 +78,15 @@ def in_words(settings: EngineSettings) -> str:
     )
 
 
-def tuned_spec(model: Model, use: MachineUse) -> EngineSpec:
-    """Return a spec of an engine by itself with the settings found for dialogue."""
+def tuned_spec(model: Model, use: MachineUse, *, purpose: Literal["dialogue", "labels"] = "dialogue") -> EngineSpec:
+    """Return a spec of an engine by itself, with all the model's adapters and the settings found for its work."""
     spec = EngineSpec(
         model=str(model.path),
+        adapters={adapter_name(*key): str(path) for key, (path, _) in model.adapters.items()},
+        purpose=purpose,
         slots=use.slots,
         ctx_per_slot=use.ctx,
         gpu_layers=use.gpu_layers,
         device=use.device,
     )
-    return tuning_of(model, use).settings.applied_to(spec)
+    return tuning_of(model, use).settings_for(purpose).applied_to(spec)
