@@ -218,7 +218,7 @@ def _prepare_adapter(request: Request) -> Prepared:
         "general.name": _folder_name(src),
         "general.file_type": _FILE_TYPES[request.outtype],
         "adapter.type": "lora",
-        "adapter.lora.alpha": config.alpha,
+        "adapter.lora.alpha": config.stored_alpha,
     }
     if config.base_model:
         metadata["escl.source.base_model"] = config.base_model

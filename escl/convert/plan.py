@@ -51,7 +51,8 @@ class Route:
     """Where one source tensor goes.
 
     Attributes:
-        parts: Each target with the source row that each of its rows is; None takes all rows as they stand.
+        parts: Each target with the source row that each of its rows is; None takes all rows as they stand. A target
+            that has more rows, or longer ones, than the source gives ends in zeros.
         row_unit: Rows that are read together, so that a block's rows stay together in every target.
     """
 

@@ -154,6 +154,8 @@ class _Copier:
                     raw = self._read(file, min(step, n_rows - first) * row_bytes, digest, shard)
                     if route is not None:
                         self._store(route, raw, first)
+                if route is not None:
+                    self._count_zero_rows(route)
             if file.read(1):
                 raise ConvertError(f"{shard.path} grew while it was read")
         return digest.hexdigest()
@@ -184,7 +186,17 @@ class _Copier:
                 assert chosen[-1] - chosen[0] + 1 == len(chosen)
                 self._write(route, target, rows[order[chosen] - first], at_row=int(chosen[0]))
 
+    def _count_zero_rows(self, route: Route) -> None:
+        """Add to the checksums the rows that nothing was written to: the file was made of zeros."""
+        for target, order in route.parts:
+            if len(target.shape) > 1:
+                n_written = route.source.shape[0] if order is None else len(order)
+                zeros = bytes((target.shape[0] - n_written) * target.row_bytes)
+                self.checksums[target.name] = zlib.crc32(zeros, self.checksums[target.name])
+
     def _write(self, route: Route, target: Target, rows: Rows, *, at_row: int) -> None:
+        if (missing := target.shape[-1] - rows.shape[-1]) > 0:
+            rows = np.pad(rows, ((0, 0), (0, missing)))
         try:
             encoded = stored(rows, route.dtype, target.stored_as)
         except TooLargeError:

@@ -58,12 +58,15 @@ def test_wqkv_becomes_three_pairs_that_share_one_a(tmp_path: Path, base: Checkpo
     assert sorted(tensor.name for tensor in header.tensors) == sorted(names)
     assert converted.n_tensors == len(names)
     assert converted.kind == "adapter"
-    expected = {"general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": 16.0}
+    # Rank 8 is stored as 16: alpha grows with it, so that their ratio, the scale, stays.
+    expected = {"general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": 32.0}
     assert {key: header.metadata[key] for key in expected} == expected
     assert header.architecture == "internlm2"
     raw = (tmp_path / "a.gguf").read_bytes()
     shared = {raw[t.offset : t.offset + t.size_bytes] for t in header.tensors if t.name in names[:3]}
-    assert shared == {adapter.tensors[A0].tobytes()}
+    assert shared == {adapter.tensors[A0].tobytes() + bytes(adapter.tensors[A0].nbytes)}
+    assert {tensor.shape[1] for tensor in header.tensors if tensor.name.endswith("lora_a")} == {16}
+    assert {tensor.shape[0] for tensor in header.tensors if tensor.name.endswith("lora_b")} == {16}
 
 
 @pytest.mark.parametrize(
