@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from escl.engine.wire import EngineSpec, KVType
-from escl.memory.choices import FileOption, ModelChoice
+from escl.memory.choices import UNTUNED, FileOption, ModelChoice
 from escl.memory.devices import Budget
 from escl.memory.estimate import Footprint, Need, estimate
 from escl.memory.predict import Part, PlannedEngine, reply_of
@@ -34,7 +34,8 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
         gpu_layers: Layers on the device for every engine; -1 is all.
         threads: Of each engine.
         any_quant: Files that differ from the named ones in quantization may be used where they are faster.
-        strict: One dialogue at a time, nothing kept between turns.
+        strict: One dialogue at a time, nothing kept between turns; no setting that changes bits follows from what is
+            free or was measured: KV in f16, all layers in one place.
         frozen_time: Goes into every spec.
     """
 
@@ -70,7 +71,9 @@ class Workshop:
     ) -> Part:
         """Return an engine with `layers` layers on the device; `shares_cores`: another one works at the same time."""
         on_device = file.on_device if layers else None
-        settings = (on_device or file.on_cpu).settings
+        strict = self.fixed.strict and choice.role != "scorer"
+        # What was measured may be measured again with another result: strict bytes must not hang on it.
+        settings = UNTUNED if strict else (on_device or file.on_cpu).settings
         threads = self.fixed.threads or settings.threads
         if shares_cores and self.fixed.threads is None and layers < file.n_layers:
             # Two engines that both take all cores wait for each other at every barrier.
@@ -90,7 +93,7 @@ class Workshop:
             device=self.budget.device if layers else "cpu",
             gpu_layers=-1 if layers == file.n_layers else layers,
             threads=threads,
-            strict=self.fixed.strict and choice.role != "scorer",
+            strict=strict,
             frozen_time=self.fixed.frozen_time,
         )
         engine = PlannedEngine(

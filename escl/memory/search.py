@@ -131,7 +131,7 @@ class Search:
                     group,
                     offload,
                     self._workshop.slots(choice)[0],
-                    frozenset([choice.key]),
+                    self._quantizable([choice]),
                     self._workshop.least_context(choice, file),
                 )
                 parts += [part for (part,) in search._layouts(setup)]
@@ -149,6 +149,8 @@ class Search:
         """Return the ways to place layers, the simple one first."""
         if self._budget.device is None:
             return ("cpu",)
+        if self._workshop.fixed.strict and self._workshop.fixed.gpu_layers is None:
+            return ("all",)
         return ("all", "most") if self._workshop.fixed.gpu_layers is None else ("fixed",)
 
     def _try(self, cast: Cast, phases: Iterable[Sequence[Part]], strategy: Strategy, *, swaps: bool) -> Try:
@@ -205,7 +207,7 @@ class Search:
             ]
         if ways:
             return sorted(ways, key=lambda parts: parts[0].slots)
-        least = _Setup(group, offload, slots[0], frozenset(choice.key for choice in group.members))
+        least = _Setup(group, offload, slots[0], self._quantizable(group.members))
         reduced = self._reduced(least) if self._lean and len(group.members) == 1 else None
         return [reduced or min(self._layouts(least), key=lambda parts: self._lacking(group, parts))]
 
@@ -215,12 +217,19 @@ class Search:
             setup.offload != "most" or all(part.layers == part.file.n_layers for part in in_f16)
         ):
             return None
-        ways = (self._fitting(replace(setup, quantized=quantized)) for quantized in setup.group.quantizable())
+        allowed = self._quantizable(setup.group.members)
+        sets = (quantized for quantized in setup.group.quantizable() if quantized <= allowed)
+        ways = (self._fitting(replace(setup, quantized=quantized)) for quantized in sets)
         if in_f16 is None:
             return next((way for way in ways if way), None)
         # For a layer more or less the keys and values are not worth changing.
         limit = self._work_s(in_f16) / WORTH_QUANTIZING
         return min((way for way in ways if way and self._work_s(way) <= limit), key=self._work_s, default=None)
+
+    def _quantizable(self, members: Sequence[ModelChoice]) -> frozenset[str]:
+        """Return whose KV may be quantized: of a strict run's speakers, nobody's."""
+        strict = self._workshop.fixed.strict
+        return frozenset(choice.key for choice in members if not (strict and choice.role != "scorer"))
 
     def _reduced(self, setup: _Setup) -> Parts | None:
         """Return the setup with the most context that fits, below the default; None when even the least does not."""

@@ -162,6 +162,17 @@ def test_layers_that_the_user_fixed_are_not_divided_further() -> None:
     assert on_cpu.peak_device is None
 
 
+@pytest.mark.parametrize("gib", [6, 8, 12, 16, 24])
+def test_no_bit_of_a_strict_run_hangs_on_what_is_free(gib: int) -> None:
+    for budget in (cpu(gib), gpu(gib)):
+        made = plan(budget, fixed=Fixed(strict=True))
+        for candidate in made.candidates:
+            speakers = [engine.spec for engine in candidate.engines if engine.role != "scorer"]
+            assert {spec.kv_type for spec in speakers} == {"f16"}
+            assert {(spec.repack, spec.n_ubatch, spec.threads) for spec in speakers} == {(False, 512, None)}
+            assert {spec.gpu_layers for spec in speakers} == ({0} if budget.device is None else {-1})
+
+
 def test_strict_runs_speak_one_dialogue_at_a_time_and_read_every_history_whole() -> None:
     best = plan(cpu(48), fixed=Fixed(strict=True)).best()
     assert {engine.role: (engine.spec.slots, engine.spec.strict) for engine in best.engines} == {
