@@ -35,8 +35,8 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
         with_reuse: Whether scoring is also compared with a script that keeps the rubric's KV.
     """
 
-    rounds: int = 2
-    max_tokens: int = 32
+    rounds: int = 3
+    max_tokens: int = 64
     scoring_rounds: int = 2
     batch_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)
     batch_prompt_tokens: int = 128
