@@ -199,7 +199,7 @@ def speak(simulation: Simulation, store: RunStore, use: MachineUse) -> Observed:
         latencies_s=_latencies(watch.turns),
         load_s=[ready.load_s for _, _, ready in watch.loads],
         peak_bytes=peak_bytes,
-        plan=chosen_line(plan),
+        plan=chosen_line(plan).removeprefix("plan: "),
     )
 
 
@@ -239,7 +239,7 @@ def read(scorer: Model, store: RunStore, use: MachineUse) -> Observed:
         latencies_s=[],
         load_s=[ready.load_s for _, _, ready in watch.loads],
         peak_bytes=peak_bytes,
-        plan=chosen_line(plan),
+        plan=chosen_line(plan).removeprefix("plan: "),
     )
 
 

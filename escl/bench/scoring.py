@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,7 +108,7 @@ def _job(casting: Casting, store: RunStore, use: MachineUse) -> Read:
 
 
 def _same_labels(store: RunStore, script: Outcome) -> int:
-    """Return how many readings have the label that the script's reply begins with."""
+    """Return how many readings have the label that is the first in the script's reply."""
     ((judging_id, _),) = store.judgings()
     labels = {(r.dialogue_id, r.dimension): r.label for r in store.readings(judging_id)}
     rows = store.dialogues()
@@ -116,10 +117,8 @@ def _same_labels(store: RunStore, script: Outcome) -> int:
         for language in sorted({row.language for row in rows})
         for dimension, row in itertools.product(Dimension, [row for row in rows if row.language is language])
     ]
-    return sum(
-        labels.get(key) is not None and reply.strip().startswith(str(labels[key]))
-        for key, reply in zip(order, script.replies, strict=True)
-    )
+    first = [re.search("[0-4]", reply) for reply in script.replies]
+    return sum(found is not None and labels.get(key) == int(found[0]) for key, found in zip(order, first, strict=True))
 
 
 def _rows(measured: Sequence[Scored], *, goal: float | None, best_prefill_tps: float | None) -> list[Row]:

@@ -119,7 +119,7 @@ def _measure(measured: Bench, hardware: Hardware, *, only: set[str], as_json: bo
     tables = run_comparisons(measured, only=only, on_table=lambda table: print_table(console, table))
     return BenchResult(
         started_utc=started.isoformat(timespec="seconds"),
-        command=printable(shlex.join(sys.argv)),
+        command=printable(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         machine=machine_facts(hardware),
         models=bench_models(measured.casting),
         tables=tuple(tables),

@@ -36,7 +36,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert found.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "score", "report", "plan", "convert", "cards"])
+@pytest.mark.parametrize("command", ["demo", "run", "score", "report", "plan", "bench", "convert", "cards"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     found = escl(command, "--help")
     assert found.returncode == ExitCode.OK
