@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from benchmarks.shapes import (
     SHAPES,
+    STORED_RANK,
     Shape,
     Type,
     adapter_tensors,
@@ -73,8 +74,8 @@ def write_random(path: Path, shape: Shape, quant: str, *, speaks: Speaks = "lett
     return part.replace(path)
 
 
-def write_random_adapter(path: Path, shape: Shape, *, rank: int = 8, seed: int = 0) -> Path:
-    """Write a random LoRA adapter (f16) on all projections of `shape` and return its path."""
+def write_random_adapter(path: Path, shape: Shape, *, rank: int = STORED_RANK, seed: int = 0) -> Path:
+    """Write a random LoRA adapter (f16) on what ESC-RANK's adapt, and return its path."""
     rng = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, shape.architecture)
     add_adapter_metadata(writer, rank=rank)

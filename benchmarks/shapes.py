@@ -250,8 +250,12 @@ def write_header(path: Path, shape: Shape, quant: str) -> Path:
     return finish_with_hole(writer, path)
 
 
-def write_adapter_header(path: Path, shape: Shape, *, rank: int = 8) -> Path:
-    """Write the header of a LoRA adapter (f16) on all projections of `shape`, its data a hole; return its path."""
+STORED_RANK: Final = 16
+"""ESC-RANK's adapters have rank 8, which escl convert stores as 16."""
+
+
+def write_adapter_header(path: Path, shape: Shape, *, rank: int = STORED_RANK) -> Path:
+    """Write the header of a LoRA adapter (f16) as ESC-RANK has them, its data a hole; return its path."""
     writer = gguf.GGUFWriter(path, shape.architecture)
     add_adapter_metadata(writer, rank=rank)
     for row in adapter_tensors(shape, rank=rank):
@@ -259,7 +263,8 @@ def write_adapter_header(path: Path, shape: Shape, *, rank: int = 8) -> Path:
     return finish_with_hole(writer, path)
 
 
-_ADAPTED: Final = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
+# What ESC-RANK's wqkv becomes.
+_ADAPTED: Final = ("attn_q", "attn_k", "attn_v")
 
 
 def adapter_tensors(shape: Shape, *, rank: int) -> Iterator[TensorRow]:

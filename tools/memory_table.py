@@ -20,7 +20,7 @@ from escl.core.protocol import load_protocol
 from escl.memory.candidate import Candidate, Plan, in_time
 from escl.memory.choices import ModelChoice, choose_from
 from escl.memory.devices import ESTIMATE_MARGIN, Budget, Hardware
-from escl.memory.explain import in_gib_up
+from escl.memory.explain import in_size_up
 from escl.memory.plan import make_plan
 from escl.memory.workload import Workload, workload_of
 from escl.report.plan import fits_or_lacks, slots_by_role
@@ -130,7 +130,7 @@ def table(plans: dict[int, Plan]) -> Iterator[str]:
             cells = [str(size) if at == 0 else "", *_cells(candidate, plan, on_gpu=on_gpu)]
             yield f"| {' | '.join(cells)} |"
         if plan.least is not None:
-            yield f"| | *nothing fits; {in_gib_up(plan.least.host_bytes)} for the engines would do* |" + " |" * (
+            yield f"| | *nothing fits; {in_size_up(plan.least.host_bytes)} for the engines would do* |" + " |" * (
                 len(head) - 2
             )
 

@@ -156,7 +156,7 @@ def explaining_out_of_memory(plan: Plan, wishes: Wishes, replan: Callable[[Wishe
         OutOfMemoryError: With that plan as its hint.
     """
     from escl.errors import NothingFitsError, OutOfMemoryError
-    from escl.memory.devices import in_gib
+    from escl.memory.devices import in_size
     from escl.memory.plan import chosen_line
 
     try:
@@ -166,7 +166,7 @@ def explaining_out_of_memory(plan: Plan, wishes: Wishes, replan: Callable[[Wishe
         less = int((best.peak_device_bytes or best.peak_host_bytes) * LESS)
         try:
             line = chosen_line(replan(replace(wishes, memory=f"{less}B", tune=False)))
-            hint = f"the same command with --memory {in_gib(less).replace(' ', '')} goes on with less: {line}"
+            hint = f"the same command with --memory {in_size(less).replace(' ', '')} goes on with less: {line}"
         except NothingFitsError as nothing:
             hint = nothing.message
         raise OutOfMemoryError(error.message, hint=hint) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from escl.errors import NothingFitsError
-from escl.memory.devices import Budget, in_gib
+from escl.memory.devices import Budget, in_size
 from escl.memory.estimate import Footprint
 from escl.memory.predict import PlannedEngine, Seconds
 from escl.memory.search import Strategy
@@ -130,7 +130,7 @@ def chosen_line(plan: Plan) -> str:
 
 
 def _of(part_bytes: int, all_bytes: int) -> str:
-    return f"{part_bytes / (1 << 30):.1f} of {in_gib(all_bytes)}"
+    return f"{in_size(part_bytes)} of {in_size(all_bytes)}"
 
 
 def in_time(seconds: float) -> str:

@@ -33,6 +33,8 @@ ESTIMATE_MARGIN: Final = 0.05
 MIN_FREE_MARGIN_BYTES: Final = 512 << 20
 """The least that is left of memory that is merely free now: other programs, the desktop and drivers come and go."""
 
+SMALL_BYTES: Final = 1 << 28
+"""Below this, GiB with one decimal would say too little."""
 _UNITS: Final = {
     "B": 1,
     "K": 1 << 10, "KIB": 1 << 10, "KB": 10**3,
@@ -226,16 +228,16 @@ def _usable(what: str, free: int | None, limit: int | None) -> tuple[int, str]:
     """Return the bytes that may be used of a memory, and why so many."""
     if limit is not None:
         margin = int(limit * ESTIMATE_MARGIN)
-        return limit - margin, f"{what}: {in_gib(limit)} by --memory, less {in_gib(margin)}"
+        return limit - margin, f"{what}: {in_size(limit)} by --memory, less {in_size(margin)}"
     if free is None:
         raise UsageError(f"how much of {what} is free is unknown here", hint="say how much may be used: --memory 8GiB")
     margin = min(free, max(int(free * ESTIMATE_MARGIN), MIN_FREE_MARGIN_BYTES))
-    return free - margin, f"{what}: {in_gib(free)} free, less {in_gib(margin)}"
+    return free - margin, f"{what}: {in_size(free)} free, less {in_size(margin)}"
 
 
-def in_gib(size_bytes: int) -> str:
-    """Return a size as people read it, "7.5 GiB"."""
-    return f"{size_bytes / (1 << 30):.1f} GiB"
+def in_size(size_bytes: int) -> str:
+    """Return a size as people read it: "7.5 GiB"; a small one as "130 MiB"."""
+    return f"{size_bytes / (1 << 30):.1f} GiB" if size_bytes >= SMALL_BYTES else f"{size_bytes / (1 << 20):.0f} MiB"
 
 
 def parse_bytes(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from escl.memory.devices import Budget, in_gib
+from escl.memory.devices import SMALL_BYTES, Budget, in_size
 from escl.memory.parts import Workshop
 from escl.memory.predict import Part
 from escl.memory.search import Try
@@ -57,15 +57,17 @@ def _ties(best: Try, other: Try) -> bool:
 
 
 def what_would_do(budget: Budget, least: Budget, settings: str) -> str:
-    said = f"{in_gib_up(least.host_bytes)} of main memory would do, and {in_gib(budget.host_bytes)} may be used"
+    said = f"{in_size_up(least.host_bytes)} of main memory would do, and {in_size(budget.host_bytes)} may be used"
     if budget.device is not None and (least.device_bytes or 0) > (budget.device_bytes or 0):
         said += (
-            f"; of {budget.device} {in_gib_up(least.device_bytes or 0)} would do, and "
-            f"{in_gib(budget.device_bytes or 0)} may be used"
+            f"; of {budget.device} {in_size_up(least.device_bytes or 0)} would do, and "
+            f"{in_size(budget.device_bytes or 0)} may be used"
         )
     return f"{said} ({settings})"
 
 
-def in_gib_up(size_bytes: int) -> str:
+def in_size_up(size_bytes: int) -> str:
     """Return a size as people read it, rounded up, so that so much is really enough: "7.6 GiB"."""
+    if size_bytes < SMALL_BYTES:
+        return f"{-(-size_bytes // (1 << 20))} MiB"
     return f"{-(-size_bytes * 10 // (1 << 30)) / 10:.1f} GiB"

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from escl.core.printable import printable
 from escl.memory.candidate import Candidate, Plan, in_time
-from escl.memory.devices import in_gib
+from escl.memory.devices import in_size
 from escl.memory.estimate import Footprint
-from escl.memory.explain import in_gib_up
+from escl.memory.explain import in_size_up
 
 _CHOSEN = "▸"
 
@@ -32,7 +32,7 @@ def print_plan(console: Console, plan: Plan) -> None:
 def fits_or_lacks(candidate: Candidate, plan: Plan) -> str:
     """Return whether a candidate fits, or what is lacking: "lacks 3.1 GiB", on a machine with a device also where."""
     lacking = [(candidate.short_host_bytes, "main memory"), (candidate.short_device_bytes, plan.budget.device or "")]
-    places = [f"{in_gib_up(size)}{f' of {where}' if plan.budget.device else ''}" for size, where in lacking if size]
+    places = [f"{in_size_up(size)}{f' of {where}' if plan.budget.device else ''}" for size, where in lacking if size]
     return f"lacks {' and '.join(places)}" if places else "fits"
 
 
@@ -119,8 +119,8 @@ def _said(plan: Plan) -> Iterable[str]:
 
 def _budget(plan: Plan) -> str:
     budget = plan.budget
-    said = f"{in_gib(budget.host_bytes)} of main memory"
+    said = f"{in_size(budget.host_bytes)} of main memory"
     if budget.device is not None and budget.device_bytes is not None:
         within = " of them on" if budget.shares_ram else " of"
-        said += f", {in_gib(budget.device_bytes)}{within} {budget.device}"
+        said += f", {in_size(budget.device_bytes)}{within} {budget.device}"
     return f"{said} ({budget.reason})" if budget.reason else said

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from escl.memory.candidate import in_time
-from escl.memory.devices import in_gib
+from escl.memory.devices import in_size
 from escl.memory.plan import Plan, make_plan
 from escl.report.plan import fits_or_lacks, print_plan, slots_by_role
 from tests.planning import cpu, gpu, models, workload
@@ -36,7 +36,7 @@ def test_every_candidate_stands_there_with_its_bytes_loads_and_time(on_gpu: Plan
     assert on_gpu.chosen is not None
     assert f"▸ {on_gpu.candidates[on_gpu.chosen].strategy}" in text
     assert text.count("▸") == 1
-    assert in_gib(gpu(8).host_bytes) in text
+    assert in_size(gpu(8).host_bytes) in text
 
 
 def test_what_does_not_fit_says_how_much_is_lacking_and_where(on_gpu: Plan) -> None:
