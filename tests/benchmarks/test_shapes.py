@@ -77,5 +77,5 @@ def test_an_adapter_covers_what_esc_ranks_do(tmp_path: Path) -> None:
     assert header.text("general.type") == "adapter"
     assert len(header.tensors) == 2 * 3 * TINY.layers
     by_name = {tensor.name: tensor.shape for tensor in header.tensors}
-    assert by_name["blk.1.ffn_down.weight.lora_a"] == (TINY.n_ff, 8)
-    assert by_name["blk.1.ffn_down.weight.lora_b"] == (8, TINY.n_embd)
+    assert by_name["blk.1.attn_v.weight.lora_a"] == (TINY.n_embd, 8)
+    assert by_name["blk.1.attn_v.weight.lora_b"] == (8, TINY.n_kv)
