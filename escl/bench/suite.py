@@ -139,7 +139,7 @@ def _estimates(bench: Bench) -> Table:
         tuned_spec(bench.casting.supporter, bench.use),
         tuned_spec(bench.casting.scorer, bench.use, purpose="labels"),
     )
-    return check_estimates(dry, [msgspec.structs.replace(spec, slots=4, ctx_per_slot=1024) for spec in loaded])
+    return check_estimates(dry, [msgspec.structs.replace(spec, slots=2, ctx_per_slot=512) for spec in loaded])
 
 
 def _models(bench: Bench) -> list[Model]:
