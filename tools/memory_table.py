@@ -54,8 +54,8 @@ def page() -> str:
     with tempfile.TemporaryDirectory(prefix="escl-shapes-") as folder:
         on_cpu, on_gpu = (models(Path(folder), budget) for budget in (cpu_budget(8), gpu_budget(8)))
     work = workload()
-    plans = {size: make_plan(on_cpu, work, cpu_budget(size), cores=CORES) for size in SIZES_GIB}
-    gpu_plans = {size: make_plan(on_gpu, work, gpu_budget(size), cores=CORES) for size in SIZES_GIB}
+    plans = {size: make_plan(on_cpu, work, cpu_budget(size)) for size in SIZES_GIB}
+    gpu_plans = {size: make_plan(on_gpu, work, gpu_budget(size)) for size in SIZES_GIB}
     words = {
         "{cpu_table}": "\n".join(table(plans)),
         "{gpu_table}": "\n".join(table(gpu_plans)),

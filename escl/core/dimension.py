@@ -34,3 +34,8 @@ class Dimension(StrEnum):
     def shown(self) -> str:
         """The name people know from the published leaderboard."""
         return self.name.capitalize()
+
+
+def adapter_name(language: Language, dimension: Dimension) -> str:
+    """Return how an engine knows the scorer's adapter for a language and dimension: "en/fluency"."""
+    return f"{language.value}/{dimension.value}"

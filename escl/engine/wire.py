@@ -53,6 +53,11 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool = False
     frozen_time: int = 0
 
+    @property
+    def needs_cores(self) -> bool:
+        """Whether the processor computes layers, which keeps all of its cores busy."""
+        return self.device == "cpu" or self.gpu_layers >= 0
+
 
 class Generate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Continue a conversation by one assistant message.

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from escl.core.dimension import Dimension, Language
+from escl.core.dimension import Dimension, Language, adapter_name
 from escl.core.sampling import Sampling
 from escl.errors import GGUFError
 from escl.memory.devices import Budget, Hardware
@@ -33,15 +33,10 @@ _QUANTIZED_NAME: Final = re.compile(
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How an engine is set up in one place, the CPU or the device, and how fast it is there.
-
-    Attributes:
-        half: The rates with half the threads, while another engine has the other half; None when not measured.
-    """
+    """How an engine is set up in one place, the CPU or the device, and how fast it is there."""
 
     settings: EngineSettings
     rates: Rates
-    half: Rates | None = None
 
 
 class FileOption(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +111,7 @@ def choose_from(
         GGUFError: A header is malformed, or no model's.
     """
     adapters = {
-        f"{language.value}/{dimension.value}": (path, read_gguf_header(path))
+        adapter_name(language, dimension): (path, read_gguf_header(path))
         for (language, dimension), path in _adapter_paths(model).items()
         if role == "scorer" and language in languages
     }
@@ -182,8 +177,7 @@ def _pace(
     if tuned is None or (device is not None and -1 != tuned.gpu_layers < n_layers(header)):
         return Pace(settings=UNTUNED, rates=assumed_rates(header, place=place, cores=hardware.physical_cores))
     purpose: Purpose = "labels" if role == "scorer" else "dialogue"
-    half = tuned.half_threads if purpose == "dialogue" else None
-    return Pace(settings=tuned.settings_for(purpose), rates=tuned.rates_for(purpose), half=half)
+    return Pace(settings=tuned.settings_for(purpose), rates=tuned.rates_for(purpose))
 
 
 def n_layers(header: GGUFHeader) -> int:

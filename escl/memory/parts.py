@@ -51,11 +51,8 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
 class Workshop:
     """Makes parts for one workload, budget and set of wishes."""
 
-    def __init__(
-        self, choices: Sequence[ModelChoice], workload: Workload, budget: Budget, fixed: Fixed, *, cores: int
-    ) -> None:
+    def __init__(self, choices: Sequence[ModelChoice], workload: Workload, budget: Budget, fixed: Fixed) -> None:
         self.choices, self.workload, self.budget, self.fixed = tuple(choices), workload, budget, fixed
-        self._cores = cores
         self._needs: dict[tuple[str, msgspec.Struct | str], Need] = {}
 
     def part(
@@ -67,17 +64,12 @@ class Workshop:
         kv_type: KVType,
         layers: int,
         ctx: int,
-        shares_cores: bool = False,
     ) -> Part:
-        """Return an engine with `layers` layers on the device; `shares_cores`: another one works at the same time."""
+        """Return an engine with `layers` layers on the device."""
         on_device = file.on_device if layers else None
         strict = self.fixed.strict and choice.role != "scorer"
         # What was measured may be measured again with another result: strict bytes must not hang on it.
         settings = UNTUNED if strict else (on_device or file.on_cpu).settings
-        threads = self.fixed.threads or settings.threads
-        if shares_cores and self.fixed.threads is None and layers < file.n_layers:
-            # Two engines that both take all cores wait for each other at every barrier.
-            threads = max(1, self._cores // 2)
         spec = EngineSpec(
             model=str(file.path),
             adapters={name: str(path) for name, (path, _) in file.adapters.items()},
@@ -92,7 +84,7 @@ class Workshop:
             repack=settings.repack,
             device=self.budget.device if layers else "cpu",
             gpu_layers=-1 if layers == file.n_layers else layers,
-            threads=threads,
+            threads=self.fixed.threads or settings.threads,
             strict=strict,
             frozen_time=self.fixed.frozen_time,
         )

@@ -35,7 +35,7 @@ __all__ = ["Candidate", "Fixed", "Plan", "chosen_line", "make_plan", "plan_for",
 
 
 def make_plan(
-    choices: Sequence[ModelChoice], workload: Workload, budget: Budget, *, cores: int, fixed: Fixed | None = None
+    choices: Sequence[ModelChoice], workload: Workload, budget: Budget, *, fixed: Fixed | None = None
 ) -> Plan:
     """Return the plan for these models, this work and this memory.
 
@@ -43,10 +43,9 @@ def make_plan(
         choices: One seeker and its supporters, a scorer, or both.
         workload: What is to be said and read.
         budget: What the engines may take at any moment.
-        cores: Physical cores.
         fixed: What the user decided.
     """
-    workshop = Workshop(choices, workload, budget, fixed or Fixed(), cores=cores)
+    workshop = Workshop(choices, workload, budget, fixed or Fixed())
     tries = _tries(workshop)
     fastest = min((one.seconds for one in tries if one.fits), default=None)
     shown = [one for strategy in get_args(Strategy) if (one := _representative(tries, strategy, fastest))]
@@ -219,4 +218,4 @@ def plan_for(
         *(choice(model, "supporter") for model in supporters),
         *([choice(scorer, "scorer")] if scorer else []),
     ]
-    return make_plan(choices, workload, budget, cores=hardware.physical_cores, fixed=fixed)
+    return make_plan(choices, workload, budget, fixed=fixed)

@@ -2,9 +2,9 @@
 
 Owns the arithmetic of time. Knows nothing of what fits.
 
-Two engines that work at once share the processor or the device, so their times add up; where half the cores were
-measured, each is as fast as that and both work all the time. Of the dialogues in flight, half are taken to be with the
-seeker and half with the supporter at any moment.
+Seeker and supporter share the processor or the device, so their times add up. On the processor they take turns: all
+dialogues in flight are with the one that works. With all layers of one of them on a device they work at once: half of
+the dialogues are taken to be with the seeker and half with the supporter at any moment.
 """
 
 from __future__ import annotations
@@ -93,23 +93,17 @@ class Part:
         on_device = self.layers / self.file.n_layers
         return (on_device, self.file.on_device), (1 - on_device, self.file.on_cpu)
 
-    def seconds(self, tokens: Tokens, sequences: float, *, beside: bool = False) -> tuple[float, float]:
-        """Return seconds of prefill and of decoding. Layers work one after another, so parts in two places add up.
+    def seconds(self, tokens: Tokens, sequences: float) -> tuple[float, float]:
+        """Return seconds of prefill and of decoding, with so many sequences side by side.
 
-        Args:
-            tokens: What is to be read and generated.
-            sequences: Side by side.
-            beside: Another engine works at the same time, so that half of this one's time passes unseen.
+        Layers work one after another, so parts in two places add up.
         """
         prefill = decode = 0.0
         for share, pace in self._places():
             if not share or pace is None:
                 continue
-            rates = pace.rates
-            if beside and pace.half is not None:
-                rates, share = pace.half, share / 2
-            prefill += share * tokens.prefill / rates.prefill_tps
-            decode += share * tokens.decode / rates.decode_tps_at(sequences)
+            prefill += share * tokens.prefill / pace.rates.prefill_tps
+            decode += share * tokens.decode / pace.rates.decode_tps_at(sequences)
         return prefill, decode
 
 
@@ -146,7 +140,7 @@ def predict(cast: Cast, workload: Workload, *, swaps: bool, cache_bytes: int) ->
     load_s = sum(part.pace.rates.load_s * times for part, times in loads) + read_bytes / DISK_BYTES_PER_S
     prefill = decode = 0.0
     for part, tokens, sequences in _speaking(cast, workload, swaps=swaps):
-        part_prefill, part_decode = part.seconds(tokens, sequences, beside=not swaps and part.slots > 1)
+        part_prefill, part_decode = part.seconds(tokens, sequences)
         prefill, decode = prefill + part_prefill, decode + part_decode
     return Prediction(
         seconds=Seconds(load=load_s, prefill=prefill, decode=decode, scoring=_scoring_s(cast, workload)),
@@ -186,7 +180,8 @@ def _speaking(cast: Cast, workload: Workload, *, swaps: bool) -> Iterable[tuple[
     for supporter in cast.supporters:
         answers = reply_of(supporter.choice)
         at_once = side_by_side(n_seekers_at_once, seeker.slots), side_by_side(workload.dialogues, supporter.slots)
-        if not swaps:
+        take_turns = seeker.engine.spec.needs_cores and supporter.engine.spec.needs_cores
+        if not swaps and not take_turns:
             at_once = max(1.0, at_once[0] / 2), max(1.0, at_once[1] / 2)
         yield seeker, workload.seeker(seeks, answers, whole=whole), at_once[0]
         yield supporter, workload.supporter(seeks, answers, whole=whole), at_once[1]

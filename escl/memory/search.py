@@ -287,7 +287,6 @@ class Search:
         return self._parts(setup, layers)
 
     def _parts(self, setup: _Setup, layers: Sequence[int]) -> Parts:
-        shares_cores = len(setup.group.members) > 1 and setup.slots > 1
         return tuple(
             self._workshop.part(
                 choice,
@@ -296,7 +295,6 @@ class Search:
                 kv_type="q8_0" if choice.key in setup.quantized else "f16",
                 layers=n,
                 ctx=setup.ctx or self._workshop.context(choice, self._files[choice.key]),
-                shares_cores=shares_cores and choice.role != "scorer",
             )
             for choice, n in zip(setup.group.members, layers, strict=True)
         )

@@ -123,7 +123,6 @@ class _Search:
             self._micro_batch()
             self._side_by_side()
             self._attention()
-            self._threads()
             self._complete = True
         except _TimeIsUp:
             if not self._done(self._dialogue):
@@ -177,15 +176,6 @@ class _Search:
         self._prefill(without, self._long)
         if self._is_faster(without, self._labels):
             self._labels = without
-
-    def _threads(self) -> None:
-        """Measure half the threads: what an engine has while another one works beside it."""
-        if self._hardware.physical_cores < 2 or self._gpu_layers < 0:
-            return
-        halved = msgspec.structs.replace(self._dialogue, threads=self._hardware.physical_cores // 2)
-        self._prefill(halved, self._prompt_tokens(512))
-        for sequences in (_BATCHED, 1):
-            self._decode(halved, sequences)
 
     # What follows
 
@@ -242,7 +232,6 @@ class _Search:
         rates, label_rates = self._rates(self._dialogue), self._rates(self._labels)
         assert rates is not None
         assert label_rates is not None
-        half = msgspec.structs.replace(self._dialogue, threads=self._hardware.physical_cores // 2)
         # A scorer hardly decodes: where only prefill was measured with its settings, the dialogue's rates stand in.
         decode_tps = rates.decode_tps | label_rates.decode_tps
         return Tuned(
@@ -256,9 +245,6 @@ class _Search:
             rates=rates,
             label_settings=self._labels,
             label_rates=msgspec.structs.replace(label_rates, decode_tps=decode_tps),
-            half_threads=msgspec.structs.replace(half_rates, load_s=rates.load_s)
-            if (half_rates := self._rates(half)) is not None and half_rates.decode_tps
-            else None,
             trials=tuple(self._trials),
             seconds=seconds,
             complete=self._complete,

@@ -82,8 +82,6 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         gpu_layers: Layers that were on the device.
         settings: For dialogue; `rates` are theirs.
         label_settings: For a scorer, whose work is nearly all prefill; `label_rates` are theirs.
-        half_threads: The rates of `settings` with half the threads, which each of two engines side by side has; None
-            when there was no time for them.
         seconds: What the tuning took.
         complete: Whether everything was tried; otherwise the time was up.
     """
@@ -98,7 +96,6 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     rates: Rates
     label_settings: EngineSettings
     label_rates: Rates
-    half_threads: Rates | None
     trials: tuple[Trial, ...]
     seconds: float
     complete: bool

@@ -45,7 +45,6 @@ def measured(sha256: str, *, device: str | None = None, gpu_layers: int = 0) -> 
         rates=rates(100.0),
         label_settings=EngineSettings(repack=False, n_ubatch=1024),
         label_rates=rates(150.0),
-        half_threads=rates(70.0),
         trials=(),
         seconds=9.0,
         complete=True,
@@ -94,11 +93,10 @@ def test_measured_settings_and_rates_are_used_and_the_scorer_gets_its_own(tmp_pa
     (speaking,) = choose_from(model, "seeker", languages=ENGLISH, budget=cpu(8), hardware=HARDWARE).files
     (reading,) = choose_from(model, "scorer", languages=ENGLISH, budget=cpu(8), hardware=HARDWARE).files
     assert (speaking.on_cpu.rates.prefill_tps, reading.on_cpu.rates.prefill_tps) == (100.0, 150.0)
-    assert speaking.on_cpu.half is not None
     seeker = choose_from(model, "seeker", languages=ENGLISH, budget=cpu(8), hardware=HARDWARE)
     supporter = choose_from(model, "supporter", languages=ENGLISH, budget=cpu(8), hardware=HARDWARE)
     scorer = choose_from(model, "scorer", languages=ENGLISH, budget=cpu(8), hardware=HARDWARE)
-    made = make_plan([seeker, supporter, scorer], workload(), cpu(8), cores=8)
+    made = make_plan([seeker, supporter, scorer], workload(), cpu(8))
     assert made.assumed == ()
     specs = {engine.role: engine.spec for engine in made.best().engines}
     assert (specs["seeker"].repack, specs["seeker"].n_ubatch, specs["seeker"].n_batch) == (True, 256, 512)
@@ -131,7 +129,7 @@ def test_without_a_measurement_rates_are_assumed_and_said_to_be(tmp_path: Path) 
     assert file.on_cpu.settings == UNTUNED
     assert file.on_cpu.rates == assumed_rates(file.header, place="cpu", cores=HARDWARE.physical_cores)
     asked = choose_from(model, "supporter", languages=ENGLISH, budget=cpu(8), hardware=HARDWARE)
-    assert make_plan([chosen, asked], workload(), cpu(8), cores=8).assumed == ("m",)
+    assert make_plan([chosen, asked], workload(), cpu(8)).assumed == ("m",)
 
 
 @pytest.mark.parametrize(("layers", "source"), [(-1, "measured"), (3, "measured"), (1, "assumed")])

@@ -22,7 +22,7 @@ BUDGETS = [cpu(12), cpu(48), gpu(6), gpu(12), gpu(24), shared(24)]
 @cache
 def plan(budget: Budget, *, supporters: int = 1, fixed: Fixed | None = None, cards: int = 32, rounds: int = 5) -> Plan:
     chosen = models(on_gpu=budget.device is not None, supporters=supporters)
-    return make_plan(chosen, workload(cards, rounds=rounds), budget, cores=8, fixed=fixed)
+    return make_plan(chosen, workload(cards, rounds=rounds), budget, fixed=fixed)
 
 
 def fastest(made: Plan) -> float:
@@ -183,15 +183,39 @@ def test_strict_runs_speak_one_dialogue_at_a_time_and_read_every_history_whole()
     assert best.seconds.prefill > 2 * plan(cpu(48), fixed=Fixed(parallel=1)).best().seconds.prefill
 
 
-def test_two_engines_at_once_share_the_cores_unless_a_device_does_the_work() -> None:
-    together = next(one for one in plan(cpu(64)).candidates if one.strategy == "seeker and supporter")
-    assert {engine.role: engine.spec.threads for engine in together.engines} == {
-        "seeker": 4,
-        "supporter": 4,
-        "scorer": None,
-    }
-    on_device = next(one for one in plan(gpu(48)).candidates if one.strategy == "seeker and supporter")
-    assert {engine.spec.threads for engine in on_device.engines} == {None}
+@pytest.mark.parametrize("budget", BUDGETS, ids=str)
+def test_every_engine_has_all_cores(budget: Budget) -> None:
+    engines = [engine for candidate in plan(budget).candidates for engine in candidate.engines]
+    assert {engine.spec.threads for engine in engines} == {None}
+
+
+def decoding_s(budget: Budget, *, gpu_layers: int | None = None) -> tuple[float, float]:
+    """Return the seconds of decoding with seeker and supporter in memory together, and with one at a time."""
+    made = plan(budget, fixed=Fixed(parallel=8, gpu_layers=gpu_layers))
+    by_strategy = {candidate.strategy: candidate.seconds.decode for candidate in made.candidates}
+    return by_strategy["seeker and supporter"], by_strategy["one at a time"]
+
+
+def test_engines_that_take_turns_on_the_processor_have_all_dialogues_when_they_work() -> None:
+    together, alone = decoding_s(cpu(64))
+    assert together == pytest.approx(alone)
+    # With some layers elsewhere they take turns too.
+    divided, divided_alone = decoding_s(gpu(48, host=48), gpu_layers=20)
+    assert divided == pytest.approx(divided_alone)
+
+
+def test_engines_that_work_at_once_on_a_device_have_half_of_the_dialogues_each() -> None:
+    together, alone = decoding_s(gpu(48, host=48))
+    assert together > 1.2 * alone
+    # All 33 of the supporter's layers, but not all 41 of the seeker's: neither waits for the other.
+    one_of_them, one_of_them_alone = decoding_s(gpu(48, host=48), gpu_layers=33)
+    assert one_of_them > 1.2 * one_of_them_alone
+    seeker, supporter = (file.on_device for file in (chosen.files[0] for chosen in models(on_gpu=True)[:2]))
+    assert seeker is not None
+    assert supporter is not None
+    tokens = {45: seeker.rates, 250: supporter.rates}
+    expected = sum(32 * 5 * said / rates.decode_tps_at(4) for said, rates in tokens.items())
+    assert together == pytest.approx(expected)
 
 
 def test_context_is_the_default_unless_nothing_fits_with_it() -> None:
@@ -237,9 +261,9 @@ def test_another_quantization_is_taken_only_when_the_named_file_fits_nowhere() -
     seeker = choice("seeker", "esc-role-Q4_K_M.gguf")
     supporter, scorer = models()[1:]
     assert {file.path.name for file in seeker.files} == {f"esc-role-{q}.gguf" for q in ("Q4_K_M", "Q3_K_M")}
-    roomy = make_plan([seeker, supporter, scorer], workload(), cpu(12), cores=8).best()
+    roomy = make_plan([seeker, supporter, scorer], workload(), cpu(12)).best()
     assert roomy.engines[0].path.endswith("Q4_K_M.gguf")
-    tight = make_plan([seeker, supporter, scorer], workload(), cpu(9), cores=8)
+    tight = make_plan([seeker, supporter, scorer], workload(), cpu(9))
     assert plan(cpu(9)).chosen is None
     assert tight.best().engines[0].path.endswith("Q3_K_M.gguf")
     assert "because the named file does not fit" in tight.best().why
@@ -247,15 +271,15 @@ def test_another_quantization_is_taken_only_when_the_named_file_fits_nowhere() -
 
 def test_any_quantization_is_used_where_it_is_faster_when_the_user_allows_it() -> None:
     choices = [choice("seeker", "esc-role-Q4_K_M.gguf"), *models()[1:]]
-    named = make_plan(choices, workload(), cpu(24), cores=8)
-    free = make_plan(choices, workload(), cpu(24), cores=8, fixed=Fixed(any_quant=True))
+    named = make_plan(choices, workload(), cpu(24))
+    free = make_plan(choices, workload(), cpu(24), fixed=Fixed(any_quant=True))
     assert named.best().engines[0].path.endswith("Q4_K_M.gguf")
     assert free.best().engines[0].path.endswith("Q3_K_M.gguf")
     assert free.best().seconds.total < named.best().seconds.total
 
 
 def test_a_run_that_only_scores_loads_the_scorer_once() -> None:
-    made = make_plan([choice("scorer", "rank.gguf")], workload(), cpu(12), cores=8)
+    made = make_plan([choice("scorer", "rank.gguf")], workload(), cpu(12))
     best = made.best()
     assert (best.strategy, best.loads, len(best.engines)) == ("one at a time", 1, 1)
     assert best.seconds.decode == best.seconds.prefill == 0
@@ -263,7 +287,7 @@ def test_a_run_that_only_scores_loads_the_scorer_once() -> None:
 
 
 def test_a_run_that_is_not_scored_has_no_scorer() -> None:
-    best = make_plan(models()[:2], workload(), cpu(24), cores=8).best()
+    best = make_plan(models()[:2], workload(), cpu(24)).best()
     assert {engine.role for engine in best.engines} == {"seeker", "supporter"}
     assert best.seconds.scoring == 0
 
@@ -271,7 +295,7 @@ def test_a_run_that_is_not_scored_has_no_scorer() -> None:
 def test_one_file_may_be_seeker_and_supporter() -> None:
     seeker = named_only(choice("seeker", "esc-role-Q4_K_M.gguf"))
     same = named_only(choice("supporter", "esc-role-Q4_K_M.gguf"))
-    best = make_plan([seeker, same], workload(), cpu(14), cores=8).best()
+    best = make_plan([seeker, same], workload(), cpu(14)).best()
     assert [engine.role for engine in best.engines] == ["seeker", "supporter"]
 
 

@@ -32,7 +32,6 @@ TUNED = Tuned(
     rates=RATES,
     label_settings=SETTINGS,
     label_rates=RATES,
-    half_threads=None,
     trials=(Trial(settings=SETTINGS, threads=3, prompt_tokens=16, sequences=1, steps=0, prefill_tps=12.5),),
     seconds=4.5,
     complete=True,

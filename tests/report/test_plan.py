@@ -23,7 +23,7 @@ def printed(made: Plan) -> str:
 
 @pytest.fixture(scope="module")
 def on_gpu() -> Plan:
-    return make_plan(models(on_gpu=True), workload(), gpu(8), cores=8)
+    return make_plan(models(on_gpu=True), workload(), gpu(8))
 
 
 def test_every_candidate_stands_there_with_its_bytes_loads_and_time(on_gpu: Plan) -> None:
@@ -55,13 +55,13 @@ def test_no_line_is_wider_than_the_terminal_but_the_sentences_below(on_gpu: Plan
 def test_names_from_outside_are_no_markup() -> None:
     seeker, supporter, scorer = models()
     named = msgspec.structs.replace(supporter, name="[red]\x1b[2Jm[/red]")
-    text = printed(make_plan([seeker, named, scorer], workload(), cpu(48), cores=8))
+    text = printed(make_plan([seeker, named, scorer], workload(), cpu(48)))
     assert "[red]" in text
     assert "\x1b" not in text
 
 
 def test_without_a_choice_the_candidates_still_stand_there() -> None:
-    text = printed(make_plan(models(), workload(), cpu(6), cores=8))
+    text = printed(make_plan(models(), workload(), cpu(6)))
     assert "▸" not in text
     assert text.count("lacks") == 3
 
