@@ -116,10 +116,6 @@ def _pieces(tensor: Tensor, shape: Shape, *, speaks: Speaks, tiles: _Tiles) -> I
     columns, rows = tensor.shape
     kind = _KINDS[tensor.type_name]
     row_bytes = size_bytes((1, columns), kind)
-    if tensor.name == "output.weight":
-        for _ in range(rows):
-            yield bytes(row_bytes)
-        return
     tile = memoryview(tiles.tile(tensor.name, columns, kind))
     # Each layer begins at another row, or all would do the same.
     at = 0 if not tensor.name.startswith("blk.") else 37 * int(tensor.name.split(".")[1]) % _TILE_ROWS
@@ -170,10 +166,15 @@ class _Tiles:
 
     def tile(self, name: str, columns: int, kind: Type) -> bytes:
         """Return _TILE_ROWS rows for the matrix `name`."""
-        role = "embedding" if name.startswith("token_embd") else "down" if _writes_residual(name) else "up"
+        role = _role(name)
         if (role, columns, kind) not in self._made:
             if role == "embedding":
                 rows = _embedding_rows(self._rng, _TILE_ROWS, columns)
+            elif role == "output":
+                # Far below what the model can say, but no two alike in a tile: samplers are slow among equals.
+                rows = self._rng.standard_normal((_TILE_ROWS, columns), dtype=np.float32)
+                rows *= np.float32(_LOGIT_SPREAD / np.sqrt(columns))
+                rows[:, [_STEADY, _AFTER_LABEL]] = 0
             else:
                 scale = (_RESIDUAL_SCALE if role == "down" else 1.0) / np.sqrt(columns)
                 rows = self._rng.standard_normal((_TILE_ROWS, columns), dtype=np.float32) * np.float32(scale)
@@ -186,6 +187,12 @@ def _embedding_rows(rng: np.random.Generator, rows: int, n: int) -> Matrix:
     made[:, _STEADY] = _WEIGHT_OF_RESERVED * np.sqrt(n)
     made[:, _AFTER_LABEL] = 0
     return made
+
+
+def _role(name: str) -> str:
+    if name.startswith(("token_embd.", "output.")):
+        return "embedding" if name.startswith("token_embd.") else "output"
+    return "down" if _writes_residual(name) else "up"
 
 
 def _writes_residual(name: str) -> bool:

@@ -25,9 +25,16 @@ class FakeEngine:
         self.dead = asyncio.Event()
         self.killed = self.closed = False
         self.answered: list[str] = []
+        self.n_asked = 0
 
     async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Generated:
-        text = messages[0].content
+        self.n_asked += 1
+        try:
+            return await self._answer(messages[0].content)
+        finally:
+            self.n_asked -= 1
+
+    async def _answer(self, text: str) -> Generated:
         if text == "poison":
             await asyncio.sleep(0.01)
             self.dead.set()

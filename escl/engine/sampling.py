@@ -90,6 +90,8 @@ class Sampler:
             check_finite(float(row.max()))
             return int(lib.llama_sampler_sample(self._chain, context.pointer, batch_index))
         candidates = top_candidates(row, self._top_k)
+        if candidates is None:
+            return int(lib.llama_sampler_sample(self._chain, context.pointer, batch_index))
         listed = lib.llama_token_data_array(
             data=candidates.ctypes.data_as(ctypes.POINTER(lib.llama_token_data)),
             size=candidates.size,
@@ -108,11 +110,12 @@ class Sampler:
             self._chain = None
 
 
-def top_candidates(row: Row, k: int) -> npt.NDArray[np.void]:
+def top_candidates(row: Row, k: int) -> npt.NDArray[np.void] | None:
     """Return at least the `k` most likely tokens of a row, by id, as llama.cpp's structs.
 
     The row is cut into parts laid one above the other. Each column's highest logit is found; the k-th highest of these
-    is reached by k tokens at least, so whatever is lower is not among the top k.
+    is reached by k tokens at least, so whatever is lower is not among the top k. None when so many tokens are equal
+    that this leaves a good part of the row: then llama.cpp is faster alone.
 
     Raises:
         NonFiniteLogitsError: The row holds NaN or infinity, or nothing but minus infinity.
@@ -123,6 +126,8 @@ def top_candidates(row: Row, k: int) -> npt.NDArray[np.void]:
     check_finite(float(np.maximum(highest.max(), rest.max(initial=-np.inf))))
     floor = np.partition(highest, -k)[-k]
     columns = np.flatnonzero(highest >= floor)
+    if columns.size > 8 * k:
+        return None
     at, column = np.nonzero(parts[:, columns] >= floor)
     ids = np.concatenate([at * width + columns[column], width * _PARTS + np.flatnonzero(rest >= floor)])
     candidates = np.zeros(ids.size, dtype=_CANDIDATE)

@@ -7,6 +7,7 @@ command line and prints nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from escl.core.dimension import Dimension, Language
 from escl.core.protocol import Protocol
 from escl.core.sampling import Sampling
 from escl.core.settings import JudgingSettings, SimulationSettings, SpeakerSettings, fingerprint
-from escl.errors import UsageError
+from escl.errors import NotBegunError, UsageError
 from escl.evaluation.engines import Engines
 from escl.evaluation.observer import Phase, RunObserver
 from escl.evaluation.score import Bench, adapter_name, score, unread
@@ -142,6 +143,11 @@ async def _speak_all(stage: Stage, waiting: list[DialogueRow], engines: Engines)
         # One supporter after the other: two that take turns in the same memory would be swapped at every turn.
         for name, voice in stage.supporters.items():
             its_own = [dialogue for dialogue in waiting if dialogue.supporter == name]
+            if not its_own or stage.stop.is_set():
+                continue
+            with contextlib.suppress(NotBegunError):
+                # Loading keeps one core busy at most: both at once.
+                await asyncio.gather(stage.seeker.handle.preload(), voice.handle.preload())
             await simulate(stage, its_own, parallel=engines.seat("supporter", name).spec.slots)
             if not engines.keeps_all:
                 await voice.handle.release()

@@ -89,6 +89,8 @@ class Handle:
         # here, where a stop can still turn them away.
         self._gate = Gate(2 * spec.slots)
         self._n_requests = 0
+        # Layers on the processor keep all of its cores busy.
+        self.needs_cores = spec.device == "cpu" or spec.gpu_layers >= 0
 
     async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Generated:
         """Return the model's next message.
@@ -113,9 +115,18 @@ class Handle:
         )
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nobody waits for an answer: its queue is drained."""
+    def is_drained(self) -> bool:
+        """Whether nobody waits for an answer."""
         return self._n_requests == 0
+
+    async def preload(self) -> None:
+        """Load the model before its first request, for engines that will be needed side by side.
+
+        Raises:
+            ModelLoadError: It cannot be loaded.
+            NotBegunError: The run was stopped before there was room.
+        """
+        await self._resident()
 
     async def release(self) -> None:
         """Give all memory of the model back. A later request loads it again."""
@@ -138,8 +149,8 @@ class Handle:
                 return await self._ask_until_answered(ask)
         finally:
             self._n_requests -= 1
-            if self.is_idle:
-                self._pool.changed()
+            if self.is_drained:
+                self._pool.rests(self)
 
     async def _ask_until_answered(self, ask: Callable[[Engine], Awaitable[T]]) -> T:
         for tries in range(1, MAX_TRIES + 1):
@@ -148,6 +159,7 @@ class Handle:
             # A request whose engine died goes alone from then on: if it dies again, this request did it, and
             # the others that only happened to be in flight are not given up for it.
             async with self._turnstile.alone() if tries > 1 else self._turnstile.together():
+                await self._pool.take_turn(self)
                 engine = await self._resident()
                 try:
                     return await ask(engine)
@@ -215,6 +227,10 @@ class Pool:
     every dialogue of a run begun, waves form by themselves: the seeker speaks in all of them, leaves, a supporter
     answers in all of its own, leaves. Engines enter in the order in which they were first asked for, or two that answer
     each other could keep a third waiting for ever.
+
+    Engines that compute on the processor take turns in the same way, even if all are in memory: each has all cores
+    until its queue is drained. Side by side, two with half the cores each took 1.5 times as long, because their
+    dialogues move in step and half of the cores had nothing to do.
     """
 
     def __init__(self, observer: PoolObserver, room: Room | None = None, *, stop: asyncio.Event | None = None) -> None:
@@ -234,6 +250,8 @@ class Pool:
         # In the order they came; one that is leaving takes up room until its process has ended.
         self._resident: list[Handle] = []
         self._leaving: list[Handle] = []
+        self._at_work: Handle | None = None
+        self._next_turns: list[Handle] = []
         self._change = asyncio.Event()
 
     def handle(self, name: str, spec: EngineSpec, size: Room = NOTHING) -> Handle:
@@ -252,6 +270,35 @@ class Pool:
         handle = Handle(name, spec, size, self)
         self._handles.append(handle)
         return handle
+
+    async def take_turn(self, handle: Handle) -> None:
+        """Wait until the processor is `handle`'s; it stays so until its queue is drained.
+
+        Raises:
+            NotBegunError: The run was stopped while it waited.
+        """
+        while handle.needs_cores and self._at_work is not handle:
+            if self._is_stopped:
+                raise NotBegunError
+            if handle not in self._next_turns:
+                self._next_turns.append(handle)
+            if self._at_work is None and self._next_turns[0] is handle:
+                self._next_turns.remove(handle)
+                self._at_work = handle
+            else:
+                await self._change.wait()
+
+    def rests(self, handle: Handle) -> None:
+        """Note that the queue of `handle` is drained: others may have its turn, or its room."""
+        if self._at_work is handle:
+            self._at_work = None
+        if handle in self._next_turns:
+            self._next_turns.remove(handle)
+        self.changed()
+
+    def _may_leave(self, handle: Handle) -> bool:
+        """Return whether the engine of `handle` has nothing to answer; who waits for its turn has asked nothing yet."""
+        return handle.is_drained or (handle.needs_cores and self._at_work is not handle)
 
     async def admit(self, handle: Handle) -> None:
         """Wait until there is room for `handle` and reserve it, sending away idle engines that are in its way.
@@ -281,7 +328,7 @@ class Pool:
             return None
         staying = [*self._resident, *self._leaving]
         leaving: list[Handle] = []
-        idle = (other for other in self._resident if other.is_idle)
+        idle = (other for other in self._resident if self._may_leave(other))
         while not self._room.holds([handle.size, *(other.size for other in staying)]):
             other = next(idle, None)
             if other is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -26,8 +27,8 @@ def start(monkeypatch: pytest.MonkeyPatch) -> FakeStart:
     return start
 
 
-def add(pool: Pool, name: str, *, slots: int = 4, size: Room = ONE) -> Handle:
-    return pool.handle(name, EngineSpec(model=name, slots=slots), size)
+def add(pool: Pool, name: str, *, slots: int = 4, size: Room = ONE, device: str | None = None) -> Handle:
+    return pool.handle(name, EngineSpec(model=name, slots=slots, device=device), size)
 
 
 def play(room: Room | None, body: Body, *, stop: asyncio.Event | None = None) -> object:
@@ -44,23 +45,25 @@ async def talk(seeker: Handle, supporter: Handle, *, rounds: int) -> None:
         await ask(supporter, "t")
 
 
+@pytest.mark.parametrize("device", [None, "cpu"])
 @pytest.mark.parametrize("n_dialogues", [1, 5, 23])
 @pytest.mark.parametrize("n_supporters", [1, 3])
 def test_one_at_a_time_loads_each_model_once_in_a_round_however_many_dialogues(
-    start: FakeStart, n_dialogues: int, n_supporters: int
+    start: FakeStart, n_dialogues: int, n_supporters: int, device: str | None
 ) -> None:
     rounds = 3
 
     async def body(pool: Pool) -> None:
-        seeker = add(pool, "seeker")
-        supporters = [add(pool, f"supporter {at}") for at in range(n_supporters)]
+        seeker = add(pool, "seeker", device=device)
+        supporters = [add(pool, f"supporter {at}", device=device) for at in range(n_supporters)]
         talks = (talk(seeker, supporter, rounds=rounds) for supporter in supporters for _ in range(n_dialogues))
         await asyncio.gather(*talks)
 
     play(Room(host=10), body)
     assert len(start.specs) == (1 + n_supporters) * rounds
-    one_round = ["seeker", *(f"supporter {at}" for at in range(n_supporters))]
-    assert [spec.model for spec in start.specs] == one_round * rounds
+    loads = [spec.model for spec in start.specs]
+    assert loads[:: 1 + n_supporters] == ["seeker"] * rounds
+    assert Counter(loads) == dict.fromkeys(["seeker", *(f"supporter {at}" for at in range(n_supporters))], rounds)
 
 
 @pytest.mark.parametrize("room", [Room(host=10), Room(host=20), Room(host=29)])
@@ -197,3 +200,61 @@ def test_who_stops_waiting_is_in_nobodys_way(start: FakeStart) -> None:
 
     play(Room(host=10), body)
     assert [spec.model for spec in start.specs] == ["here", "third"]
+
+
+@pytest.mark.parametrize("room", [None, Room(host=20), Room(host=30)])
+def test_engines_on_the_processor_take_turns_and_stay_in_memory(start: FakeStart, room: Room | None) -> None:
+    at_once = 0
+
+    async def body(pool: Pool) -> None:
+        nonlocal at_once
+        names = ("seeker", "supporter") if room == Room(host=20) else ("seeker", "supporter", "third")
+        handles = [add(pool, name, device="cpu") for name in names]
+        talks = [
+            asyncio.create_task(talk(handles[0], handles[1 + at % (len(handles) - 1)], rounds=3)) for at in range(9)
+        ]
+        while not all(task.done() for task in talks):
+            at_once = max(at_once, sum(engine.n_asked > 0 for engine in start.engines))
+            await asyncio.sleep(0.001)
+
+    play(room, body)
+    assert at_once == 1
+    assert len(start.specs) == (2 if room == Room(host=20) else 3)
+
+
+def test_engines_on_an_accelerator_work_side_by_side(start: FakeStart) -> None:
+    at_once = 0
+
+    async def body(pool: Pool) -> None:
+        nonlocal at_once
+        first, second = add(pool, "first", device="CUDA0"), add(pool, "second", device="CUDA0")
+        asked = asyncio.gather(ask(first, "a"), ask(second, "b"))
+        await asyncio.sleep(0.005)
+        at_once = sum(engine.n_asked > 0 for engine in start.engines)
+        await asked
+
+    play(None, body)
+    assert at_once == 2
+
+
+def test_who_waits_for_a_turn_keeps_no_room_from_who_has_it(start: FakeStart) -> None:
+    async def body(pool: Pool) -> None:
+        first, second = add(pool, "first", device="cpu"), add(pool, "second", device="cpu")
+        await ask(first, "a")
+        # Both are asked at once: the second gets the turn first, while the first is still in memory and wanted.
+        answers = await asyncio.wait_for(asyncio.gather(ask(second, "b"), ask(first, "c")), 2)
+        assert list(answers) == ["b", "c"]
+
+    play(Room(host=10), body)
+    assert [spec.model for spec in start.specs] == ["first", "second", "first"]
+
+
+def test_a_preloaded_engine_is_there_before_it_is_asked(start: FakeStart) -> None:
+    async def body(pool: Pool) -> None:
+        handle = add(pool, "m", device="cpu")
+        await handle.preload()
+        assert start.in_memory == ["m"]
+        assert await ask(handle, "a") == "a"
+
+    play(Room(host=10), body)
+    assert len(start.specs) == 1
