@@ -8,8 +8,8 @@ import time
 from escl.bench.evaluate import MachineUse
 from escl.bench.result import Table, faster, missing
 from escl.bench.tuning import tuned_spec
+from escl.core.dimension import adapter_name
 from escl.engine.client import Engine
-from escl.evaluation.score import adapter_name
 from escl.shelf.manifest import Model
 
 _WORDS = "somebody said that nothing of all this would ever help them and then went on "

@@ -14,9 +14,8 @@ import msgspec
 from escl.bench.evaluate import Casting, MachineUse, Observed, begin, read, simulation_of
 from escl.bench.result import Row, Table, faster, missing, shorter
 from escl.bench.spoken import fill
-from escl.core.dimension import Dimension
+from escl.core.dimension import Dimension, adapter_name
 from escl.engine.sequential import Dialogue, Loading, Outcome, Read, run_in_sequence
-from escl.evaluation.score import adapter_name
 from escl.store.run import RunStore
 
 OTHER: Final = "one create_chat_completion for each dimension"

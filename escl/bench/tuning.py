@@ -7,8 +7,8 @@ from typing import Literal
 
 from escl.bench.evaluate import MachineUse
 from escl.bench.result import Row, Table, faster
+from escl.core.dimension import adapter_name
 from escl.engine.wire import EngineSpec
-from escl.evaluation.score import adapter_name
 from escl.memory.tune import tune
 from escl.memory.tuning_store import EngineSettings, Tuned, stored_tuning
 from escl.shelf.manifest import Model

@@ -17,14 +17,14 @@ from typing import Literal
 import msgspec
 
 from escl.core.card import RoleCard
-from escl.core.dimension import Dimension, Language
+from escl.core.dimension import Dimension, Language, adapter_name
 from escl.core.protocol import Protocol
 from escl.core.sampling import Sampling
 from escl.core.settings import JudgingSettings, SimulationSettings, SpeakerSettings, fingerprint
 from escl.errors import NotBegunError, UsageError
 from escl.evaluation.engines import Engines
 from escl.evaluation.observer import Phase, RunObserver
-from escl.evaluation.score import Bench, adapter_name, score, unread
+from escl.evaluation.score import Bench, score, unread
 from escl.evaluation.simulate import Stage, Voice, simulate, turns_in
 from escl.memory.choices import Role
 from escl.shelf.manifest import Model

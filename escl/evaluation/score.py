@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass
 from functools import partial
 
-from escl.core.dimension import Dimension, Language
+from escl.core.dimension import Dimension, Language, adapter_name
 from escl.core.protocol import Protocol
 from escl.engine.wire import LabelRead
 from escl.errors import EngineError, ModelLoadError, NotBegunError
@@ -36,11 +36,6 @@ class Bench:
     parallel: int
     observer: RunObserver
     stop: asyncio.Event
-
-
-def adapter_name(language: Language, dimension: Dimension) -> str:
-    """Return the name of the adapter for a language and dimension."""
-    return f"{language.value}/{dimension.value}"
 
 
 async def score(bench: Bench, dialogues: list[DialogueRow]) -> None:

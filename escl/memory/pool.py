@@ -89,8 +89,7 @@ class Handle:
         # here, where a stop can still turn them away.
         self._gate = Gate(2 * spec.slots)
         self._n_requests = 0
-        # Layers on the processor keep all of its cores busy.
-        self.needs_cores = spec.device == "cpu" or spec.gpu_layers >= 0
+        self.needs_cores = spec.needs_cores
 
     async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Generated:
         """Return the model's next message.

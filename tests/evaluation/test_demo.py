@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from escl.cli.work import RunResults
-from escl.core.dimension import Dimension, Language
+from escl.core.dimension import Dimension, Language, adapter_name
 from escl.engine.client import Engine
 from escl.engine.wire import EngineSpec, LabelRead
-from escl.evaluation.score import adapter_name
 from escl.shelf.manifest import find_model
 from escl.store.database import Database
 from escl.store.run import RunStore
