@@ -111,7 +111,7 @@ def _measure(
 
 
 def _bench(folder: Path, choice: Choice, hardware: Hardware, asked: argparse.Namespace, *, gpu: bool) -> Bench:
-    effort = QUICK if asked.quick else Effort(max_tokens=128, batch_steps=64) if gpu else Effort()
+    effort = QUICK if asked.quick else Effort(rounds=5, batch_steps=64) if gpu else Effort()
     dialogues = DIALOGUES // 4 if asked.quick else DIALOGUES
     growth = None if gpu else cast(folder, SMALLEST, dialogues=DIALOGUES, say=say)
     return Bench(

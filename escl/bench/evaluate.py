@@ -26,7 +26,7 @@ from escl.evaluation.run import Simulation, run_scoring, run_simulation
 from escl.memory.devices import Budget, Hardware
 from escl.memory.parts import Fixed
 from escl.memory.plan import chosen_line, plan_for
-from escl.memory.workload import scoring_workload, workload_of
+from escl.memory.workload import SEEKER_REPLY, scoring_workload, workload_of
 from escl.shelf.manifest import Model
 from escl.store.database import Database
 from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
@@ -143,8 +143,9 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def simulation_of(casting: Casting, *, rounds: int, max_tokens: int, repeats: int = 1) -> Simulation:
-    """Return the run that is simulated; both speakers' turns end at `max_tokens`."""
-    sampling = msgspec.structs.replace(casting.seeker.sampling or Sampling(), max_tokens=max_tokens)
+    """Return the run that is simulated: the supporter's turns end at `max_tokens`, the seeker's at a usual length."""
+    longest = min(max_tokens, SEEKER_REPLY)
+    sampling = msgspec.structs.replace(casting.seeker.sampling or Sampling(), max_tokens=longest)
     return Simulation(
         protocol=casting.protocol,
         cards=casting.cards,

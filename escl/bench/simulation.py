@@ -49,7 +49,13 @@ def compare_simulation(
         title=f"Simulating {len(casting.cards)} dialogues of {rounds} rounds",
         other=OTHER,
         rows=tuple(_rows(measured, goal=goal)),
-        facts=_facts(measured, use) | {"dialogues": len(casting.cards), "rounds": rounds, "max_tokens": max_tokens},
+        facts=_facts(measured, use)
+        | {
+            "dialogues": len(casting.cards),
+            "rounds": rounds,
+            "tokens of a seeker's turn": settings.seeker.sampling.max_tokens,
+            "tokens of a supporter's turn": max_tokens,
+        },
         notes=(
             "Both from the start of loading to the last turn; escl stores every turn durably, the script stores none.",
             "The script has both models resident and reuses the KV of the turns before, as llama-cpp-python does.",

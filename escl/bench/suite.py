@@ -20,6 +20,7 @@ from escl.bench.scoring import compare_scoring
 from escl.bench.simulation import compare_simulation
 from escl.bench.tuning import best_prefill_tps, show_tuning, tuned_spec, tuning_of
 from escl.engine.wire import EngineSpec
+from escl.memory.workload import SUPPORTER_REPLY
 from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.manifest import Model
 
@@ -28,6 +29,7 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     """How much work each comparison does.
 
     Attributes:
+        max_tokens: Of a supporter's turn in the simulation; the usual length by default.
         batch_sizes: Dialogues side by side that the batcher is measured with.
         growth_sizes: Dialogues of the runs that are compared for growth.
         pairs: How often the two sides of the long comparisons go.
@@ -35,8 +37,8 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
         with_reuse: Whether scoring is also compared with a script that keeps the rubric's KV.
     """
 
-    rounds: int = 3
-    max_tokens: int = 64
+    rounds: int = 2
+    max_tokens: int = SUPPORTER_REPLY
     scoring_rounds: int = 2
     batch_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)
     batch_prompt_tokens: int = 128

@@ -96,7 +96,7 @@ def bench(
             threads=cores,
             gpu_layers=gpu_layers if on_gpu else 0,
         ),
-        effort=QUICK if quick else Effort(max_tokens=64),
+        effort=QUICK if quick else Effort(),
         simulation_goal=_GPU_GOAL if on_gpu else _CPU_GOAL,
         scoring_goal=_SCORING_GOAL,
     )
