@@ -118,6 +118,11 @@ class Handle:
         """Whether nobody waits for an answer."""
         return self._n_requests == 0
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether its engine is on its way in or out."""
+        return self._starting.locked()
+
     async def preload(self) -> None:
         """Load the model before its first request, for engines that will be needed side by side.
 
@@ -126,6 +131,8 @@ class Handle:
             NotBegunError: The run was stopped before there was room.
         """
         await self._resident()
+        # Until now nobody could send it away.
+        self._pool.changed()
 
     async def release(self) -> None:
         """Give all memory of the model back. A later request loads it again."""
@@ -297,6 +304,8 @@ class Pool:
 
     def _may_leave(self, handle: Handle) -> bool:
         """Return whether the engine of `handle` has nothing to answer; who waits for its turn has asked nothing yet."""
+        if handle.is_starting:
+            return False
         return handle.is_drained or (handle.needs_cores and self._at_work is not handle)
 
     async def admit(self, handle: Handle) -> None:

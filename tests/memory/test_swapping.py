@@ -258,3 +258,23 @@ def test_a_preloaded_engine_is_there_before_it_is_asked(start: FakeStart) -> Non
 
     play(Room(host=10), body)
     assert len(start.specs) == 1
+
+
+def test_an_engine_that_is_being_loaded_is_nobodys_to_send_away(
+    start: FakeStart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really_start = start.start
+
+    async def slow(spec: EngineSpec, **options: object) -> object:
+        await asyncio.sleep(0.01)
+        return await really_start(spec, **options)
+
+    monkeypatch.setattr(start, "start", slow)
+
+    async def body(pool: Pool) -> None:
+        first, second = add(pool, "first", device="cpu"), add(pool, "second", device="cpu")
+        await asyncio.wait_for(asyncio.gather(first.preload(), second.preload()), 2)
+        assert start.in_memory == ["second"]
+
+    play(Room(host=10), body)
+    assert [spec.model for spec in start.specs] == ["first", "second"]
