@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
 from escl.engine.wire import EngineSpec, Generated, Progress, Ready
-from escl.errors import ContextOverflowError, EngineCrashedError, EngineError, EngineKilledError
+from escl.errors import ContextOverflowError, EngineCrashedError, EngineError, EngineKilledError, OutOfMemoryError
 from escl.memory.pool import Handle
 
 SPEC = EngineSpec(model="m.gguf", slots=8)
@@ -38,6 +38,12 @@ class FakeEngine:
         if text == "poison":
             await asyncio.sleep(0.01)
             self.dead.set()
+        if text == "no memory once" and self.spec.slots == SPEC.slots:
+            self.dead.set()
+            raise OutOfMemoryError("llama_decode gave -2")
+        if text == "killed":
+            self.dead.set()
+            raise EngineKilledError("the child was killed")
         if text == "long":
             raise ContextOverflowError("too long")
         if text == "kill once" and self.spec.slots == SPEC.slots:
@@ -49,6 +55,10 @@ class FakeEngine:
             self.answered.append(text)
             return generated(text)
         raise EngineKilledError("the child was killed") if self.killed else EngineCrashedError("the child died")
+
+    @property
+    def death(self) -> EngineError | None:
+        return EngineCrashedError("the child died") if self.dead.is_set() else None
 
     async def close(self) -> None:
         self.closed = True

@@ -50,10 +50,11 @@ _OUT_OF_MEMORY: Final = (
 )
 _FUNCTION: Final = re.compile(r"^\w+: (error loading model: )?")
 _TELLS_NOTHING: Final = re.compile("failed to load model")
+_NOT_ALLOCATED: Final = -2
 _DECODE_CODES: Final = {
     2: "the computation was aborted",
     -1: "llama.cpp refused the batch as invalid",
-    -2: "llama.cpp could not allocate or prepare the computation",
+    _NOT_ALLOCATED: "llama.cpp could not allocate or prepare the computation",
     -3: "the computation failed",
 }
 
@@ -383,7 +384,8 @@ class Context:
 
         Raises:
             KVExhaustedError: No room in the KV cache; it is as before the call.
-            EngineError: Anything else; the cache is then in doubt.
+            OutOfMemoryError: No memory for the computation; the cache is then in doubt.
+            EngineError: Anything else; the same.
         """
         self._batch.n_tokens = n_tokens
         code = lib.llama_decode(self._context, self._batch)
@@ -393,7 +395,8 @@ class Context:
             _log.errors.clear()
             raise KVExhaustedError(f"no room in the KV cache for {n_tokens} more tokens")
         meaning = _DECODE_CODES.get(code, "unknown failure")
-        raise EngineError(f"llama_decode gave {code}: {meaning}: {_log.reason()}")
+        kind = OutOfMemoryError if code == _NOT_ALLOCATED else EngineError
+        raise kind(f"llama_decode gave {code}: {meaning}: {_log.reason()}")
 
     def logits(self, n_rows: int) -> Rows:
         """Return llama.cpp's own logits [n_rows, n_vocab] of the latest decode, in batch order.

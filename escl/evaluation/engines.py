@@ -60,8 +60,13 @@ class Engines:
         if (role, name) not in self._handles:
             seat = self.seat(role, name)
             spec = msgspec.structs.replace(seat.spec, frozen_time=FROZEN_TIME)
-            self._handles[role, name] = self._pool.handle(name, spec, self._size(seat))
+            self._handles[role, name] = self._pool.handle(self._known_as(role, name), spec, self._size(seat))
         return self._handles[role, name]
+
+    def _known_as(self, role: Role, name: str) -> str:
+        """Return what observers and records call the engine: one model may sit in two seats."""
+        twice = sum(seat.name == name for seat in self.chosen.engines) > 1
+        return f"{name} as {role}" if twice else name
 
     def _size(self, seat: PlannedEngine) -> Room:
         device = 0 if seat.need.device is None else seat.need.device.total

@@ -27,6 +27,7 @@ from escl.evaluation.observer import Phase, RunObserver
 from escl.evaluation.score import Bench, score, unread
 from escl.evaluation.simulate import Stage, Voice, simulate, turns_in
 from escl.memory.choices import Role
+from escl.memory.pool import Handle
 from escl.shelf.manifest import Model
 from escl.store.records import DialogueRow, ModelRow
 from escl.store.run import RunStore
@@ -146,14 +147,30 @@ async def _speak_all(stage: Stage, waiting: list[DialogueRow], engines: Engines)
             if not its_own or stage.stop.is_set():
                 continue
             with contextlib.suppress(NotBegunError):
-                # Loading keeps one core busy at most: both at once.
-                await asyncio.gather(stage.seeker.handle.preload(), voice.handle.preload())
+                await _load_together(stage.seeker.handle, voice.handle)
             await simulate(stage, its_own, parallel=engines.seat("supporter", name).spec.slots)
             if not engines.keeps_all:
                 await voice.handle.release()
     if not engines.keeps_all:
         for voice in (stage.seeker, *stage.supporters.values()):
             await voice.handle.release()
+
+
+async def _load_together(*handles: Handle) -> None:
+    """Load models at once, each of which keeps one core busy at most.
+
+    Raises:
+        ModelLoadError: One of them cannot be loaded; the others are no longer waited for.
+        NotBegunError: The run was stopped.
+    """
+    loading = [asyncio.ensure_future(handle.preload()) for handle in handles]
+    try:
+        await asyncio.gather(*loading)
+    except BaseException:
+        for task in loading:
+            task.cancel()
+        await asyncio.gather(*loading, return_exceptions=True)
+        raise
 
 
 async def run_scoring(

@@ -18,21 +18,23 @@ from escl.core.sampling import Sampling
 from escl.engine.client import Engine
 from escl.engine.wire import EngineSpec, Generated, LabelRead, Progress, Ready
 from escl.errors import (
-    EngineCrashedError,
     EngineError,
-    EngineHungError,
     EngineKilledError,
     GaveUpError,
     ModelLoadError,
     NotBegunError,
     OutOfMemoryError,
 )
+from escl.memory.devices import in_size
 from escl.memory.gates import Gate, Turnstile
 
 MAX_TRIES = 3
 """How often a request may take its engine down, and how often a load may run out of memory."""
 
 _BACKOFF_S = 0.5
+
+# The system kills for want of memory; llama.cpp says so itself.
+_WANT_OF_MEMORY: Final = (EngineKilledError, OutOfMemoryError)
 
 T = TypeVar("T")
 
@@ -63,6 +65,12 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
     host: int
     device: int = 0
+
+    @property
+    def words(self) -> str:
+        """The sizes as people read them."""
+        on_device = f" and {in_size(self.device)} of the device's" if self.device else ""
+        return f"{in_size(self.host)} of main memory{on_device}"
 
     def holds(self, sizes: Iterable[Room]) -> bool:
         """Return whether engines of these sizes fit side by side."""
@@ -169,9 +177,13 @@ class Handle:
                 engine = await self._resident()
                 try:
                     return await ask(engine)
-                except (EngineCrashedError, EngineHungError) as error:
+                except EngineError as error:
+                    if engine.death is None:
+                        raise  # The request's own fault; the engine goes on.
                     await self._lost(engine, error)
                     last = error
+        if isinstance(last, _WANT_OF_MEMORY):
+            raise OutOfMemoryError(f"{self.name}: memory ran out {MAX_TRIES} times; last: {last.message}")
         raise GaveUpError(f"{self.name}: this request took the engine down {MAX_TRIES} times; last: {last.message}")
 
     async def _resident(self) -> Engine:
@@ -207,6 +219,8 @@ class Handle:
             return await Engine.start(self._spec, on_progress=self._progressed)
         except ModelLoadError:
             raise
+        except EngineKilledError as error:
+            raise OutOfMemoryError(f"{self.name} was killed while it was loaded", hint=error.hint) from error
         except EngineError as error:
             # However it failed, no request did it: to blame one after the other would fail every dialogue of a run.
             raise ModelLoadError(f"{self.name} cannot be loaded: {error.message}", hint=error.hint) from error
@@ -217,7 +231,7 @@ class Handle:
             if self._engine is engine:
                 self._engine = None
                 self._observer.restarted(self.name, error)
-                if isinstance(error, EngineKilledError):
+                if isinstance(error, _WANT_OF_MEMORY):
                     self._halve()
                 await engine.close()
 
@@ -272,7 +286,7 @@ class Pool:
             OutOfMemoryError: It would not fit even alone.
         """
         if self._room is not None and not self._room.holds([size]):
-            raise OutOfMemoryError(f"{name} alone takes {size}, more than the budget of {self._room}")
+            raise OutOfMemoryError(f"{name} alone takes {size.words}, more than the budget of {self._room.words}")
         handle = Handle(name, spec, size, self)
         self._handles.append(handle)
         return handle
@@ -353,11 +367,13 @@ class Pool:
             self._resident.remove(handle)
             self._leaving.append(handle)
         for handle, engine in going:
-            if engine is not None:
-                await engine.close()
-                self.observer.unloaded(handle.name)
-            self._leaving.remove(handle)
-            self.changed()
+            try:
+                if engine is not None:
+                    await engine.close()
+                    self.observer.unloaded(handle.name)
+            finally:
+                self._leaving.remove(handle)
+                self.changed()
 
     def changed(self) -> None:
         """Let those who wait for room look again."""
@@ -379,4 +395,7 @@ class Pool:
     async def __aexit__(self, *_: object) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        await asyncio.gather(*(handle.release() for handle in self._handles))
+        ends = await asyncio.gather(*(handle.release() for handle in self._handles), return_exceptions=True)
+        for error in ends:
+            if error is not None:
+                raise error

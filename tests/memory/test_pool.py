@@ -9,7 +9,14 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from escl.engine.wire import EngineSpec
-from escl.errors import ContextOverflowError, EngineCrashedError, GaveUpError, ModelLoadError, OutOfMemoryError
+from escl.errors import (
+    ContextOverflowError,
+    EngineCrashedError,
+    EngineKilledError,
+    GaveUpError,
+    ModelLoadError,
+    OutOfMemoryError,
+)
 from escl.memory import pool as pool_module
 from escl.memory.pool import Handle, Pool
 from tests.fake_engine import SPEC, FakeStart, Log, ask
@@ -108,6 +115,33 @@ def test_an_engine_that_was_killed_from_outside_comes_back_with_half_its_slots(m
     assert texts == ["a", "kill once", "b"]
     assert [spec.slots for spec in start.specs] == [8, 4]
     assert log.events == ["loaded", "EngineKilledError", "loaded", "unloaded"]
+
+
+def test_memory_that_runs_out_while_computing_halves_the_slots_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = FakeStart()
+    text, _ = run(monkeypatch, start, lambda handle: ask(handle, "no memory once"))
+    assert text == "no memory once"
+    assert [spec.slots for spec in start.specs] == [8, 4]
+
+
+def test_memory_that_always_runs_out_ends_the_run_instead_of_failing_its_dialogues(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = FakeStart()
+    with pytest.raises(OutOfMemoryError, match="3 times"):
+        run(monkeypatch, start, lambda handle: ask(handle, "killed"))
+    assert [spec.slots for spec in start.specs] == [8, 4, 2]
+
+
+def test_a_model_that_the_system_kills_while_loading_comes_with_fewer_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(spec: EngineSpec) -> None:
+        if spec.slots > 2:
+            raise EngineKilledError("was killed by SIGKILL")
+
+    start = FakeStart(fail)
+    text, _ = run(monkeypatch, start, lambda handle: ask(handle, "a"))
+    assert text == "a"
+    assert [spec.slots for spec in start.specs] == [8, 4, 2]
 
 
 def test_a_model_that_dies_while_loading_is_a_load_error_and_no_requests_fault(monkeypatch: pytest.MonkeyPatch) -> None:
