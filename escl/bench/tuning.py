@@ -20,7 +20,7 @@ def tuning_of(model: Model, use: MachineUse) -> Tuned:
     Raises:
         EngineError: The model cannot be measured.
     """
-    known = stored_tuning(model.sha256, hardware=use.hardware, device=use.device)
+    known = stored_tuning(model.sha256, hardware=use.hardware, device=use.device, gpu_layers=use.gpu_layers)
     if known is not None:
         return known
     return tune(
@@ -29,6 +29,7 @@ def tuning_of(model: Model, use: MachineUse) -> Tuned:
         hardware=use.hardware,
         device=use.device,
         gpu_layers=use.gpu_layers,
+        budget=use.budget,
         at_most_s=use.tune_s,
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from escl.cli.options import AsJson, LayersOnDevice
+from escl.cli.options import AsJson, DeviceName
 from escl.cli.output import print_json, progress_console, results_console
 from escl.core.printable import printable
 from escl.errors import GGUFError, ManifestError
@@ -28,14 +28,13 @@ def tune(
     *,
     again: Annotated[bool, typer.Option("--again", help="Measure even what was measured before.")] = False,
     seconds: Annotated[float, typer.Option(min=2, help="Time for each file.")] = 20.0,
-    device: Annotated[str | None, typer.Option(help='The accelerator that takes the layers, or "cpu".')] = None,
-    gpu_layers: LayersOnDevice = -1,
+    device: DeviceName = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast a model works here, by setting, and keep the best settings for later runs.
 
     A file that stands beside others of the same name in other quantizations is measured together with them: a scorer
-    mostly reads and a seeker mostly writes, so the best file may differ.
+    mostly reads and a seeker mostly writes, so the best file may differ. All layers are on the device, or none.
 
     Example: escl tune esc-role esc-rank
     """
@@ -44,9 +43,7 @@ def tune(
     hardware, tunings = probe_hardware(), {}
     for reference in models:
         for model in _files_of(reference):
-            tunings[str(model.path)] = _of_file(
-                model, hardware, again=again, seconds=seconds, device=device, gpu_layers=gpu_layers
-            )
+            tunings[str(model.path)] = _of_file(model, hardware, again=again, seconds=seconds, device=device)
     if as_json:
         print_json(tunings)
         return
@@ -74,10 +71,8 @@ def _files_of(reference: str) -> Iterator[Model]:
             progress_console().print(f"note: {printable(error.message)}", markup=False, soft_wrap=True)
 
 
-def _of_file(
-    model: Model, hardware: Hardware, *, again: bool, seconds: float, device: str | None, gpu_layers: int
-) -> Tuned:
-    from escl.memory.devices import budget_of
+def _of_file(model: Model, hardware: Hardware, *, again: bool, seconds: float, device: str | None) -> Tuned:
+    from escl.memory.devices import choose_device
     from escl.memory.tune import stored_tuning
     from escl.memory.tune import tune as measure
 
@@ -86,7 +81,8 @@ def _of_file(
     def note(line: str) -> None:
         console.print(f"note: {printable(line)}", markup=False, soft_wrap=True)
 
-    where = budget_of(hardware, memory=None, device=device).device
+    chosen = choose_device(hardware, device)
+    where = None if chosen is None else chosen.name
     known = None if again else stored_tuning(model.sha256, hardware=hardware, device=where, on_note=note)
     if known is not None:
         console.print(f"{printable(model.name)}: measured {known.measured_utc}; --again measures anew", markup=False)
@@ -97,7 +93,6 @@ def _of_file(
         model.sha256,
         hardware=hardware,
         device=where,
-        gpu_layers=gpu_layers,
         at_most_s=seconds,
         on_note=note,
     )

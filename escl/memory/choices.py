@@ -173,8 +173,7 @@ def _pace(
     header: GGUFHeader, sha256: str | None, role: Role, *, device: str | None, place: Place, hardware: Hardware
 ) -> Pace:
     tuned = None if sha256 is None else stored_tuning(sha256, hardware=hardware, device=device)
-    # What was measured with some layers elsewhere says nothing about all of them in one place.
-    if tuned is None or (device is not None and -1 != tuned.gpu_layers < n_layers(header)):
+    if tuned is None:
         return Pace(settings=UNTUNED, rates=assumed_rates(header, place=place, cores=hardware.physical_cores))
     purpose: Purpose = "labels" if role == "scorer" else "dialogue"
     return Pace(settings=tuned.settings_for(purpose), rates=tuned.rates_for(purpose))

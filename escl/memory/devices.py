@@ -185,12 +185,12 @@ def budget_of(hardware: Hardware, *, memory: int | None, device: str | None) -> 
         hardware: The machine.
         memory: The user's limit in bytes: for the accelerator, and for main memory where no other is used. With it a
             small machine is rehearsed on a large one. None takes what is free.
-        device: An accelerator's name or "cpu"; None takes the accelerator with the most free memory, if there is one.
+        device: An accelerator's name or "cpu"; see `choose_device` for None.
 
     Raises:
         UsageError: No such device, or its free memory is unknown and no limit was given.
     """
-    chosen = _choose(hardware, device)
+    chosen = choose_device(hardware, device)
     if chosen is None:
         host, reason = _usable("main memory", hardware.ram_available_bytes, memory)
         return Budget(host_bytes=host, device_bytes=None, device=None, shares_ram=False, reason=reason)
@@ -202,7 +202,8 @@ def budget_of(hardware: Hardware, *, memory: int | None, device: str | None) -> 
             host_bytes=host, device_bytes=min(host, on_device), device=chosen.name, shares_ram=True, reason=reason
         )
     on_device, reason = _usable(chosen.name, chosen.free_bytes, memory)
-    host, host_reason = _usable("main memory", hardware.ram_available_bytes, None)
+    ram = hardware.ram_available_bytes
+    host, host_reason = _usable("main memory", ram, memory if ram is None else None)
     return Budget(
         host_bytes=host,
         device_bytes=on_device,
@@ -212,9 +213,17 @@ def budget_of(hardware: Hardware, *, memory: int | None, device: str | None) -> 
     )
 
 
-def _choose(hardware: Hardware, name: str | None) -> Device | None:
+def choose_device(hardware: Hardware, name: str | None) -> Device | None:
+    """Return the accelerator of that name, None for "cpu".
+
+    Without a name it is the first one in llama.cpp's order that has memory of its own, else the first: never the one
+    that happens to be free, so that a run is resumed on the device it began on.
+
+    Raises:
+        UsageError: No such device.
+    """
     if name is None:
-        return max(hardware.devices, key=lambda device: (not device.shares_ram, device.free_bytes or 0), default=None)
+        return min(hardware.devices, key=lambda device: device.shares_ram, default=None)
     if name.lower() == CPU_ONLY:
         return None
     by_name = {device.name.lower(): device for device in hardware.devices}

@@ -14,9 +14,12 @@ from typing import Final
 
 import msgspec
 
+from escl.engine.devices import CPU_ONLY
 from escl.engine.trial import Measured, Probe, Setting, Stand
-from escl.errors import EngineError, EngineHungError
-from escl.memory.devices import Hardware
+from escl.engine.wire import EngineSpec
+from escl.errors import EngineError, EngineHungError, OutOfMemoryError, UsageError
+from escl.memory.devices import Budget, Hardware, budget_of, in_size
+from escl.memory.estimate import estimate
 from escl.memory.rates import Rates
 from escl.memory.tuning_store import (
     EngineSettings,
@@ -37,7 +40,6 @@ SEQUENCES: Final = (1, 32, 16, 4, 8)
 _FIRST_PROMPTS: Final = (16, 64)
 _PROMPTS: Final = (1024, 512, 256, 128, 64, 32, 16)
 _CONTEXT: Final = 128
-_CELLS: Final = 256
 _BATCHED: Final = 8
 _STEPS: Final = (2, 16)
 # Of the time allowed, what one measurement may take.
@@ -56,6 +58,7 @@ def tune(
     hardware: Hardware,
     device: str | None,
     gpu_layers: int = -1,
+    budget: Budget | None = None,
     at_most_s: float = 20.0,
     on_trial: Callable[[Trial], None] | None = None,
     on_note: Callable[[str], None] | None = None,
@@ -67,23 +70,34 @@ def tune(
         sha256: Its hash.
         hardware: The machine.
         device: The accelerator that takes the layers; None and "cpu" are the CPU.
-        gpu_layers: Layers on the device; -1 is all.
+        gpu_layers: Layers on the device; -1 is all, and 0 is the CPU whatever the device.
+        budget: What a measurement may take; more is not tried. None is what is free, where that is known.
         at_most_s: When this is over, the search ends with what is known.
         on_trial: Called after each measurement.
         on_note: Called with a line when the result cannot be kept.
 
     Raises:
-        EngineError: The model cannot be loaded or run, or not even the first measurement was done in time.
-        GGUFError: The file is no model.
+        EngineError: The model cannot be loaded or run, or was too slow to be seen decoding in time.
+        OutOfMemoryError: The budget has no room for it.
+        GGUFError: The file is no model, or its header lacks a size.
     """
     started = time.monotonic()
+    device = device_key(device) if gpu_layers else None
+    limit = budget or _free(hardware, device)
     with Stand(model) as stand:
         search = _Search(stand, read_gguf_header(model), hardware, on_trial or (lambda _: None))
-        search.place(device_key(device), gpu_layers)
+        search.place(device, gpu_layers, limit)
         search.run(until=started + at_most_s)
     tuned = search.result(sha256, seconds=time.monotonic() - started)
     store_tuning(tuned, hardware=hardware, on_note=on_note)
     return tuned
+
+
+def _free(hardware: Hardware, device: str | None) -> Budget | None:
+    try:
+        return budget_of(hardware, memory=None, device=device or CPU_ONLY)
+    except UsageError:
+        return None
 
 
 class _TimeIsUp(Exception):  # noqa: N818
@@ -95,7 +109,8 @@ class _Search:
 
     def __init__(self, stand: Stand, header: GGUFHeader, hardware: Hardware, on_trial: Callable[[Trial], None]) -> None:
         self._stand, self._hardware, self._on_trial = stand, hardware, on_trial
-        self._kv_bytes = _kv_bytes_per_token(header)
+        self._header = header
+        self._budget: Budget | None = None
         self._device: str | None = None
         self._gpu_layers = 0
         self._until = 0.0
@@ -106,15 +121,16 @@ class _Search:
         self._long = _PROMPTS[-1]
         self._failure: EngineError | None = None
 
-    def place(self, device: str | None, gpu_layers: int) -> None:
-        """Say where the layers go."""
+    def place(self, device: str | None, gpu_layers: int, budget: Budget | None) -> None:
+        """Say where the layers go, and how much room there is; a budget of None sets no limit."""
         self._device, self._gpu_layers = device, gpu_layers if device is not None else 0
+        self._budget = budget
 
     def run(self, *, until: float) -> None:
         """Search until everything was tried or the clock says `until`.
 
         Raises:
-            EngineError: The first measurement failed.
+            EngineError: The first measurement failed, or none says how fast the model decodes.
         """
         self._until, self._at_most_s = until, until - time.monotonic()
         try:
@@ -125,11 +141,13 @@ class _Search:
             self._attention()
             self._complete = True
         except _TimeIsUp:
-            if not self._done(self._dialogue):
-                raise EngineHungError(
-                    f"not even one measurement was done within {self._at_most_s:.0f} s",
-                    hint="allow more seconds, or go on without tuning",
-                ) from None
+            self._failure = EngineHungError(
+                f"it is too slow to be measured within {self._at_most_s:.0f} s",
+                hint="`escl tune --seconds 120` allows more",
+            )
+        rates = self._rates(self._dialogue)
+        if rates is None or not rates.decode_tps:
+            raise self._failure or EngineError("no measurement says how fast the model decodes")
 
     # What is tried, in this order
 
@@ -269,12 +287,10 @@ class _Search:
     def _decode(self, settings: EngineSettings, sequences: int) -> None:
         """Measure decoding behind a context of a dialogue's first turns, as far as memory and time allow."""
         prompt_tokens = self._prompt_tokens(_CONTEXT)
-        needed = sequences * _CELLS * self._kv_bytes
-        available = self._hardware.ram_available_bytes
-        if self._device is None and available is not None and needed > available // 2:
-            return
         if not any(trial.decode_tps for trial in self._trials):
-            self._measure(settings, prompt_tokens=prompt_tokens, sequences=sequences, steps=_STEPS[0])
+            first = self._measure(settings, prompt_tokens=prompt_tokens, sequences=sequences, steps=_STEPS[0])
+            if first.failed is not None:
+                return
         rate = max((trial.decode_tps or 0.0 for trial in self._trials), default=0.0)
         affordable = int(rate * self._at_most_s * _SHARE / 2 / sequences)
         steps = max(_STEPS[0], min(_STEPS[1], affordable))
@@ -288,7 +304,7 @@ class _Search:
             n_ubatch=settings.n_ubatch,
             flash_attention=settings.flash_attention,
             gpu_layers=self._gpu_layers,
-            device=self._device if self._device is not None else "cpu",
+            device=self._device if self._device is not None else CPU_ONLY,
         )
         trial = Trial(settings=settings, threads=threads, prompt_tokens=prompt_tokens, sequences=sequences, steps=steps)
         probe = Probe(setting=setting, prompt_tokens=prompt_tokens, sequences=sequences, steps=steps)
@@ -301,6 +317,9 @@ class _Search:
         left_s = self._until - time.monotonic()
         if left_s <= self._expected_s(trial):
             raise _TimeIsUp
+        if lacking := self._lacking(probe):
+            self._failure = OutOfMemoryError(lacking, hint="a smaller quantization takes less")
+            return msgspec.structs.replace(trial, failed=lacking)
         try:
             measured = self._stand.probe(probe, within_s=left_s)
         except EngineHungError:
@@ -317,6 +336,20 @@ class _Search:
             load_s=measured.load_s,
         )
 
+    def _lacking(self, probe: Probe) -> str | None:
+        """Return what a probe needs more than there is, in words; None when it fits."""
+        budget = self._budget
+        if budget is None:
+            return None
+        need = estimate(self._header, _spec_of(probe))
+        on_device = need.device.total if need.device is not None else 0
+        host = need.host.total + (on_device if budget.shares_ram else 0)
+        if budget.device_bytes is not None and on_device > budget.device_bytes:
+            return f"{in_size(on_device)} of {budget.device} needed, {in_size(budget.device_bytes)} there"
+        if host > budget.host_bytes:
+            return f"{in_size(host)} of RAM needed, {in_size(budget.host_bytes)} there"
+        return None
+
     def _expected_s(self, trial: Trial) -> float:
         """Return what a trial takes at least, by the best rates so far: one that cannot end in time is not begun."""
         prefill = max((one.prefill_tps or 0.0 for one in self._trials), default=0.0)
@@ -329,10 +362,18 @@ def _per_second(tokens: int, measured: Measured) -> float | None:
     return tokens / measured.decode_s if tokens else None
 
 
-def _kv_bytes_per_token(header: GGUFHeader) -> int:
-    """Return the f16 bytes of one token's keys and values: layers x KV heads x head size x 2 x 2."""
-    name = header.architecture
-    heads = header.integer(f"{name}.attention.head_count")
-    kv_heads = header.metadata.get(f"{name}.attention.head_count_kv", heads)
-    head_size = header.integer(f"{name}.embedding_length") // max(1, heads)
-    return header.integer(f"{name}.block_count") * (kv_heads if isinstance(kv_heads, int) else heads) * head_size * 4
+def _spec_of(probe: Probe) -> EngineSpec:
+    """Return the engine that takes as much memory as a probe; a context holds one token more than is decoded."""
+    setting = probe.setting
+    return EngineSpec(
+        model="",
+        slots=probe.sequences,
+        ctx_per_slot=probe.prompt_tokens + probe.steps + 1,
+        n_batch=max(setting.n_ubatch, probe.sequences),
+        n_ubatch=setting.n_ubatch,
+        kv_type=setting.kv_type,
+        flash_attention=setting.flash_attention,
+        repack=setting.repack,
+        device=setting.device,
+        gpu_layers=setting.gpu_layers,
+    )

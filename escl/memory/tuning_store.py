@@ -125,7 +125,12 @@ def device_key(device: str | None) -> str | None:
 
 
 def stored_tuning(
-    sha256: str, *, hardware: Hardware, device: str | None, on_note: Callable[[str], None] | None = None
+    sha256: str,
+    *,
+    hardware: Hardware,
+    device: str | None,
+    gpu_layers: int = -1,
+    on_note: Callable[[str], None] | None = None,
 ) -> Tuned | None:
     """Return what was measured of a file on this machine with this llama.cpp, None when nothing was.
 
@@ -133,9 +138,10 @@ def stored_tuning(
         sha256: Of the model file.
         hardware: The machine; another processor, number of cores or build has other speeds.
         device: The accelerator's name; None and "cpu" are the CPU.
+        gpu_layers: How many layers the device had; -1 is all.
         on_note: Called with a line for a file that is there and cannot be used.
     """
-    path = _path(sha256, hardware=hardware, device=device)
+    path = _path(sha256, hardware=hardware, device=device, gpu_layers=gpu_layers)
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
@@ -147,16 +153,21 @@ def stored_tuning(
     except (OSError, UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
         _note(on_note, f"{path} is no tuning and is left alone: {error}")
         return None
-    expected = (sha256, machine_of(hardware), device_key(device), hardware.llama_build)
-    if (tuned.sha256, tuned.machine, tuned.device, tuned.llama_build) != expected:
+    where = device_key(device)
+    layers = gpu_layers if where is not None else 0
+    expected = (sha256, machine_of(hardware), where, layers, hardware.llama_build)
+    if (tuned.sha256, tuned.machine, tuned.device, tuned.gpu_layers, tuned.llama_build) != expected:
         _note(on_note, f"{path} is the tuning of something else and is left alone")
+        return None
+    if not (tuned.rates.decode_tps and tuned.label_rates.decode_tps):
+        _note(on_note, f"{path} does not say how fast the model decodes and is left alone")
         return None
     return tuned
 
 
 def store_tuning(tuned: Tuned, *, hardware: Hardware, on_note: Callable[[str], None] | None = None) -> None:
     """Keep a tuning, whole or not at all; a folder that cannot be written costs a note, not the run."""
-    path = _path(tuned.sha256, hardware=hardware, device=tuned.device)
+    path = _path(tuned.sha256, hardware=hardware, device=tuned.device, gpu_layers=tuned.gpu_layers)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".part")
@@ -171,8 +182,11 @@ def store_tuning(tuned: Tuned, *, hardware: Hardware, on_note: Callable[[str], N
         _note(on_note, f"the tuning cannot be kept in {path.parent}: {error.strerror}")
 
 
-def _path(sha256: str, *, hardware: Hardware, device: str | None) -> Path:
-    where = "\n".join([machine_of(hardware), device_key(device) or CPU_ONLY, hardware.llama_build])
+def _path(sha256: str, *, hardware: Hardware, device: str | None, gpu_layers: int) -> Path:
+    place = device_key(device) or CPU_ONLY
+    if place != CPU_ONLY and gpu_layers >= 0:
+        place = f"{gpu_layers} layers on {place}"
+    where = "\n".join([machine_of(hardware), place, hardware.llama_build])
     return tuning_folder() / f"{sha256[:16]}-{hashlib.sha256(where.encode()).hexdigest()[:16]}.json"
 
 

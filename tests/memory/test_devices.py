@@ -12,7 +12,7 @@ from escl.engine import devices as engine_devices
 from escl.engine.devices import ListedDevice, Listing
 from escl.errors import EngineCrashedError, UsageError
 from escl.memory import devices
-from escl.memory.devices import Budget, Device, Hardware, budget_of, parse_bytes, probe_hardware
+from escl.memory.devices import Budget, Device, Hardware, budget_of, choose_device, parse_bytes, probe_hardware
 from escl.memory.ram import cgroup_limits
 
 GIB = 1 << 30
@@ -193,15 +193,22 @@ def test_a_device_that_shares_main_memory_has_no_more_than_that() -> None:
     assert budget.device_bytes == budget.host_bytes < 4 * GIB
 
 
-def test_the_card_with_the_most_free_memory_is_taken() -> None:
-    larger = msgspec.structs.replace(CUDA, name="CUDA1", free_bytes=22 * GIB)
-    assert budget_of(machine(METAL, CUDA, larger), memory=None, device=None).device == "CUDA1"
+def test_the_first_card_with_memory_of_its_own_is_taken_however_much_is_free() -> None:
+    emptier = msgspec.structs.replace(CUDA, name="CUDA1", free_bytes=22 * GIB)
+    assert choose_device(machine(METAL, CUDA, emptier), None) == CUDA
+    assert choose_device(machine(METAL), None) == METAL
+    assert choose_device(machine(CUDA), "cpu") is choose_device(machine(), None) is None
 
 
 def test_unknown_free_memory_asks_for_a_limit() -> None:
     with pytest.raises(UsageError, match=r"(?s)Vulkan1 is free is unknown.*--memory 8GiB"):
         budget_of(machine(SILENT), memory=None, device="Vulkan1")
     assert budget_of(machine(SILENT), memory=GIB, device="vulkan1").device == "Vulkan1"
+
+
+def test_a_limit_is_enough_where_nothing_is_known_about_memory() -> None:
+    budget = budget_of(machine(SILENT, available=None), memory=8 * GIB, device=None)
+    assert budget.device_bytes == budget.host_bytes == 8 * GIB - int(8 * GIB * 0.05)
 
 
 def test_an_unknown_device_is_refused_with_the_known_ones() -> None:

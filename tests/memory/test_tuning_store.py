@@ -102,6 +102,13 @@ def test_a_corrupt_file_is_left_alone_with_a_note(content: bytes) -> None:
     assert only_file().read_bytes() == content
 
 
+@pytest.mark.parametrize("field", ["rates", "label_rates"])
+def test_a_tuning_without_a_decoding_rate_is_none(field: str) -> None:
+    silent = msgspec.structs.replace(RATES, decode_tps={})
+    store_tuning(msgspec.structs.replace(TUNED, **{field: silent}), hardware=HARDWARE)
+    assert stored_tuning(SHA, hardware=HARDWARE, device=None) is None
+
+
 def test_the_tuning_of_another_model_under_this_name_is_left_alone_with_a_note() -> None:
     store_tuning(TUNED, hardware=HARDWARE)
     only_file().write_bytes(msgspec.json.encode(msgspec.structs.replace(TUNED, sha256=SHA[:16] + "0" * 48)))
