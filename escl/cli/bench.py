@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from escl.cli.options import AsJson, LanguageChoice, LayersOnDevice, Threads
+from escl.cli.options import AsJson, LanguageChoice, LayersOnDevice, Memory, Threads
 from escl.cli.output import print_json, progress_console, results_console
 from escl.core.printable import printable
 from escl.errors import StorageError
@@ -49,6 +49,7 @@ def bench(
     dialogues: Annotated[int, typer.Option(min=2, max=255, help="Dialogues side by side, one for each card.")] = 32,
     lang: Annotated[LanguageChoice, typer.Option(help="Language of the cards.")] = LanguageChoice.ENGLISH,
     ctx: Annotated[int, typer.Option("--ctx", min=256, help="Context in tokens for each dialogue.")] = 4096,
+    memory: Memory = None,
     gpu_layers: LayersOnDevice = -1,
     threads: Threads = None,
     out: Annotated[
@@ -68,7 +69,7 @@ def bench(
     from escl.cli.work import load_model
     from escl.core.protocol import load_protocol
     from escl.engine.child import physical_cores
-    from escl.memory.devices import budget_of, probe_hardware
+    from escl.memory.devices import budget_of, parse_bytes, probe_hardware
     from escl.shelf.manifest import ModelRole
 
     words = load_protocol("open")
@@ -91,7 +92,11 @@ def bench(
         headers=(casting.seeker.path, casting.supporter.path, casting.scorer.path),
         use=MachineUse(
             hardware=msgspec.structs.replace(hardware, physical_cores=cores),
-            budget=budget_of(hardware, memory=None, device=None if on_gpu else "cpu"),
+            budget=budget_of(
+                hardware,
+                memory=None if memory is None else parse_bytes(memory),
+                device=None if on_gpu else "cpu",
+            ),
             ctx=ctx,
             threads=cores,
             gpu_layers=gpu_layers if on_gpu else 0,

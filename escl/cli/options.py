@@ -63,7 +63,10 @@ Memory = Annotated[
 ]
 DeviceName = Annotated[
     str | None,
-    typer.Option("--device", help="The accelerator to use, CUDA0 for example; cpu uses none. Default: the first."),
+    typer.Option(
+        "--device",
+        help="The accelerator to use, CUDA0 for example; cpu uses none. Default: the first discrete one, or the first.",
+    ),
 ]
 Parallel = Annotated[
     int | None,
@@ -74,7 +77,9 @@ Context = Annotated[
 ]
 GpuLayers = Annotated[
     int | None,
-    typer.Option("--gpu-layers", min=-1, help="Layers on the accelerator; -1 is all. Default: as many as fit."),
+    typer.Option(
+        "--gpu-layers", min=-1, help="Layers on the accelerator; -1 is all, 0 is CPU only. Default: as many as fit."
+    ),
 ]
 LayersOnDevice = Annotated[
     int, typer.Option("--gpu-layers", min=-1, help="Layers on the accelerator; -1 is all, 0 is CPU only.")

@@ -75,7 +75,7 @@ def plan(
     speaking = locate_model(seeker or ("demo/seeker" if toys else "esc-role"), role=ModelRole.SEEKER)
     tested = [locate_model(name) for name in supporters]
     rating = None if scorer_name is None else locate_model(scorer_name, role=ModelRole.SCORER)
-    hardware, budget = machine_and_budget(Wishes(memory=memory, device=device))
+    hardware, budget = machine_and_budget(Wishes(memory=memory, device=device, gpu_layers=gpu_layers))
     made = plan_for(
         speaking,
         tested,

@@ -54,13 +54,24 @@ def machine_and_budget(wishes: Wishes) -> tuple[Hardware, Budget]:
     """Return what this machine has, and what of it a run may use.
 
     Raises:
-        UsageError: No such device, or no size.
+        UsageError: No such device, no size, or layers for an accelerator that is not to be used.
     """
+    from escl.engine.devices import CPU_ONLY
+    from escl.errors import UsageError
     from escl.memory.devices import budget_of, parse_bytes, probe_hardware
 
+    layers, device = wishes.gpu_layers, wishes.device
+    if layers and device is not None and device.lower() == CPU_ONLY:
+        raise UsageError(
+            f"--gpu-layers {layers} and --device cpu contradict each other: the processor has no such layers",
+            hint="leave one of them out",
+        )
     hardware = probe_hardware()
     memory = None if wishes.memory is None else parse_bytes(wishes.memory)
-    return hardware, budget_of(hardware, memory=memory, device=wishes.device)
+    budget = budget_of(hardware, memory=memory, device=CPU_ONLY if layers == 0 else device)
+    if layers and budget.device is None:
+        progress_console().print(f"note: --gpu-layers {layers} has no effect: there is no accelerator", markup=False)
+    return hardware, budget
 
 
 def plan_run(simulation: Simulation, scorer: Model | None, wishes: Wishes) -> Plan:
@@ -88,11 +99,11 @@ def plan_run(simulation: Simulation, scorer: Model | None, wishes: Wishes) -> Pl
         )
 
     first = plan()
-    # What tuning finds may be found anew another day, and differ: a strict run keeps to llama.cpp's own settings.
+    # What tuning finds may be found anew another day, and differ: a strict run keeps to fixed settings.
     if not wishes.tune or simulation.strict:
         return first
     models = [simulation.seeker, *simulation.supporters, *([] if scorer is None else [scorer])]
-    return plan() if _measure(models, first, hardware) else first
+    return plan() if _measure(models, first, hardware, budget) else first
 
 
 def plan_scoring(scorer: Model, store: RunStore, wishes: Wishes) -> Plan:
@@ -123,7 +134,7 @@ def plan_scoring(scorer: Model, store: RunStore, wishes: Wishes) -> Plan:
         )
 
     first = plan()
-    return plan() if wishes.tune and _measure([scorer], first, hardware) else first
+    return plan() if wishes.tune and _measure([scorer], first, hardware, budget) else first
 
 
 def as_planned(model: Model, role: Role, plan: Plan) -> Model:
@@ -185,9 +196,9 @@ def _fixed(wishes: Wishes, *, strict: bool) -> Fixed:
     )
 
 
-def _measure(models: Sequence[Model], plan: Plan, hardware: Hardware) -> bool:
+def _measure(models: Sequence[Model], plan: Plan, hardware: Hardware, budget: Budget) -> bool:
     """Tune the models whose rates are only assumed, if the work is long enough for that; return whether any was."""
-    from escl.errors import EngineError
+    from escl.errors import EsclError
     from escl.memory.tune import tune
 
     if plan.best().seconds.total < TUNING_PAYS_AFTER_S:
@@ -205,8 +216,15 @@ def _measure(models: Sequence[Model], plan: Plan, hardware: Hardware) -> bool:
             f"measuring {printable(name)} on this machine, once, for up to 20 s (--no-tune skips this)", markup=False
         )
         try:
-            tune(model.path, model.sha256, hardware=hardware, device=spec.device, gpu_layers=spec.gpu_layers)
+            tune(
+                model.path,
+                model.sha256,
+                hardware=hardware,
+                device=spec.device,
+                gpu_layers=spec.gpu_layers,
+                budget=budget,
+            )
             measured = True
-        except EngineError as error:
+        except EsclError as error:
             console.print(f"  not measured: {printable(error.message)}", markup=False, style="yellow")
     return measured
