@@ -14,6 +14,7 @@ from escl.core.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from escl.engine.wire import EngineSpec
     from escl.evaluation.run import Simulation
     from escl.memory.choices import Role
     from escl.memory.devices import Budget, Hardware
@@ -103,7 +104,7 @@ def plan_run(simulation: Simulation, scorer: Model | None, wishes: Wishes) -> Pl
     if not wishes.tune or simulation.strict:
         return first
     models = [simulation.seeker, *simulation.supporters, *([] if scorer is None else [scorer])]
-    return plan() if _measure(models, first, hardware, budget) else first
+    return plan() if measure_unknown(models, first, hardware, budget) else first
 
 
 def plan_scoring(scorer: Model, store: RunStore, wishes: Wishes) -> Plan:
@@ -134,7 +135,7 @@ def plan_scoring(scorer: Model, store: RunStore, wishes: Wishes) -> Plan:
         )
 
     first = plan()
-    return plan() if wishes.tune and _measure([scorer], first, hardware, budget) else first
+    return plan() if wishes.tune and measure_unknown([scorer], first, hardware, budget) else first
 
 
 def as_planned(model: Model, role: Role, plan: Plan) -> Model:
@@ -196,10 +197,9 @@ def _fixed(wishes: Wishes, *, strict: bool) -> Fixed:
     )
 
 
-def _measure(models: Sequence[Model], plan: Plan, hardware: Hardware, budget: Budget) -> bool:
+def measure_unknown(models: Sequence[Model], plan: Plan, hardware: Hardware, budget: Budget) -> bool:
     """Tune the models whose rates are only assumed, if the work is long enough for that; return whether any was."""
-    from escl.errors import EsclError
-    from escl.memory.tune import tune
+    from escl.memory.tuning_store import was_too_slow
 
     if plan.best().seconds.total < TUNING_PAYS_AFTER_S:
         return False
@@ -212,19 +212,35 @@ def _measure(models: Sequence[Model], plan: Plan, hardware: Hardware, budget: Bu
         # A model that is divided between processor and device has no rate of its own.
         if spec.gpu_layers > 0 or spec.model != str(model.path):
             continue
+        if was_too_slow(model.sha256, hardware=hardware, device=spec.device):
+            line = f"note: {name} was too slow to be measured in 20 s; `escl tune --seconds 120` takes longer"
+            console.print(printable(line), markup=False, soft_wrap=True)
+            continue
         console.print(
             f"measuring {printable(name)} on this machine, once, for up to 20 s (--no-tune skips this)", markup=False
         )
-        try:
-            tune(
-                model.path,
-                model.sha256,
-                hardware=hardware,
-                device=spec.device,
-                gpu_layers=spec.gpu_layers,
-                budget=budget,
-            )
-            measured = True
-        except EsclError as error:
-            console.print(f"  not measured: {printable(error.message)}", markup=False, style="yellow")
+        measured |= _measure_one(model, spec, hardware, budget)
     return measured
+
+
+def _measure_one(model: Model, spec: EngineSpec, hardware: Hardware, budget: Budget) -> bool:
+    """Tune a model where `spec` has it; return whether that gave rates. What fails costs a note, not the run."""
+    from escl.errors import EngineHungError, EsclError
+    from escl.memory.tune import tune
+    from escl.memory.tuning_store import remember_too_slow
+
+    try:
+        tune(
+            model.path,
+            model.sha256,
+            hardware=hardware,
+            device=spec.device,
+            gpu_layers=spec.gpu_layers,
+            budget=budget,
+        )
+    except EsclError as error:
+        if isinstance(error, EngineHungError):
+            remember_too_slow(model.sha256, hardware=hardware, device=spec.device)
+        progress_console().print(f"  not measured: {printable(error.message)}", markup=False, style="yellow")
+        return False
+    return True

@@ -5,6 +5,7 @@ Owns the structs, the file's name and when a stored tuning may be used. Measures
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -180,6 +181,24 @@ def store_tuning(tuned: Tuned, *, hardware: Hardware, on_note: Callable[[str], N
             raise
     except OSError as error:
         _note(on_note, f"the tuning cannot be kept in {path.parent}: {error.strerror}")
+
+
+def was_too_slow(sha256: str, *, hardware: Hardware, device: str | None) -> bool:
+    """Return whether `remember_too_slow` was called for this file here."""
+    return _slow_mark(sha256, hardware=hardware, device=device).exists()
+
+
+def remember_too_slow(sha256: str, *, hardware: Hardware, device: str | None) -> None:
+    """Leave a mark that measuring a file here ended without a result, so that no run spends that time again."""
+    mark = _slow_mark(sha256, hardware=hardware, device=device)
+    # A folder that cannot be written costs the next run the same seconds, no more.
+    with contextlib.suppress(OSError):
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+
+
+def _slow_mark(sha256: str, *, hardware: Hardware, device: str | None) -> Path:
+    return _path(sha256, hardware=hardware, device=device, gpu_layers=-1).with_suffix(".too-slow")
 
 
 def _path(sha256: str, *, hardware: Hardware, device: str | None, gpu_layers: int) -> Path:
