@@ -143,7 +143,7 @@ class _Search:
         except _TimeIsUp:
             self._failure = EngineHungError(
                 f"it is too slow to be measured within {self._at_most_s:.0f} s",
-                hint="`escl tune --seconds 120` allows more",
+                hint=f"`escl tune --seconds {max(120, 4 * self._at_most_s):.0f}` allows more",
             )
         rates = self._rates(self._dialogue)
         if rates is None or not rates.decode_tps:
