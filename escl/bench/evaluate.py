@@ -46,10 +46,10 @@ class Casting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MachineUse(msgspec.Struct, frozen=True, kw_only=True):
-    """What both sides have of the machine. Slots and threads of escl's engines come from its plan, as in `escl run`.
+    """What both sides have of the machine. Slots of escl's engines come from its plan, as in `escl run`.
 
     Attributes:
-        threads: Of the script, and of bare llama.cpp where no tuning says otherwise.
+        threads: Of both sides, except where tuning found a number for an engine that is measured by itself.
         ctx: Tokens of context for each dialogue.
         gpu_layers: Layers on the device; -1 is all, 0 is CPU only.
         slots: Of an engine that is measured by itself.
@@ -68,6 +68,10 @@ class MachineUse(msgspec.Struct, frozen=True, kw_only=True):
     def device(self) -> str | None:
         """The accelerator that takes layers; None when only the CPU works."""
         return self.budget.device if self.gpu_layers else None
+
+    def fixed(self) -> Fixed:
+        """Return what of it the plan must keep to."""
+        return Fixed(ctx=self.ctx, gpu_layers=self.gpu_layers, threads=self.threads)
 
 
 @dataclass(slots=True)
@@ -178,7 +182,7 @@ def speak(simulation: Simulation, store: RunStore, use: MachineUse) -> Observed:
         workload=workload,
         budget=use.budget,
         hardware=use.hardware,
-        fixed=Fixed(ctx=use.ctx, gpu_layers=use.gpu_layers),
+        fixed=use.fixed(),
         max_tokens=simulation.max_tokens,
     )
 
@@ -220,7 +224,7 @@ def read(scorer: Model, store: RunStore, use: MachineUse) -> Observed:
         workload=scoring_workload(_transcripts(store), store.protocol),
         budget=use.budget,
         hardware=use.hardware,
-        fixed=Fixed(ctx=use.ctx, gpu_layers=use.gpu_layers),
+        fixed=use.fixed(),
     )
 
     async def work() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
+
 from escl.bench.evaluate import MachineUse
 from escl.bench.result import Row, Table, faster
 from escl.core.dimension import adapter_name
@@ -90,4 +92,5 @@ def tuned_spec(model: Model, use: MachineUse, *, purpose: Literal["dialogue", "l
         gpu_layers=use.gpu_layers,
         device=use.device,
     )
-    return tuning_of(model, use).settings_for(purpose).applied_to(spec)
+    settings = tuning_of(model, use).settings_for(purpose)
+    return msgspec.structs.replace(settings.applied_to(spec), threads=settings.threads or use.threads)

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from escl.cli.planning import Wishes
     from escl.core.dialogue import Turn
     from escl.evaluation.run import Simulation
+    from escl.memory.choices import Role
+    from escl.shelf.manifest import Model
     from escl.store.run import RunStore
 
 DEMO_PREFIX = "demo/"
@@ -68,7 +70,11 @@ def run(
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
     strict: Annotated[
-        bool, typer.Option("--strict", help="One dialogue at a time, no KV reuse: same machine, same bytes. Slower.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="One dialogue at a time, no KV reuse, the named files only: same machine, same bytes. Slower.",
+        ),
     ] = False,
     protocol: ProtocolName = "open",
     max_tokens: MaxTokens = None,
@@ -100,6 +106,10 @@ def run(
     from escl.evaluation.run import Simulation
     from escl.shelf.manifest import ModelRole, manifests
 
+    if strict and parallel is not None and parallel > 1:
+        raise UsageError(
+            f"--strict speaks one dialogue at a time, which --parallel {parallel} contradicts", hint="leave out one"
+        )
     chosen = choose_cards(cards, lang, limit=limit, crisis=crisis)
     words = load_protocol(protocol)
     tested = [load_model(name) for name in supporters]
@@ -214,11 +224,12 @@ def _evaluate(
 
     scorer = None if scorer_name is None else load_model(scorer_name, ModelRole.SCORER)
     plan = plan_run(simulation, scorer, wishes)
+    named = seats(simulation, scorer)
     simulation = cast_as_planned(simulation, plan)
     scorer = None if scorer is None else as_planned(scorer, "scorer", plan)
     settings = simulation.settings(cards_sha256(simulation.cards))
     path = out or default_out(settings)
-    say_plan(plan)
+    say_plan(plan, named)
 
     async def task(store: RunStore, observer: RunObserver, stop: asyncio.Event) -> None:
         async with Engines(plan, store, observer=observer, stop=stop) as engines:
@@ -240,6 +251,13 @@ def _evaluate(
         return show(store, path if is_kept else None, interrupted=interrupted, as_json=as_json)
     finally:
         store.close()
+
+
+def seats(simulation: Simulation, scorer: Model | None) -> list[tuple[Role, Model]]:
+    """Return the models of a run with their roles, in the plan's order."""
+    speaking: list[tuple[Role, Model]] = [("seeker", simulation.seeker)]
+    speaking += [("supporter", model) for model in simulation.supporters]
+    return speaking if scorer is None else [*speaking, ("scorer", scorer)]
 
 
 def excerpts(store: RunStore) -> Iterator[tuple[str, list[Turn]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,12 @@ from escl.cli.options import (
 )
 from escl.cli.output import progress_console
 from escl.errors import UsageError
+
+if TYPE_CHECKING:
+    from escl.cli.planning import Wishes
+    from escl.memory.plan import Plan
+    from escl.shelf.manifest import Model
+    from escl.store.run import RunStore
 
 
 def score(
@@ -51,7 +57,7 @@ def score(
 
     Example: escl score result/llama3_en.json result/Qwen_7B_en.json --scorer esc-rank --out published.db
     """
-    from escl.cli.planning import Wishes, as_planned, explaining_out_of_memory, plan_scoring
+    from escl.cli.planning import Wishes, explaining_out_of_memory, plan_scoring
     from escl.cli.work import default_out, load_model, open_run, say_plan, show, work
     from escl.core.protocol import load_protocol
     from escl.core.settings import ImportSettings
@@ -59,7 +65,6 @@ def score(
     from escl.evaluation.observer import RunObserver
     from escl.evaluation.run import run_scoring
     from escl.shelf.manifest import ModelRole, is_there, sha256_of
-    from escl.store.run import RunStore
     from escl.store.upstream import language_of, read_upstream
 
     twice = [name for name, n in Counter(path.stem for path in files).items() if n > 1]
@@ -93,9 +98,8 @@ def score(
         for supporter, dialogues in imported.items():
             for key, turns in dialogues.items():
                 store.import_dialogue(card_id=key, language=language_of(turns), supporter=supporter, turns=turns)
-        plan = plan_scoring(model, store, wishes)
-        rater = as_planned(model, "scorer", plan)
-        say_plan(plan)
+        plan, rater = _planned(model, store, wishes)
+        say_plan(plan, [("scorer", model)])
 
         async def task(store: RunStore, observer: RunObserver, stop: asyncio.Event) -> None:
             async with Engines(plan, store, observer=observer, stop=stop) as engines:
@@ -108,6 +112,18 @@ def score(
         raise typer.Exit(show(store, path, interrupted=interrupted, as_json=as_json))
     finally:
         store.close()
+
+
+def _planned(scorer: Model, store: RunStore, wishes: Wishes) -> tuple[Plan, Model]:
+    """Return the plan and the scorer with the file that it chose; where there is none, the attempt has ended."""
+    from escl.cli.planning import as_planned, plan_scoring
+
+    try:
+        plan = plan_scoring(scorer, store, wishes)
+        return plan, as_planned(scorer, "scorer", plan)
+    except BaseException as error:
+        store.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "error")
+        raise
 
 
 def report(
@@ -126,7 +142,7 @@ def report(
 
     Example: escl report my-model.db --json
     """
-    from escl.cli.output import results_console
+    from escl.cli.output import print_json, results_console
     from escl.cli.work import show
     from escl.report.loads import print_loads
     from escl.store.database import Database
@@ -134,7 +150,10 @@ def report(
 
     with Database.reader(run) as database:
         store = RunStore.read(database)
-        if loads and not as_json:
-            print_loads(results_console(), store.loads())
+        if loads:
+            if as_json:
+                print_json({"loads": store.loads()})
+            else:
+                print_loads(results_console(), store.loads())
             return
         raise typer.Exit(show(store, run, interrupted=False, as_json=as_json, judging_id=judging))

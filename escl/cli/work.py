@@ -7,7 +7,7 @@ import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from escl.core.settings import GenerationSettings, fingerprint
 from escl.errors import ExitCode
 from escl.evaluation.observer import RunObserver
 from escl.evaluation.results import NOT_FINISHED, NOT_SCORED, Results, results_of
+from escl.memory.choices import Role
 from escl.memory.plan import Plan, chosen_line
 from escl.report.live import LineObserver, LiveObserver
 from escl.report.terminal import print_results
@@ -74,9 +75,25 @@ def load_model(reference: str, role: ModelRole = ModelRole.SUPPORTER) -> Model:
     return find_model(reference, role=None if role is ModelRole.SUPPORTER else role, on_hash=on_hash)
 
 
-def say_plan(plan: Plan) -> None:
-    """Print the plan's choice in a line."""
-    progress_console().print(printable(chosen_line(plan)), markup=False, soft_wrap=True)
+def say_plan(plan: Plan, named: Iterable[tuple[Role, Model]]) -> None:
+    """Print the plan's choice in a line, and one for each model that gets another file than the named one.
+
+    Args:
+        plan: What was chosen.
+        named: The models of the run as the user named them, each with its role.
+    """
+    console = progress_console()
+    console.print(printable(chosen_line(plan)), markup=False, soft_wrap=True)
+    used = {(engine.role, engine.name): Path(engine.path) for engine in plan.best().engines}
+    for role, model in named:
+        path = used[role, model.name]
+        if path != model.path:
+            line = (
+                f"{role} {model.name}: {path} is used in place of {model.path.name}. Another amount of free memory may "
+                f"choose another file, which makes it another run: to resume whatever memory is free, begin the run "
+                f"with this path as the {role}, and --strict keeps to it"
+            )
+            console.print(printable(line), markup=False, soft_wrap=True, style="yellow")
 
 
 def work(store: RunStore, task: Work) -> bool:

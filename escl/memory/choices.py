@@ -5,8 +5,9 @@ Owns reading headers for a plan and finding a model's other quantizations. Reads
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,6 +17,8 @@ from escl.core.dimension import Dimension, Language, adapter_name
 from escl.core.sampling import Sampling
 from escl.errors import GGUFError
 from escl.memory.devices import Budget, Hardware
+from escl.memory.estimate import adapter_rank
+from escl.memory.model_shape import shape_of
 from escl.memory.rates import Place, Rates, assumed_rates
 from escl.memory.tuning_store import EngineSettings, Purpose, stored_tuning
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
@@ -108,15 +111,14 @@ def choose_from(
         max_tokens: Of a reply; None takes the manifest's, or the default.
 
     Raises:
-        GGUFError: A header is malformed, or no model's.
+        GGUFError: A header is malformed, no model's, or states sizes that cannot be.
     """
     adapters = {
-        adapter_name(language, dimension): (path, read_gguf_header(path))
+        adapter_name(language, dimension): (path, _adapter_header(path))
         for (language, dimension), path in _adapter_paths(model).items()
         if role == "scorer" and language in languages
     }
-    header = read_gguf_header(model.path)
-    check_model(header, path=model.path)
+    header = _model_header(model.path)
     found = [(model.path, header, model.sha256)]
     found += [
         (path, other, known_sha256(path)) for path in other_quantizations(model.path) if (other := _alike(path, header))
@@ -151,12 +153,37 @@ def other_quantizations(path: Path) -> list[Path]:
 def _alike(path: Path, header: GGUFHeader) -> GGUFHeader | None:
     """Return the header of `path` if it is the same model in other types, None for anything else, broken or not."""
     try:
-        other = read_gguf_header(path)
-        check_model(other, path=path)
+        other = _model_header(path)
     except GGUFError:
         return None
     shapes = {tensor.name: tensor.shape for tensor in header.tensors}
     return other if {tensor.name: tensor.shape for tensor in other.tensors} == shapes else None
+
+
+def _model_header(path: Path) -> GGUFHeader:
+    """Return the header of a model whose sizes can be planned with."""
+    header = read_gguf_header(path)
+    check_model(header, path=path)
+    with _naming(path):
+        shape_of(header)
+    return header
+
+
+def _adapter_header(path: Path) -> GGUFHeader:
+    """Return the header of a LoRA file whose matrices are matrices."""
+    header = read_gguf_header(path)
+    with _naming(path):
+        adapter_rank(header)
+    return header
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say in an error which file it is about."""
+    try:
+        yield
+    except GGUFError as error:
+        raise GGUFError(f"{path}: {error.message}", hint=error.hint) from error
 
 
 def _adapter_paths(model: Model | LocatedModel) -> dict[tuple[Language, Dimension], Path]:

@@ -17,6 +17,7 @@ import msgspec
 from escl.engine.context_shape import ContextShape, context_shape
 from escl.engine.devices import CPU_ONLY
 from escl.engine.wire import EngineSpec, KVType
+from escl.errors import GGUFError
 from escl.memory.model_shape import ModelShape, shape_of
 from escl.memory.work_graph import WorkShape, work_bytes
 from escl.shelf.gguf_header import GGUFHeader
@@ -43,6 +44,10 @@ _MIN_NODES: Final = 1024
 # NOT MEASURED: what a CUDA context takes on the device and in main memory; reports name 300 to 500 MiB.
 _DEVICE_CONTEXT_BYTES: Final = 500 * _MIB
 _HOST_CONTEXT_BYTES: Final = 300 * _MIB
+
+# NOT MEASURED: work memory of a model without attention, whose graph is not replayed: this and a tenth of its weights.
+_RECURRENT_WORK_BYTES: Final = 256 * _MIB
+_RECURRENT_SHARE: Final = 10
 
 # Types whose matrices ggml rearranges for the CPU (ggml-cpu/repack.cpp), on ARM and elsewhere with AVX2.
 _REPACKED: Final = {
@@ -93,13 +98,17 @@ def estimate(model: GGUFHeader, spec: EngineSpec, *, adapters: Sequence[GGUFHead
 
     A spec that names no device is taken for CPU only. Weights in mapped files count: they must be resident to be used.
 
+    A model without attention (Mamba, RWKV) has no keys and values, but a state of fixed size for each sequence. Its
+    work memory is taken to be a tenth of its weights and 256 MiB: its graph is not replayed, the batches are small
+    beside its weights, and too much is better than a run that dies for lack of memory.
+
     Args:
         model: The header of `spec.model`.
         spec: How it is loaded.
         adapters: The headers of `spec.adapters`.
 
     Raises:
-        GGUFError: The header lacks a size.
+        GGUFError: The header lacks a size, or an adapter's tensor has no rank.
     """
     shape = shape_of(model)
     context = context_shape(spec, n_ctx=min(spec.ctx_per_slot, shape.n_ctx_train))
@@ -155,17 +164,20 @@ def _output_on_host(shape: ModelShape, spec: EngineSpec) -> int:
     if not shape.tied:
         return shape.output_bytes
     again = spec.repack and shape.embedding_type in _REPACKED[platform.machine() in ("aarch64", "arm64")]
-    embedding = shape.input_bytes
-    return shape.output_bytes if again else shape.output_bytes - embedding
+    return shape.output_bytes if again else shape.output_bytes - shape.embedding_bytes
 
 
 def _kv_bytes(shape: ModelShape, spec: EngineSpec, context: ContextShape, layers: range) -> int:
     elements, block_bytes = _KV_BYTES[spec.kv_type]
     width = shape.key_length + shape.value_length
-    return sum(shape.head_counts_kv[layer] for layer in layers) * width * context.n_ctx // elements * block_bytes
+    cells = sum(shape.head_counts_kv[layer] for layer in layers) * width * context.n_ctx // elements * block_bytes
+    return cells + len(layers) * shape.state_bytes * context.n_sequences
 
 
 def _work(shape: ModelShape, spec: EngineSpec, context: ContextShape, adapters: Sequence[GGUFHeader]) -> int:
+    if not shape.has_attention:
+        weights = shape.input_bytes + sum(shape.layer_bytes) + shape.output_bytes
+        return _RECURRENT_WORK_BYTES + weights // _RECURRENT_SHARE
     rotated = spec.kv_type != "f16" and shape.key_length % 64 == shape.value_length % 64 == 0
     return work_bytes(
         WorkShape(
@@ -184,7 +196,7 @@ def _work(shape: ModelShape, spec: EngineSpec, context: ContextShape, adapters: 
             rotated=rotated,
             normed_heads=shape.normed_heads,
             biased=shape.biased,
-            lora_rank=max((_rank(header) for header in adapters), default=0),
+            lora_rank=max((adapter_rank(header) for header in adapters), default=0),
             adapted=frozenset(name for header in adapters for name in _adapted(header)),
         )
     )
@@ -200,8 +212,17 @@ def _tokens_at_once(spec: EngineSpec, context: ContextShape) -> int:
     return -(-most // context.n_sequences) * context.n_sequences
 
 
-def _rank(adapter: GGUFHeader) -> int:
-    return max((tensor.shape[1] for tensor in adapter.tensors if tensor.name.endswith("lora_a")), default=0)
+def adapter_rank(adapter: GGUFHeader) -> int:
+    """Return the largest rank of a LoRA file's matrices; 0 when it has none.
+
+    Raises:
+        GGUFError: One of them is no matrix.
+    """
+    halves = [tensor for tensor in adapter.tensors if tensor.name.endswith("lora_a")]
+    for tensor in halves:
+        if len(tensor.shape) < 2:
+            raise GGUFError(f"the adapter's tensor {tensor.name} has one dimension; a LoRA matrix has two")
+    return max((tensor.shape[1] for tensor in halves), default=0)
 
 
 def _adapted(adapter: GGUFHeader) -> set[str]:

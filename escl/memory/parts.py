@@ -35,7 +35,7 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
         threads: Of each engine.
         any_quant: Files that differ from the named ones in quantization may be used where they are faster.
         strict: One dialogue at a time, nothing kept between turns; no setting that changes bits follows from what is
-            free or was measured: KV in f16, all layers in one place.
+            free or was measured: KV in f16, all layers in one place, the named files.
         frozen_time: Goes into every spec.
     """
 

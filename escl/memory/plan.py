@@ -11,16 +11,19 @@ The rules:
   It is reduced only when nothing fits otherwise, one engine at a time, as little as possible, and never below 1.5
   times the typical dialogue and one longest reply.
 - Another quantization than the named file changes results. It is used only for a model that fits in no other way, then
-  the largest that fits; or, when the user allows any, where it is faster.
+  the largest that fits; or, when the user allows any, where it is faster. A strict run keeps to the named files, which
+  must not hang on what is free, unless the user allows any.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import msgspec
 
+from escl.errors import UsageError
 from escl.memory.candidate import Candidate, Plan, chosen_line
 from escl.memory.choices import FileOption, ModelChoice, Role, choose_from
 from escl.memory.devices import Budget, Hardware
@@ -45,7 +48,10 @@ def make_plan(
         budget: What the engines may take at any moment.
         fixed: What the user decided.
     """
-    workshop = Workshop(choices, workload, budget, fixed or Fixed())
+    fixed = fixed or Fixed()
+    if fixed.strict and not fixed.any_quant:
+        choices = [msgspec.structs.replace(choice, files=choice.files[:1]) for choice in choices]
+    workshop = Workshop(choices, workload, budget, fixed)
     tries = _tries(workshop)
     fastest = min((one.seconds for one in tries if one.fits), default=None)
     shown = [one for strategy in get_args(Strategy) if (one := _representative(tries, strategy, fastest))]
@@ -206,7 +212,11 @@ def plan_for(
 
     Raises:
         GGUFError: A file's header is malformed.
+        UsageError: Two supporters share a name.
     """
+    twice = [name for name, n in Counter(model.name for model in supporters).items() if n > 1]
+    if twice:
+        raise UsageError(f"two supporters are named {twice[0]}", hint="rename one of the files")
     languages = [work.language for work in workload.languages]
 
     def choice(model: Model | LocatedModel, role: Role) -> ModelChoice:

@@ -163,6 +163,6 @@ class _Transformer:
 def _key_rotation(key_length: int) -> int:
     """Return the side of the rotation: the largest 64 * 2^n that divides a head (build_input_k_rot)."""
     side = 64
-    while key_length % (side * 2) == 0:
+    while side * 2 <= key_length and key_length % (side * 2) == 0:
         side *= 2
     return side

@@ -13,13 +13,15 @@ from escl.core.bundled import bundled
 from escl.core.card_file import load_cards
 from escl.core.dimension import Dimension, Language
 from escl.core.protocol import load_protocol
-from escl.errors import GGUFError
+from escl.errors import GGUFError, UsageError
+from escl.memory import choices
 from escl.memory.choices import UNTUNED, choose_from, other_quantizations
 from escl.memory.devices import Budget
 from escl.memory.plan import Fixed, make_plan, plan_for
 from escl.memory.rates import Rates, assumed_rates
 from escl.memory.tuning_store import EngineSettings, Tuned, machine_of, store_tuning
 from escl.memory.workload import Workload, scoring_workload, workload_of
+from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
 from escl.shelf.manifest import LocatedModel
 from tests.planning import HARDWARE, cpu, gpu, workload
 
@@ -78,6 +80,59 @@ def test_a_file_of_another_shape_or_a_broken_one_is_no_quantization_of_the_model
     (tmp_path / "m-F16.gguf").write_bytes(b"GGUF and nothing more")
     chosen = choose_from(located(named), "seeker", languages=ENGLISH, budget=cpu(8), hardware=HARDWARE)
     assert [file.path.name for file in chosen.files] == ["m-Q4_K_M.gguf", "m-Q8_0.gguf"]
+
+
+def with_heads(path: Path, n_head: int, *, n_embd: int) -> GGUFHeader:
+    """Return a file's header with other sizes; its tensors are as they were."""
+    header = read_gguf_header(path)
+    name = header.architecture
+    sizes = {f"{name}.attention.head_count": n_head, f"{name}.embedding_length": n_embd}
+    return msgspec.structs.replace(header, metadata=header.metadata | sizes)
+
+
+def test_a_file_whose_sizes_cannot_be_is_no_quantization_of_the_model_and_an_error_when_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = write_header(tmp_path / "m-Q4_K_M.gguf", TINY, "Q4_K_M")
+    hostile = write_header(tmp_path / "m-Q8_0.gguf", TINY, "Q8_0")
+    headers = {named: read_gguf_header(named), hostile: with_heads(hostile, 2, n_embd=1)}
+    monkeypatch.setattr(choices, "read_gguf_header", headers.__getitem__)
+    chosen = choose_from(located(named), "seeker", languages=ENGLISH, budget=cpu(8), hardware=HARDWARE)
+    assert [file.path for file in chosen.files] == [named]
+    with pytest.raises(GGUFError, match=r"m-Q8_0\.gguf: .*head_count"):
+        choose_from(located(hostile), "seeker", languages=ENGLISH, budget=cpu(8), hardware=HARDWARE)
+
+
+def test_an_adapter_whose_matrix_is_a_row_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_header(tmp_path / "m.gguf", TINY_SCORER, "Q4_K_M")
+    adapter = write_adapter_header(tmp_path / "a.gguf", TINY_SCORER)
+    header = read_gguf_header(adapter)
+    rows = tuple(msgspec.structs.replace(tensor, shape=tensor.shape[:1]) for tensor in header.tensors)
+    broken = msgspec.structs.replace(header, tensors=rows)
+    monkeypatch.setattr(choices, "read_gguf_header", {path: read_gguf_header(path), adapter: broken}.__getitem__)
+    model = LocatedModel(
+        name="m", path=path, sha256=None, adapters={(Language.ENGLISH, dimension): adapter for dimension in Dimension}
+    )
+    with pytest.raises(GGUFError, match=r"a\.gguf: .*lora_a"):
+        choose_from(model, "scorer", languages=ENGLISH, budget=cpu(8), hardware=HARDWARE)
+
+
+def test_a_model_without_attention_has_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_header(tmp_path / "m.gguf", TINY, "Q4_K_M")
+    header = with_heads(path, 0, n_embd=256)
+    monkeypatch.setattr(choices, "read_gguf_header", {path: header}.__getitem__)
+    model = located(path)
+    best = plan_for(model, [model], None, workload=workload(), budget=cpu(8), hardware=HARDWARE).best()
+    assert best.fits
+    assert best.peak_host.compute > 256 << 20
+
+
+def test_two_supporters_of_one_name_have_no_plan(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    tested = [located(write_header(tmp_path / folder / "m.gguf", TINY, "Q4_K_M")) for folder in ("a", "b")]
+    with pytest.raises(UsageError, match="two supporters are named m"):
+        plan_for(tested[0], tested, None, workload=workload(), budget=cpu(8), hardware=HARDWARE)
 
 
 def test_a_named_file_that_is_no_model_is_an_error(tmp_path: Path) -> None:

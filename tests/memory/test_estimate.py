@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ from escl.errors import GGUFError
 from escl.memory.check_estimate import against_dry_run, against_peak
 from escl.memory.estimate import Need, estimate
 from escl.memory.model_shape import shape_of
+from escl.memory.work_graph import WorkShape, work_bytes
 from escl.shelf.gguf_header import Array, GGUFHeader, Scalar, read_gguf_header
 
 SETTINGS = (
@@ -139,6 +141,10 @@ def test_tied_embeddings_are_on_the_device_again(seeker: GGUFHeader) -> None:
     assert split.device is not None
     assert split.host.weights + split.device.weights == sum(tensor.size_bytes for tensor in tensors) + embedding
     assert need(tied, repack=False).host.weights == sum(tensor.size_bytes for tensor in tensors)
+    # What else is looked up is no part of the output.
+    places = msgspec.structs.replace(tensors[0], name="position_embd.weight", size_bytes=1 << 20)
+    with_places = msgspec.structs.replace(tied, tensors=(*tensors, places))
+    assert need(with_places, repack=False).host.weights == sum(tensor.size_bytes for tensor in (*tensors, places))
 
 
 def test_cpu_and_no_device_mean_main_memory_only(seeker: GGUFHeader) -> None:
@@ -178,16 +184,99 @@ def test_an_architecture_that_nobody_knows_gets_the_generic_formula(seeker: GGUF
     assert need(unknown) == need(seeker)
 
 
-@pytest.mark.parametrize("name", ["block_count", "embedding_length", "feed_forward_length", "attention__head_count"])
-@pytest.mark.parametrize("value", [0, -1, True, "many"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *itertools.product(
+            ("block_count", "embedding_length", "feed_forward_length", "attention__head_count"),
+            (-1, True, "many", 2**31),
+        ),
+        *((name, 0) for name in ("block_count", "embedding_length", "feed_forward_length")),
+    ],
+)
 def test_sizes_that_cannot_be_are_refused(seeker: GGUFHeader, name: str, value: Scalar) -> None:
-    with pytest.raises(GGUFError):
+    with pytest.raises(GGUFError, match=name.replace("__", ".")):
         shape_of(with_key(seeker, **{name: value}))
 
 
 def test_a_header_cannot_ask_for_endless_work(seeker: GGUFHeader) -> None:
-    with pytest.raises(GGUFError, match="layers"):
-        shape_of(with_key(seeker, block_count=2**31))
+    with pytest.raises(GGUFError, match="block_count"):
+        shape_of(with_key(seeker, block_count=4097))
+
+
+@pytest.mark.parametrize("name", ["attention__key_length", "attention__value_length", "attention__head_count_kv"])
+@pytest.mark.parametrize("value", [0, 1 << 25])
+def test_sizes_that_may_be_left_out_must_be_possible_too(seeker: GGUFHeader, name: str, value: int) -> None:
+    with pytest.raises(GGUFError, match=name.replace("__", ".")):
+        shape_of(with_key(seeker, **{name: value}))
+
+
+def test_more_heads_than_the_embedding_has_elements_are_refused(seeker: GGUFHeader) -> None:
+    with pytest.raises(GGUFError, match=r"attention\.head_count is 2"):
+        need(with_key(seeker, embedding_length=1, attention__head_count=2))
+
+
+def test_a_head_length_of_nothing_ends() -> None:
+    shape = WorkShape(
+        n_layers=1,
+        n_embd=1,
+        n_ff=1,
+        n_head=1,
+        n_head_kv=1,
+        key_length=0,
+        value_length=1,
+        n_vocab=1,
+        n_tokens=1,
+        n_cells=1,
+        n_outputs=1,
+        flash=True,
+    )
+    assert work_bytes(shape) > 0
+
+
+# Without attention
+
+
+def recurrent(model: GGUFHeader, **values: Scalar | Array) -> GGUFHeader:
+    """Return the header with the keys of a Mamba model instead of those of attention."""
+    kept = {key: value for key, value in model.metadata.items() if ".attention." not in key}
+    state = {"ssm__state_size": 16, "ssm__inner_size": 256, "ssm__conv_kernel": 4}
+    return with_key(msgspec.structs.replace(model, metadata=kept), feed_forward_length=0, **(state | values))
+
+
+@pytest.mark.parametrize("heads", [{}, {"attention__head_count": 0}])
+def test_a_model_without_attention_takes_its_weights_a_tenth_more_and_a_state_for_each_sequence(
+    seeker: GGUFHeader, heads: dict[str, Scalar]
+) -> None:
+    model = recurrent(seeker, **heads)
+    weights = sum(tensor.size_bytes for tensor in seeker.tensors)
+    one, four = need(model, slots=1).host, need(model, slots=4).host
+    assert one.weights == weights
+    assert one.compute == weights // 10 + (256 << 20)
+    assert one.kv == 40 * 4 * (16 * 256 + 3 * 256)
+    assert four.kv == 4 * one.kv
+    assert need(model, slots=1, ctx_per_slot=8192).host.kv == one.kv
+
+
+def test_layers_without_attention_are_divided_like_others(seeker: GGUFHeader) -> None:
+    whole = need(recurrent(seeker)).host
+    split = need(recurrent(seeker), device="CUDA0", gpu_layers=20)
+    assert split.device is not None
+    assert split.host.weights + split.device.weights == whole.weights
+    assert split.host.kv + split.device.kv == whole.kv
+
+
+def test_a_state_of_rwkv_is_a_square_for_each_head(seeker: GGUFHeader) -> None:
+    model = recurrent(seeker, ssm__state_size=1, ssm__inner_size=1, wkv__head_size=64)
+    assert need(model, slots=1).host.kv == 40 * 4 * 5120 * (64 + 2)
+
+
+def test_an_adapter_whose_matrix_is_a_row_is_refused(seeker: GGUFHeader, tmp_path: Path) -> None:
+    adapter = read_gguf_header(write_adapter_header(tmp_path / "lora.gguf", QWEN1_5_14B))
+    row = msgspec.structs.replace(adapter.tensors[0], name="blk.0.attn_q.weight.lora_a", shape=(8,))
+    broken = msgspec.structs.replace(adapter, tensors=(row, *adapter.tensors[1:]))
+    with pytest.raises(GGUFError, match=r"blk\.0\.attn_q\.weight\.lora_a"):
+        estimate(seeker, EngineSpec(model="", purpose="labels"), adapters=[broken])
 
 
 def test_a_smaller_model_takes_less(seeker: GGUFHeader, tmp_path: Path) -> None:

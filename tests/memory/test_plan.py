@@ -269,6 +269,14 @@ def test_another_quantization_is_taken_only_when_the_named_file_fits_nowhere() -
     assert "because the named file does not fit" in tight.best().why
 
 
+def test_a_strict_run_keeps_to_the_named_file() -> None:
+    choices = [choice("seeker", "esc-role-Q4_K_M.gguf"), *models()[1:]]
+    made = make_plan(choices, workload(), cpu(8.5), fixed=Fixed(strict=True))
+    assert make_plan(choices, workload(), cpu(8.5)).best().engines[0].path.endswith("Q3_K_M.gguf")
+    assert made.chosen is None
+    assert "esc-role-Q4_K_M.gguf" in made.reason
+
+
 def test_any_quantization_is_used_where_it_is_faster_when_the_user_allows_it() -> None:
     choices = [choice("seeker", "esc-role-Q4_K_M.gguf"), *models()[1:]]
     named = make_plan(choices, workload(), cpu(24))
