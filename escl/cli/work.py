@@ -89,9 +89,9 @@ def say_plan(plan: Plan, named: Iterable[tuple[Role, Model]]) -> None:
         path = used[role, model.name]
         if path != model.path:
             line = (
-                f"{role} {model.name}: {path} is used in place of {model.path.name}. Another amount of free memory may "
-                f"choose another file, which makes it another run: to resume whatever memory is free, begin the run "
-                f"with this path as the {role}, and --strict keeps to it"
+                f"{role} {model.name}: {path} is used in place of {model.path.name}. With other free memory another "
+                f"file may be chosen, and that is another run. To resume a run whatever memory is free, begin it with "
+                f"this path itself as the {role}; with --strict nothing ever stands in"
             )
             console.print(printable(line), markup=False, soft_wrap=True, style="yellow")
 

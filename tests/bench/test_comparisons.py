@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from benchmarks.models import SMALLEST, cast
+from escl.bench import evaluate, tuning
 from escl.bench.adapters import measure_adapter_cost
 from escl.bench.batching import compare_batching
 from escl.bench.estimates import check_estimates
@@ -17,9 +19,11 @@ from escl.bench.loading import measure_loading
 from escl.bench.result import Table
 from escl.bench.scoring import compare_scoring
 from escl.bench.simulation import compare_simulation
-from escl.bench.tuning import best_prefill_tps, show_tuning, tuning_of
+from escl.bench.tuning import best_prefill_tps, show_tuning, tuned_spec, tuning_of
 from escl.engine.wire import EngineSpec
 from escl.memory.devices import Hardware, budget_of
+from escl.memory.plan import Plan
+from escl.store.database import Database
 
 HARDWARE = Hardware(
     devices=(),
@@ -84,6 +88,38 @@ def test_both_sides_of_scoring_read_the_same_labels(casting: Casting) -> None:
     # Random weights may leave a near tie that one batch shape breaks otherwise than another.
     assert int(facts["readings with the same label"]) >= ENGLISH * 7 - 1
     assert int(facts["prompt tokens evaluated, escl"]) < int(facts["prompt tokens, script"])
+
+
+def threads_of(run: Path) -> list[int | None]:
+    """Return the threads of the engines that were planned last."""
+    with Database.reader(run) as database:
+        ((plan,),) = database.rows("SELECT plan FROM attempt")
+    return [engine.spec.threads for engine in msgspec.json.decode(plan, type=Plan).best().engines]
+
+
+def test_engines_take_as_many_threads_as_what_they_are_compared_with(casting: Casting, tmp_path: Path) -> None:
+    use = msgspec.structs.replace(USE, threads=2)
+    english = msgspec.structs.replace(casting, cards=casting.cards[:1])
+    simulation = evaluate.simulation_of(english, rounds=1, max_tokens=2)
+    store = evaluate.begin(tmp_path / "run.db", simulation)
+    try:
+        evaluate.speak(simulation, store, use)
+        speaking = threads_of(tmp_path / "run.db")
+        evaluate.read(casting.scorer, store, use)
+        reading = threads_of(tmp_path / "run.db")
+    finally:
+        store.close()
+    assert (speaking, reading) == ([2, 2], [2])
+
+
+@pytest.mark.parametrize(("found", "threads"), [(None, 2), (3, 3)])
+def test_an_engine_by_itself_has_the_tuned_threads_or_those_of_the_other_side(
+    casting: Casting, monkeypatch: pytest.MonkeyPatch, found: int | None, threads: int
+) -> None:
+    tuned = tuning_of(casting.supporter, USE)
+    settings = msgspec.structs.replace(tuned.settings, threads=found)
+    monkeypatch.setattr(tuning, "tuning_of", lambda model, use: msgspec.structs.replace(tuned, settings=settings))
+    assert tuned_spec(casting.supporter, msgspec.structs.replace(USE, threads=2)).threads == threads
 
 
 def test_the_batcher_is_measured_at_each_size(casting: Casting) -> None:

@@ -54,6 +54,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
         (["run", "demo/warm", "--rounds", "0"], ExitCode.USAGE, "rounds"),
         (["run", "demo/warm", "--seeker", "demo/warm"], ExitCode.BAD_INPUT, "demo/warm is a supporter, not a seeker"),
         (["run", "demo/warm", "--parallel", "256"], ExitCode.USAGE, "255"),
+        (["run", "demo/warm", "--strict", "--parallel", "8"], ExitCode.USAGE, "one dialogue at a time"),
         (["score", "no-such-file.json"], ExitCode.BAD_INPUT, "no-such-file.json"),
         (["report", "no-such-run.db"], ExitCode.STORAGE, "not there"),
         (["run", "demo/warm", "--limit", "1", "--out", "no/such/folder/x.db"], ExitCode.STORAGE, "folder"),
