@@ -157,6 +157,10 @@ class _Keys:
             return default
         return _checked(key, self._header.integer(key), most=most)
 
+    def optional(self, name: str) -> int:
+        """Return a size that not every model has; 0 where it is absent."""
+        return 0 if self.is_absent(name) else self.size(name)
+
     def head_length(self, name: str, n_embd: int, n_head: int) -> int:
         """Return the length of a head's keys or values: as stated, else the heads' share of the embedding."""
         if not n_head:
@@ -170,13 +174,11 @@ class _Keys:
 
     def state_bytes(self, n_embd: int) -> int:
         """Return what a recurrent layer keeps of a sequence in float32 (n_embd_r and n_embd_s of llama-hparams.cpp)."""
-        state, inner = self.size("ssm.state_size", default=0), self.size("ssm.inner_size", default=0)
-        convolved = max(0, self.size("ssm.conv_kernel", default=0) - 1)
-        shifted = self.size("token_shift_count", default=2)
-        elements = state * inner + convolved * (inner + 2 * self.size("ssm.group_count", default=0) * state)
-        if head := self.size("wkv.head_size", default=0):
-            elements = n_embd * (head + shifted)
-        return 4 * elements
+        if head := self.optional("wkv.head_size"):
+            return 4 * n_embd * (head + (self.optional("token_shift_count") or 2))
+        state, inner = self.optional("ssm.state_size"), self.optional("ssm.inner_size")
+        convolved = max(0, self.optional("ssm.conv_kernel") - 1)
+        return 4 * (state * inner + convolved * (inner + 2 * self.optional("ssm.group_count") * state))
 
     def most(self, name: str) -> int:
         """Return a size that may differ by layer: the largest."""
@@ -184,12 +186,12 @@ class _Keys:
         return max(self._items(name, value)) if isinstance(value, Array) else self.size(name)
 
     def by_layer(self, name: str, n_layers: int, *, default: int) -> tuple[int, ...]:
-        """Return a size for each layer; beyond the items that the reader kept, the largest of them."""
-        value = self._header.metadata.get(f"{self._prefix}.{name}")
-        if not isinstance(value, Array):
-            return (self.size(name, default=default) if default else 0,) * n_layers
+        """Return a size for each layer; beyond the items that the reader kept, the largest; all 0 without attention."""
         if not default:
             return (0,) * n_layers
+        value = self._header.metadata.get(f"{self._prefix}.{name}")
+        if not isinstance(value, Array):
+            return (self.size(name, default=default),) * n_layers
         items = self._items(name, value)[:n_layers]
         return (*items, *[max(items)] * (n_layers - len(items)))
 

@@ -240,7 +240,7 @@ def test_a_head_length_of_nothing_ends() -> None:
 def recurrent(model: GGUFHeader, **values: Scalar | Array) -> GGUFHeader:
     """Return the header with the keys of a Mamba model instead of those of attention."""
     kept = {key: value for key, value in model.metadata.items() if ".attention." not in key}
-    state = {"ssm__state_size": 16, "ssm__inner_size": 256, "ssm__conv_kernel": 4}
+    state = {"ssm__state_size": 16, "ssm__inner_size": 256, "ssm__conv_kernel": 4, "ssm__group_count": 0}
     return with_key(msgspec.structs.replace(model, metadata=kept), feed_forward_length=0, **(state | values))
 
 
