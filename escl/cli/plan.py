@@ -28,7 +28,7 @@ from escl.cli.options import (
     Supporters,
     Threads,
 )
-from escl.cli.planning import Wishes, machine_and_budget
+from escl.cli.planning import Wishes, fixed_by, machine_and_budget
 from escl.cli.run import DEMO_PREFIX, choose_cards
 
 
@@ -62,7 +62,6 @@ def plan(
     """
     from escl.cli.output import print_json, results_console
     from escl.core.protocol import load_protocol
-    from escl.memory.parts import Fixed
     from escl.memory.plan import plan_for
     from escl.memory.workload import workload_of
     from escl.report.plan import print_plan
@@ -75,7 +74,16 @@ def plan(
     speaking = locate_model(seeker or ("demo/seeker" if toys else "esc-role"), role=ModelRole.SEEKER)
     tested = [locate_model(name) for name in supporters]
     rating = None if scorer_name is None else locate_model(scorer_name, role=ModelRole.SCORER)
-    hardware, budget = machine_and_budget(Wishes(memory=memory, device=device, gpu_layers=gpu_layers))
+    wishes = Wishes(
+        memory=memory,
+        device=device,
+        parallel=parallel,
+        ctx=ctx,
+        gpu_layers=gpu_layers,
+        threads=threads,
+        any_quant=any_quant,
+    )
+    hardware, budget = machine_and_budget(wishes)
     made = plan_for(
         speaking,
         tested,
@@ -83,9 +91,7 @@ def plan(
         workload=workload,
         budget=budget,
         hardware=hardware,
-        fixed=Fixed(
-            parallel=parallel, ctx=ctx, gpu_layers=gpu_layers, threads=threads, any_quant=any_quant, strict=strict
-        ),
+        fixed=fixed_by(wishes, strict=strict),
         max_tokens=max_tokens,
     )
     if as_json:

@@ -95,7 +95,7 @@ def plan_run(simulation: Simulation, scorer: Model | None, wishes: Wishes) -> Pl
             workload=workload,
             budget=budget,
             hardware=hardware,
-            fixed=_fixed(wishes, strict=simulation.strict),
+            fixed=fixed_by(wishes, strict=simulation.strict),
             max_tokens=simulation.max_tokens,
         )
 
@@ -131,7 +131,7 @@ def plan_scoring(scorer: Model, store: RunStore, wishes: Wishes) -> Plan:
 
     def plan() -> Plan:
         return plan_for(
-            None, [], scorer, workload=workload, budget=budget, hardware=hardware, fixed=_fixed(wishes, strict=False)
+            None, [], scorer, workload=workload, budget=budget, hardware=hardware, fixed=fixed_by(wishes, strict=False)
         )
 
     first = plan()
@@ -184,7 +184,8 @@ def explaining_out_of_memory(plan: Plan, wishes: Wishes, replan: Callable[[Wishe
         raise OutOfMemoryError(error.message, hint=hint) from error
 
 
-def _fixed(wishes: Wishes, *, strict: bool) -> Fixed:
+def fixed_by(wishes: Wishes, *, strict: bool) -> Fixed:
+    """Return what a plan may not change."""
     from escl.memory.parts import Fixed
 
     return Fixed(

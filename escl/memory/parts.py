@@ -36,7 +36,6 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
         any_quant: Files that differ from the named ones in quantization may be used where they are faster.
         strict: One dialogue at a time, nothing kept between turns; no setting that changes bits follows from what is
             free or was measured: KV in f16, all layers in one place, the named files.
-        frozen_time: Goes into every spec.
     """
 
     parallel: int | None = None
@@ -45,7 +44,6 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
     threads: int | None = None
     any_quant: bool = False
     strict: bool = False
-    frozen_time: int = 0
 
 
 class Workshop:
@@ -86,7 +84,6 @@ class Workshop:
             gpu_layers=-1 if layers == file.n_layers else layers,
             threads=self.fixed.threads or settings.threads,
             strict=strict,
-            frozen_time=self.fixed.frozen_time,
         )
         engine = PlannedEngine(
             role=choice.role, name=choice.name, path=str(file.path), spec=spec, need=self._need(file, spec)

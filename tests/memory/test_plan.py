@@ -147,10 +147,10 @@ def test_slots_are_powers_of_two_up_to_the_dialogues_there_are() -> None:
 
 
 def test_what_the_user_fixed_stays_as_it_is() -> None:
-    fixed = Fixed(parallel=3, ctx=2048, threads=5, frozen_time=7)
+    fixed = Fixed(parallel=3, ctx=2048, threads=5)
     for candidate in plan(cpu(48), fixed=fixed).candidates:
         for spec in (engine.spec for engine in candidate.engines):
-            assert (spec.slots, spec.ctx_per_slot, spec.threads, spec.frozen_time) == (3, 2048, 5, 7)
+            assert (spec.slots, spec.ctx_per_slot, spec.threads) == (3, 2048, 5)
 
 
 def test_layers_that_the_user_fixed_are_not_divided_further() -> None:
