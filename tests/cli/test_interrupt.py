@@ -25,7 +25,7 @@ def command(path: Path) -> list[str]:
         "--lang",
         "en",
         "--limit",
-        "3",
+        "6",
         "--rounds",
         "4",
         "--threads",
@@ -62,7 +62,7 @@ def test_one_signal_stops_softly_and_the_same_command_goes_on(tmp_path: Path, nu
     assert "To go on, run the same command" in said
     assert f"--out {path}" in " ".join(said.split())
     before = stored_turns(path)
-    assert 5 <= before < 3 * 9
+    assert 5 <= before < 6 * 9
 
     subprocess.run(command(path), cwd=ROOT, check=True, capture_output=True)
     with Database.reader(path) as database:
