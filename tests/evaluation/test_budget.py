@@ -163,4 +163,6 @@ def test_a_budget_for_two_models_is_never_exceeded_and_loads_each_once(
     budget = msgspec.structs.replace(GENEROUS, host_bytes=round(1.05 * (needs[0] + needs[1])))
     peak, loads = evaluate(models, plan_within(models, budget), tmp_path / "run.db")
     assert needs[0] < peak <= budget.host_bytes
-    assert [load.name for load in loads] == ["seeker", "supporter", "scorer"]
+    # Seeker and supporter start side by side: which of the two is ready first is chance.
+    assert Counter(load.name for load in loads[:2]) == {"seeker": 1, "supporter": 1}
+    assert [load.name for load in loads[2:]] == ["scorer"]
