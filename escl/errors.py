@@ -133,6 +133,18 @@ class GaveUpError(EngineError):
     """A request killed its engine repeatedly and was given up."""
 
 
+class OnlyReasoningError(EngineError):
+    """A reply was nothing but reasoning, so nothing was said."""
+
+
+class SupporterError(EngineError):
+    """A supporter that is no engine, an endpoint or Python code, gave no answer that can be used."""
+
+
+class SupporterUnavailableError(ModelLoadError):
+    """Such a supporter cannot be reached, refuses everything or cannot be loaded: no single dialogue's fault."""
+
+
 class NotBegunError(EngineError):
     """The run was stopped before this request was begun; nothing is wrong with it."""
 

@@ -7,18 +7,36 @@ fingerprint come from the same scorer, asked the same way about the same dialogu
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
 
 import msgspec
 
 from escl.core.sampling import Sampling
 
+SpeakerKind = Literal["gguf", "endpoint", "python"]
 
-class SpeakerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One speaker's model and how it is sampled."""
+
+class SpeakerSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One speaker: what it is and how it is sampled.
+
+    Attributes:
+        sha256: Of the GGUF file. Of an endpoint: of `target`, for its weights are out of sight. Of Python code: of the
+            file that its module is in.
+        kind: A file in an engine here, an endpoint that is asked over HTTP, or Python code.
+        target: Of an endpoint, its address without credentials, its model and the server's dialect; of Python code, its
+            module and name. None for a file.
+        system_prompt: Stands in place of the protocol's; None leaves that.
+        told: Which of the sampling settings an endpoint is told; it has its own for the others. None means all. Python
+            code is told none.
+    """
 
     name: str
     sha256: str
     sampling: Sampling
+    kind: SpeakerKind = "gguf"
+    target: str | None = None
+    system_prompt: str | None = None
+    told: tuple[str, ...] | None = None
 
 
 class SimulationSettings(msgspec.Struct, frozen=True, kw_only=True, tag="simulated"):

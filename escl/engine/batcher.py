@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from escl.core.reasoning import split_reasoning
 from escl.engine.chat import Chat
 from escl.engine.context_shape import context_shape
 from escl.engine.llama import Context, Model, Tokens
@@ -309,9 +310,11 @@ class Batcher:
                 return None
         self._release(slot)
         assert job.started is not None
+        reasoning, text = split_reasoning(self._chat.opening + self._chat.vocabulary.decode(job.reply).strip())
         return Generated(
             id=job.request.id,
-            text=self._chat.vocabulary.decode(job.reply).strip(),
+            text=text,
+            reasoning=reasoning,
             finish="stop" if ended else "length",
             n_prompt=job.prompt.size,
             n_reused=job.n_reused,

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from escl.core.dialogue import Message
+from escl.core.reasoning import OPENINGS
 from escl.engine.llama import Model
 from escl.engine.template import ChatTemplate
 from escl.engine.vocabulary import Tokens, Vocabulary
@@ -39,6 +40,7 @@ class Chat:
         vocabulary: The model's.
         template_sha256: Hash of the template's source, so that a changed template is noticed.
         ends: Ids that end the assistant's turn: llama.cpp's, and what the template puts right after its message.
+        opening: Where the template itself lets each reply begin with reasoning, the marker that it writes; else "".
     """
 
     def __init__(self, model: Model, *, frozen_time: int, max_tokens: int) -> None:
@@ -65,6 +67,7 @@ class Chat:
         self._normalizes = model.metadata("tokenizer.ggml.pre") == "qwen2"
         self._takes_system = self._learn_system_role()
         self.ends = self.vocabulary.ends | self._learn_end()
+        self.opening = self._learn_opening()
 
     def _fallback(self) -> str:
         if {"<|im_start|>", "<|im_end|>"} <= self.vocabulary.special.keys():
@@ -93,6 +96,11 @@ class Chat:
             return frozenset()
         written = self.vocabulary.split_special(after[0].lstrip())
         return frozenset([written[0]]) if written and isinstance(written[0], int) else frozenset()
+
+    def _learn_opening(self) -> str:
+        last = self._render(_PROBE)[-1]
+        written = "" if isinstance(last, Message) else last.rstrip()
+        return next((opening for opening in OPENINGS if written.endswith(opening)), "")
 
     def encode(self, messages: Sequence[Message]) -> Tokens:
         """Return the prompt's tokens, up to where the assistant's next message begins.

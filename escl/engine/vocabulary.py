@@ -14,6 +14,7 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 
+from escl.core.reasoning import MARKERS
 from escl.errors import EngineError
 
 Tokens = npt.NDArray[np.int32]
@@ -73,6 +74,8 @@ class Vocabulary:
         self._unknown = _having(attributes, lib.LLAMA_TOKEN_ATTR_UNKNOWN)
         self._stem = self._newline_stem()
         self.piece = lru_cache(maxsize=None)(model.piece)
+        # Where reasoning begins and ends must be seen, even in vocabularies that count these markers as control tokens.
+        self._shown = {token: text.encode() for text, token in self.special.items() if text in MARKERS}
 
     def _newline_stem(self) -> Tokens:
         # Empty when the tokenizer puts no space before a text.
@@ -139,8 +142,11 @@ class Vocabulary:
         return self._model.tokenize(piece)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Return the text of tokens; control tokens are left out, broken UTF-8 becomes U+FFFD."""
-        return b"".join(map(self.piece, tokens)).decode("utf-8", errors="replace")
+        """Return the text of tokens; broken UTF-8 becomes U+FFFD.
+
+        Control tokens are left out, all but those around reasoning.
+        """
+        return b"".join(self._shown.get(token) or self.piece(token) for token in tokens).decode(errors="replace")
 
 
 def _having(attributes: npt.NDArray[np.int32], bit: int) -> frozenset[int]:

@@ -130,6 +130,8 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A finished reply.
 
     Attributes:
+        text: What is said.
+        reasoning: What was thought aloud around it; None when nothing was.
         finish: "stop" when the model ended its turn, "length" when max_tokens cut it.
         n_reused: Prompt tokens whose KV was still there.
         queue_s: Seconds from arrival to the first evaluated token; `busy_s` from then to the end.
@@ -143,6 +145,7 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     n_generated: int
     queue_s: float
     busy_s: float
+    reasoning: str | None = None
 
 
 class LabelRead(msgspec.Struct, frozen=True, kw_only=True, tag=True):

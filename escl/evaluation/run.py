@@ -25,9 +25,8 @@ from escl.errors import NotBegunError, UsageError
 from escl.evaluation.engines import Engines
 from escl.evaluation.observer import Phase, RunObserver
 from escl.evaluation.score import Bench, score, unread
-from escl.evaluation.simulate import Stage, Voice, simulate, turns_in
+from escl.evaluation.simulate import Respondent, Stage, Voice, simulate, turns_in
 from escl.memory.choices import Role
-from escl.memory.pool import Handle
 from escl.shelf.manifest import Model
 from escl.store.records import DialogueRow, ModelRow
 from escl.store.run import RunStore
@@ -156,7 +155,7 @@ async def _speak_all(stage: Stage, waiting: list[DialogueRow], engines: Engines)
             await voice.handle.release()
 
 
-async def _load_together(*handles: Handle) -> None:
+async def _load_together(*handles: Respondent) -> None:
     """Load models at once, each of which keeps one core busy at most.
 
     Raises:

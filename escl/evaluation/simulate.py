@@ -6,26 +6,60 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal, Protocol
 
 from escl.core.card import RoleCard
-from escl.core.dialogue import Speaker, Turn
-from escl.core.protocol import Protocol
+from escl.core.dialogue import Message, Speaker, Turn
+from escl.core.protocol import Protocol as EvaluationProtocol
 from escl.core.sampling import Sampling
 from escl.core.seed import turn_seed
-from escl.errors import EngineError, ModelLoadError, NotBegunError
+from escl.errors import EngineError, ModelLoadError, NotBegunError, OnlyReasoningError
 from escl.evaluation.observer import RunObserver
 from escl.evaluation.side_by_side import side_by_side
-from escl.memory.pool import Handle
 from escl.store.records import DialogueRow, FailureRow, TurnRow
 from escl.store.run import RunStore
 
 
+class Reply(Protocol):
+    """What was said and what it took; None where nobody knows."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def reasoning(self) -> str | None: ...
+    @property
+    def finish(self) -> Literal["stop", "length"] | None: ...
+    @property
+    def n_prompt(self) -> int | None: ...
+    @property
+    def n_reused(self) -> int | None: ...
+    @property
+    def n_generated(self) -> int | None: ...
+    @property
+    def busy_s(self) -> float: ...
+
+
+class Respondent(Protocol):
+    """Who can be asked for the next message of a conversation: an engine's handle, an endpoint, Python code."""
+
+    async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Reply: ...
+
+    async def preload(self) -> None: ...
+
+    async def release(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """A speaker: a model and how its replies are drawn."""
+    """A speaker: who is asked, and how its replies are drawn.
 
-    handle: Handle
+    Attributes:
+        system_prompt: Stands in place of the protocol's; None leaves that.
+    """
+
+    handle: Respondent
     sampling: Sampling
+    system_prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +72,7 @@ class Stage:
     """
 
     store: RunStore
-    protocol: Protocol
+    protocol: EvaluationProtocol
     cards: Mapping[str, RoleCard]
     seeker: Voice
     supporters: Mapping[str, Voice]
@@ -107,9 +141,14 @@ async def _next_turn(stage: Stage, dialogue: DialogueRow, turns: list[Turn]) -> 
         speaker=speaker,
     )
     voice = stage.seeker if speaker is Speaker.SEEKER else stage.supporters[dialogue.supporter]
+    if voice.system_prompt is not None:
+        messages = [Message("system", voice.system_prompt), *(m for m in messages if m.role != "system")]
     reply = await voice.handle.generate(session=str(dialogue.id), messages=messages, sampling=voice.sampling, seed=seed)
+    if reply.reasoning is not None and not reply.text.strip():
+        raise OnlyReasoningError(_only_reasoning(reply))
     return TurnRow(
         turn=Turn(speaker=speaker, text=reply.text),
+        reasoning=reply.reasoning,
         finish=reply.finish,
         seed=seed,
         n_prompt=reply.n_prompt,
@@ -117,6 +156,13 @@ async def _next_turn(stage: Stage, dialogue: DialogueRow, turns: list[Turn]) -> 
         n_generated=reply.n_generated,
         busy_s=reply.busy_s,
     )
+
+
+def _only_reasoning(reply: Reply) -> str:
+    if reply.finish != "length":
+        return "the reply was nothing but reasoning"
+    tokens = "the limit" if reply.n_generated is None else f"{reply.n_generated} tokens"
+    return f"the reply was still reasoning when it was cut at {tokens}; a larger max_tokens lets it come to its answer"
 
 
 def _commit(stage: Stage, dialogue: DialogueRow, position: int, row: TurnRow) -> Turn:

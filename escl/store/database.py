@@ -19,9 +19,10 @@ from typing import Self
 import filelock
 
 from escl.errors import StorageError
+from escl.store import upgrade
 
 APPLICATION_ID = 0x6573636C  # "escl"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _MAGIC = b"SQLite format 3\0"
 
 
@@ -44,6 +45,8 @@ class Database:
         _refuse_foreign_files(path)
         lock = _lock(path)
         try:
+            if _has_earlier_layout(path):
+                _upgrade(path)
             connection = _connect(path, create=True)
             return cls(connection, path, lock)
         except BaseException:
@@ -63,7 +66,9 @@ class Database:
         if path.with_name(path.name + "-journal").exists():
             # A writer was killed while it committed: SQLite takes the half commit back, which a reader may not.
             # While a writer is at work it holds its locks, and this changes nothing.
-            _connect(path, create=True).close()
+            _take_back(path)
+        if _has_earlier_layout(path):
+            return cls(_upgraded_copy(path), path, None)
         return cls(_connect(path, create=False), path, None)
 
     def close(self) -> None:
@@ -165,6 +170,68 @@ def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
         raise StorageError(
             f"{path} cannot be opened as a run: {error}", hint="is it a file that `escl run` made?"
         ) from error
+
+
+def _take_back(path: Path) -> None:
+    """Open a file for writing, which makes SQLite take a half commit back."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema")
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"{path} cannot be opened as a run: {error}") from error
+    finally:
+        connection.close()
+
+
+def _has_earlier_layout(path: Path) -> bool:
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+        try:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise StorageError(
+            f"{path} cannot be opened as a run: {error}", hint="is it a file that `escl run` made?"
+        ) from error
+    return bool(application == APPLICATION_ID) and upgrade.OLDEST <= version < SCHEMA_VERSION
+
+
+def _upgrade(path: Path) -> None:
+    """Replace a run of an earlier layout by the same facts in the present one; killed halfway, nothing has changed."""
+    _take_back(path)
+    made = path.with_name(path.name + ".upgrade")
+    made.unlink(missing_ok=True)
+    try:
+        connection = _connect(made, create=True)
+        try:
+            upgrade.copy_facts(path, connection)
+        finally:
+            connection.close()
+        upgrade.put_in_place(made, path)
+    except (sqlite3.DatabaseError, OSError) as error:
+        made.unlink(missing_ok=True)
+        raise StorageError(
+            f"{path} has an earlier layout and cannot be brought up to date: {error}",
+            hint="use the escl version that made it",
+        ) from error
+
+
+def _upgraded_copy(path: Path) -> sqlite3.Connection:
+    """Return the facts of a run of an earlier layout in the present one, in memory; the file stays as it is."""
+    connection = sqlite3.connect("file::memory:", uri=True, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        _configure(connection, writable=False)
+        _check_or_create_schema(connection, path, writable=True)
+        upgrade.copy_facts(path, connection)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StorageError(f"{path} has an earlier layout and cannot be read: {error}") from error
+    return connection
 
 
 def _configure(connection: sqlite3.Connection, *, writable: bool) -> None:

@@ -25,9 +25,14 @@ class DialogueRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn and how it came to be; the numbers are None where nothing was generated."""
+    """A turn and how it came to be; the numbers are None where nothing was generated or nobody said.
+
+    Attributes:
+        reasoning: What the speaker thought aloud, which is no part of the turn.
+    """
 
     turn: Turn
+    reasoning: str | None = None
     finish: Literal["stop", "length"] | None = None
     seed: int | None = None
     n_prompt: int | None = None
@@ -78,6 +83,28 @@ class FailureRow(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None = None
 
 
+class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One time that a supporter which is no engine was asked for a turn.
+
+    Attributes:
+        position: Of the turn.
+        number: 1 for the first try for this turn.
+        waited_s: Before this try.
+        status: Of HTTP; None where no answer came or none could.
+        model: As the endpoint names it; None when it does not.
+        error: Why it gave no turn; None when it did.
+    """
+
+    dialogue_id: int
+    position: int
+    number: int
+    waited_s: float
+    elapsed_s: float
+    status: int | None = None
+    model: str | None = None
+    error: str | None = None
+
+
 class LoadRow(msgspec.Struct, frozen=True, kw_only=True):
     """A model's stay in memory.
 
@@ -100,10 +127,15 @@ class LoadRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that took part."""
+    """A model that took part.
+
+    Attributes:
+        sha256: Of its file; of a supporter that is no file of this machine as `SpeakerSettings` says.
+        size_bytes: None for such a supporter.
+    """
 
     role: Literal["seeker", "supporter", "scorer"]
     name: str
     sha256: str
-    size_bytes: int
+    size_bytes: int | None
     notice: str | None = None

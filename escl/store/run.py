@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import platform
+import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
 import msgspec
 
+from escl.core import connections
 from escl.core.card import RoleCard
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension
@@ -25,6 +27,7 @@ from escl.store.records import (
     ModelRow,
     Outcome,
     Reading,
+    RequestRow,
     TurnRow,
 )
 
@@ -35,6 +38,7 @@ class RunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._attempt_id: int | None = None
+        self._connections_before = 0
 
     @classmethod
     def begin(
@@ -52,6 +56,8 @@ class RunStore:
             StorageError: The file holds a run with other settings; the message names them.
         """
         store = cls(database)
+        connections.watch()
+        store._connections_before = connections.attempted()
         if database.rows("SELECT 1 FROM run"):
             store._refuse_other_settings(settings)
         else:
@@ -166,12 +172,13 @@ class RunStore:
         """Store a turn; with `last`, its dialogue becomes complete in the same transaction."""
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     dialogue_id,
                     position,
                     row.turn.speaker,
                     row.turn.text,
+                    row.reasoning,
                     row.finish,
                     row.seed,
                     row.n_prompt,
@@ -183,6 +190,22 @@ class RunStore:
             )
             if last:
                 connection.execute("UPDATE dialogue SET state = 'complete' WHERE id = ?", (dialogue_id,))
+
+    def add_request(self, row: RequestRow) -> None:
+        """Store that a supporter was asked, and how many connections this attempt has tried to open by now."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO request (attempt_id, dialogue_id, position, number, waited_s, elapsed_s, status, model,"
+                " error, asked_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (self._attempt, *msgspec.structs.astuple(row), _now()),
+            )
+            self._count_connections(connection)
+
+    def _count_connections(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "UPDATE attempt SET connections = ? WHERE id = ?",
+            (connections.attempted() - self._connections_before, self._attempt),
+        )
 
     def add_failure(self, row: FailureRow, *, judging_id: int | None = None) -> None:
         """Store a failure; a speaker's makes its dialogue failed in the same transaction."""
@@ -251,6 +274,7 @@ class RunStore:
             connection.execute(
                 "UPDATE attempt SET ended_utc = ?, outcome = ? WHERE id = ?", (_now(), outcome, self._attempt)
             )
+            self._count_connections(connection)
 
     def cards(self) -> dict[str, RoleCard]:
         """Return the run's cards by id."""
@@ -313,6 +337,21 @@ class RunStore:
             " loaded_utc, left_utc FROM load ORDER BY id"
         )
         return [msgspec.convert(dict(row), LoadRow) for row in rows]
+
+    def requests(self, dialogue_id: int | None = None) -> list[RequestRow]:
+        """Return every time that a supporter which is no engine was asked: for one dialogue, or for all."""
+        rows = self._database.rows(
+            "SELECT dialogue_id, position, number, waited_s, elapsed_s, status, model, error FROM request"
+            " WHERE ? IS NULL OR dialogue_id = ? ORDER BY id",
+            dialogue_id,
+            dialogue_id,
+        )
+        return [msgspec.convert(dict(row), RequestRow) for row in rows]
+
+    def connections(self) -> int:
+        """Return how many network connections all commands that worked on this run tried to open."""
+        (row,) = self._database.rows("SELECT coalesce(sum(connections), 0) AS n FROM attempt")
+        return int(row["n"])
 
     def failures(self, judging_id: int | None = None) -> list[FailureRow]:
         """Return what was given up and not retried: by the speakers, or by one judging."""

@@ -19,14 +19,15 @@ CREATE TABLE attempt (
     plan        TEXT,  -- JSON: what was to be in memory when, and how long it was expected to take
     started_utc TEXT NOT NULL,
     ended_utc   TEXT,
-    outcome     TEXT CHECK (outcome IN ('finished', 'interrupted', 'error'))  -- NULL: running, or killed
+    outcome     TEXT CHECK (outcome IN ('finished', 'interrupted', 'error')),  -- NULL: running, or killed
+    connections INTEGER NOT NULL DEFAULT 0  -- network connections that it tried to open
 ) STRICT;
 
 CREATE TABLE model (
     role       TEXT NOT NULL CHECK (role IN ('seeker', 'supporter', 'scorer')),
     name       TEXT NOT NULL,
     sha256     TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL,
+    size_bytes INTEGER,  -- NULL: no file of this machine, but an endpoint or Python code
     notice     TEXT,
     PRIMARY KEY (role, name, sha256)
 ) STRICT;
@@ -86,6 +87,7 @@ CREATE TABLE turn (
     position    INTEGER NOT NULL CHECK (position >= 0),  -- 0 is the greeting
     speaker     TEXT NOT NULL CHECK (speaker IN ('seeker', 'supporter')),
     text        TEXT NOT NULL,
+    reasoning   TEXT,  -- what the speaker thought aloud; neither the other nor the scorer sees it
     -- NULL where nothing was generated: the greeting and imported turns.
     finish      TEXT CHECK (finish IN ('stop', 'length')),
     seed        INTEGER,
@@ -96,6 +98,21 @@ CREATE TABLE turn (
     said_utc    TEXT NOT NULL,
     PRIMARY KEY (dialogue_id, position)
 ) STRICT, WITHOUT ROWID;
+
+-- Each time a supporter that is no engine was asked for a turn: an endpoint or Python code.
+CREATE TABLE request (
+    id          INTEGER PRIMARY KEY,
+    attempt_id  INTEGER NOT NULL REFERENCES attempt (id),
+    dialogue_id INTEGER NOT NULL REFERENCES dialogue (id),
+    position    INTEGER NOT NULL,  -- of the turn that it was asked for
+    number      INTEGER NOT NULL CHECK (number >= 1),  -- 1 is the first try for this turn in this attempt
+    waited_s    REAL NOT NULL,  -- before asking again
+    elapsed_s   REAL NOT NULL,
+    status      INTEGER,  -- of HTTP; NULL: none came, or none could
+    model       TEXT,  -- as the endpoint names it
+    error       TEXT,  -- NULL: answered
+    asked_utc   TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE judging (
     id          INTEGER PRIMARY KEY,

@@ -17,7 +17,7 @@ from escl.engine.sampling import Sampler
 from escl.engine.wire import EngineSpec, Failed, Generate, Generated, ReadLabel
 from escl.errors import ContextOverflowError, EngineError, KVExhaustedError
 from tests.engine.conftest import LoadModel
-from tests.tiny_gguf import Script, chain
+from tests.tiny_gguf import CHATML, CHATML_CONTROL, OTHER_CONTROL, Script, bpe_vocabulary, chain
 
 pytestmark = pytest.mark.model
 
@@ -278,3 +278,35 @@ def test_broken_utf8_and_control_tokens_of_a_reply_are_shown_as_text(batcher: Ma
 def test_a_label_request_is_refused(batcher: MakeBatcher) -> None:
     with pytest.raises(EngineError, match="loaded for dialogue"):
         batcher().submit(ReadLabel(id=1, adapter=None, system=None, prefix="a", rest="b"))
+
+
+THINKING = bpe_vocabulary(control=(*CHATML_CONTROL, *OTHER_CONTROL, "</think>"))
+"""A vocabulary in which one marker of reasoning is a control token, as in some files, and the other is not."""
+
+
+def test_reasoning_is_told_from_the_reply_where_its_markers_are_control_tokens(batcher: MakeBatcher) -> None:
+    table = chain("\n", "<think>", " sad", "</think>", " I", " am", "<|im_end|>")
+    one = batcher("thinks", Script(table, vocabulary=THINKING))
+    (answer,) = replies(run(one, ask(1, "hello"))).values()
+    assert (answer.reasoning, answer.text, answer.finish) == ("sad", "I am", "stop")
+
+
+@pytest.mark.parametrize(("max_tokens", "said"), [(1, ""), (24, "I am")])
+def test_reasoning_that_the_template_opens_is_told_from_the_reply(
+    batcher: MakeBatcher, max_tokens: int, said: str
+) -> None:
+    template = CHATML.replace("assistant\n'", "assistant\n<think>'")
+    script = Script(
+        chain("<think>", " sad", "</think>", " I", " am", "<|im_end|>"), vocabulary=THINKING, template=template
+    )
+    one = batcher("opened", script)
+    sampling = Sampling(temperature=0, repeat_penalty=1.0, max_tokens=max_tokens)
+    (answer,) = replies(run(one, ask(1, "hello", sampling=sampling))).values()
+    assert (answer.reasoning, answer.text) == ("sad", said)
+
+
+def test_a_template_that_closes_its_reasoning_at_once_opens_none(batcher: MakeBatcher) -> None:
+    template = CHATML.replace("assistant\n'", "assistant\n<think>\n\n</think>\n'")
+    script = Script(chain("\n", " I", " am", "<|im_end|>"), vocabulary=THINKING, template=template)
+    (answer,) = replies(run(batcher("closed", script), ask(1, "hello"))).values()
+    assert (answer.reasoning, answer.text) == (None, "I am")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 
+import msgspec
 import pytest
 
 from escl.core.dialogue import Message
@@ -15,7 +16,6 @@ from escl.engine.wire import Generated, Progress, Ready
 from escl.errors import ContextOverflowError, EngineError, ModelLoadError, StorageError
 from escl.evaluation.observer import Phase
 from escl.evaluation.simulate import Stage, Voice, simulate
-from escl.memory.pool import Handle
 from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
 from escl.store.run import RunStore
 from tests.runs import CARD, PROTOCOL, begin
@@ -24,8 +24,11 @@ from tests.runs import CARD, PROTOCOL, begin
 class Echo:
     """A handle whose reply states the seed and how many messages it saw."""
 
-    def __init__(self, name: str, before: Callable[[int], None] = lambda seen: None) -> None:
+    def __init__(
+        self, name: str, before: Callable[[int], None] = lambda seen: None, *, reasoning: str | None = None
+    ) -> None:
         self.name = name
+        self.reasoning = reasoning
         self.asked: list[list[Message]] = []
         self.seeds: list[int] = []
         self._before = before
@@ -35,8 +38,21 @@ class Echo:
         self._before(len(self.asked) - 1)
         self.seeds.append(seed)
         await asyncio.sleep(0)
-        text = f"{self.name} after {len(messages)}"
-        return Generated(id=0, text=text, finish="stop", n_prompt=9, n_reused=0, n_generated=3, queue_s=0.0, busy_s=0.1)
+        return Generated(
+            id=0,
+            text=f"{self.name} after {len(messages)}",
+            reasoning=self.reasoning,
+            finish="stop",
+            n_prompt=9,
+            n_reused=0,
+            n_generated=3,
+            queue_s=0.0,
+            busy_s=0.1,
+        )
+
+    async def preload(self) -> None: ...
+
+    async def release(self) -> None: ...
 
 
 class Silent:
@@ -70,8 +86,8 @@ def stage(store: RunStore, seeker: Echo, supporter: Echo, *, stop: asyncio.Event
         store=store,
         protocol=PROTOCOL,
         cards={CARD.id: CARD},
-        seeker=Voice(handle=cast(Handle, seeker), sampling=Sampling()),
-        supporters=dict.fromkeys(("supporter", "another"), Voice(handle=cast(Handle, supporter), sampling=Sampling())),
+        seeker=Voice(handle=seeker, sampling=Sampling()),
+        supporters=dict.fromkeys(("supporter", "another"), Voice(handle=supporter, sampling=Sampling())),
         rounds=2,
         run_seed=0,
         observer=Silent(),
@@ -190,3 +206,41 @@ def test_the_seeker_draws_the_same_seeds_for_every_supporter(tmp_path: Path) -> 
     assert len(seeker.seeds) == 4
     assert len(set(seeker.seeds)) == 2
     assert len(set(supporter.seeds)) == 4
+
+
+def test_what_is_thought_aloud_is_kept_and_nobody_hears_it(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+    seeker, supporter = Echo("seeker"), Echo("supporter", reasoning="She is sad.")
+    asyncio.run(simulate(stage(store, seeker, supporter), waiting(store), parallel=2))
+    kept = store._database.rows("SELECT reasoning FROM turn ORDER BY position")
+    assert [row["reasoning"] for row in kept] == [None, None, "She is sad.", None, "She is sad."]
+    heard = [message.content for messages in (*seeker.asked, *supporter.asked) for message in messages]
+    heard += [PROTOCOL.transcript(CARD.language, store.turns(1))]
+    assert not any("She is sad." in text for text in heard)
+
+
+@pytest.mark.parametrize(("finish", "said"), [("length", "cut at 3 tokens"), ("stop", "nothing but reasoning")])
+def test_a_reply_that_is_only_reasoning_is_a_failure_that_says_so(tmp_path: Path, finish: str, said: str) -> None:
+    class Thinker(Echo):
+        async def generate(self, **asked: object) -> Generated:
+            found = await super().generate(**asked)  # type: ignore[arg-type]
+            return msgspec.structs.replace(found, text=" ", finish=finish)
+
+    store = begin(tmp_path / "run.db")
+    supporter = Thinker("supporter", reasoning="She is")
+    asyncio.run(simulate(stage(store, Echo("seeker"), supporter), waiting(store), parallel=2))
+    (failure,) = store.failures()
+    assert (failure.error, failure.position) == ("OnlyReasoningError", 2)
+    assert said in failure.message
+
+
+def test_a_supporters_own_system_prompt_stands_in_place_of_the_protocols(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+    seeker, supporter = Echo("seeker"), Echo("supporter")
+    plain = stage(store, seeker, supporter)
+    voice = dataclasses.replace(plain.supporters["supporter"], system_prompt="Be brief.")
+    own = dataclasses.replace(plain, supporters={"supporter": voice})
+    asyncio.run(simulate(own, waiting(store), parallel=2))
+    assert [message.role for message in supporter.asked[1]] == ["system", "user", "assistant", "user"]
+    assert {messages[0].content for messages in supporter.asked} == {"Be brief."}
+    assert all("Be brief." not in message.content for messages in seeker.asked for message in messages)

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from escl.core import connections
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension
 from escl.core.settings import JudgingSettings
 from escl.errors import StorageError
 from escl.evaluation.results import results_of
 from escl.store.database import Database
-from escl.store.records import FailureRow, Reading, TurnRow
+from escl.store.records import FailureRow, Reading, RequestRow, TurnRow
 from escl.store.run import RunStore
 from tests.runs import CARD, PROTOCOL, begin, settings
 
@@ -62,6 +63,27 @@ def test_a_run_reads_back_as_it_was_written(tmp_path: Path) -> None:
         assert [turn.text for turn in again.turns(dialogue.id)] == ["Hello.", "心里很难受 🙁\x00\u202e"]
         assert again.dialogues()[0].state == "complete"
         assert again.readings(judging) == [reading]
+
+
+def test_every_request_to_a_supporter_elsewhere_is_kept_with_the_connections(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+    failed = RequestRow(
+        dialogue_id=1, position=2, number=1, waited_s=0.0, elapsed_s=0.1, status=503, error="503: is loading"
+    )
+    answered = RequestRow(dialogue_id=1, position=2, number=2, waited_s=1.5, elapsed_s=0.2, status=200, model="m")
+    store.add_request(failed)
+    connections.add(2)
+    store.add_request(answered)
+    assert store.requests(1) == store.requests() == [failed, answered]
+    assert store.requests(9) == []
+    assert store.connections() == 2
+    store.finish("finished")
+    store.close()
+    again = begin(tmp_path / "run.db")
+    connections.add(1)
+    again.finish("finished")
+    assert again.connections() == 3
+    again.close()
 
 
 def test_a_killed_process_loses_no_committed_turn_and_leaves_no_lock(tmp_path: Path) -> None:
