@@ -77,6 +77,10 @@ class ConvertError(EsclError):
     """A checkpoint or adapter cannot be converted faithfully."""
 
 
+class BundleError(EsclError):
+    """A bundle is damaged, hostile, of another signer or older than what was installed; or it cannot be made."""
+
+
 class StorageError(EsclError):
     """Disk full, a database that is not ours, or a run that another process holds."""
 

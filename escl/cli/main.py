@@ -10,6 +10,7 @@ import typer
 
 from escl import __version__
 from escl.cli.bench import bench
+from escl.cli.bundle import bundle_app
 from escl.cli.cards import cards_app
 from escl.cli.convert import convert
 from escl.cli.output import progress_console
@@ -49,6 +50,7 @@ app.command()(convert)
 app.command()(bench)
 app.command()(tune)
 app.add_typer(cards_app)
+app.add_typer(bundle_app)
 
 
 def main() -> None:
