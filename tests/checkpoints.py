@@ -62,10 +62,19 @@ class Shape:
     heads: int = 4
     kv_heads: int = 2
     context: int = 512
+    head: int | None = None
+
+    @property
+    def head_dim(self) -> int:
+        return self.head or self.hidden // self.heads
+
+    @property
+    def q(self) -> int:
+        return self.head_dim * self.heads
 
     @property
     def kv(self) -> int:
-        return self.hidden // self.heads * self.kv_heads
+        return self.head_dim * self.kv_heads
 
 
 def write_qwen2(
@@ -130,7 +139,7 @@ def write_qwen2(
     }
     write_json(folder / "config.json", config)
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
-    special = {str(_id_of(tokenizer, text)): _added(text) for text in QWEN2_SPECIAL}
+    special = {str(_id_of(tokenizer, text)): added_entry(text) for text in QWEN2_SPECIAL}
     write_json(
         folder / "tokenizer_config.json",
         {
@@ -149,7 +158,7 @@ def write_qwen2(
         folder / "generation_config.json",
         {"eos_token_id": [_id_of(tokenizer, "<|im_end|>"), _id_of(tokenizer, "<|endoftext|>")], "do_sample": True},
     )
-    tensors = {name: _random(rng, name, size) for name, size in names.items()}
+    tensors = {name: random_tensor(rng, name, size) for name, size in names.items()}
     return Checkpoint(folder=folder, config=config, tensors=write_weights(folder, tensors, dtype=dtype, shards=shards))
 
 
@@ -215,9 +224,9 @@ def write_internlm2(
     }
     write_json(folder / "config.json", config)
     (folder / "tokenizer.model").write_bytes(pieces)
-    special = {str(number): _added(text) for number, text in enumerate(("<unk>", "<s>", "</s>"))}
+    special = {str(number): added_entry(text) for number, text in enumerate(("<unk>", "<s>", "</s>"))}
     first = n_vocab - len(INTERNLM2_SPECIAL)
-    special |= {str(first + number): _added(text) for number, text in enumerate(INTERNLM2_SPECIAL)}
+    special |= {str(first + number): added_entry(text) for number, text in enumerate(INTERNLM2_SPECIAL)}
     write_json(
         folder / "tokenizer_config.json",
         {
@@ -237,7 +246,7 @@ def write_internlm2(
     )
     if with_code:
         (folder / "modeling_internlm2.py").write_text(internlm2_code(), encoding="utf-8")
-    tensors = {name: _random(rng, name, size) for name, size in names.items()}
+    tensors = {name: random_tensor(rng, name, size) for name, size in names.items()}
     return Checkpoint(folder=folder, config=config, tensors=write_weights(folder, tensors, dtype=dtype, shards=shards))
 
 
@@ -345,7 +354,7 @@ def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2), encoding="utf-8")
 
 
-def _random(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def random_tensor(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     if name.endswith("norm.weight"):
         return rng.normal(1.0, 0.2, shape).astype(np.float32)
     # Large enough that attention, biases and activations are far from their linear beginnings.
@@ -353,7 +362,7 @@ def _random(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDAr
     return rng.normal(0.0, spread, shape).astype(np.float32)
 
 
-def _added(text: str) -> dict[str, object]:
+def added_entry(text: str) -> dict[str, object]:
     flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
     return {"content": text, **flags}
 

@@ -1,18 +1,35 @@
-"""Small tokenizers trained on a few sentences, with the rules and the traps of Qwen2's and InternLM2's real ones."""
+"""Small tokenizers trained on a few sentences, with the rules and the traps of the families' real ones."""
 
 from __future__ import annotations
 
 import io
+import json
 import struct
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import sentencepiece
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 QWEN2_SPLIT: Final = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+# tokenizer.json of meta-llama/Meta-Llama-3-8B: up to three digits together.
+LLAMA3_SPLIT: Final = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+LLAMA3_SPECIAL: Final = (
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|reserved_special_token_0|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eom_id|>",
+    "<|eot_id|>",
+)
+YI_SPECIAL: Final = ("<|startoftext|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|im_sep|>")
+MISTRAL_SPECIAL: Final = ("[INST]", "[/INST]", "[TOOL_CALLS]")
 QWEN2_SPECIAL: Final = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 INTERNLM2_SPECIAL: Final = (
     "<|plugin|>",
@@ -38,11 +55,39 @@ CORPUS: Final = (
 @cache
 def qwen2_tokenizer_json(n_vocab: int = 500) -> str:
     """Return a tokenizer.json with Qwen2's rules, trained on the corpus above."""
-    tokenizer = Tokenizer(models.BPE())
+    tokenizer = _trained(QWEN2_SPLIT, n_vocab)
     tokenizer.normalizer = normalizers.NFC()
+    tokenizer.add_special_tokens(list(QWEN2_SPECIAL))
+    return str(tokenizer.to_str())
+
+
+@cache
+def qwen3_tokenizer_json(n_vocab: int = 500) -> str:
+    """Return a tokenizer.json with Qwen3's rules: Qwen2's, and marks of reasoning that are not special."""
+    tokenizer = Tokenizer.from_str(qwen2_tokenizer_json(n_vocab))
+    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in ("<think>", "</think>")])
+    return str(tokenizer.to_str())
+
+
+@cache
+def llama3_tokenizer_json(n_vocab: int = 500, *, ignore_merges: bool = True) -> str:
+    """Return a tokenizer.json with Llama 3's rules; some of its tokens no merge gives, as in the real one."""
+    tokenizer = _trained(LLAMA3_SPLIT, n_vocab)
+    tokenizer.add_special_tokens(list(LLAMA3_SPECIAL))
+    bos = LLAMA3_SPECIAL[0]
+    template = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))])
+    tokenizer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), template])
+    content = json.loads(tokenizer.to_str())
+    merges = content["model"]["merges"]
+    content["model"] |= {"ignore_merges": ignore_merges, "merges": [m for at, m in enumerate(merges) if at % 9 != 8]}
+    return json.dumps(content, ensure_ascii=False)
+
+
+def _trained(split: str, n_vocab: int) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(QWEN2_SPLIT), behavior="isolated", invert=False),
+            pre_tokenizers.Split(Regex(split), behavior="isolated", invert=False),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -50,8 +95,7 @@ def qwen2_tokenizer_json(n_vocab: int = 500) -> str:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=n_vocab, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(CORPUS, trainer)
-    tokenizer.add_special_tokens(list(QWEN2_SPECIAL))
-    return str(tokenizer.to_str())
+    return tokenizer
 
 
 @cache
@@ -59,24 +103,48 @@ def internlm2_tokenizer_model(
     n_vocab: int = 480, *, model_type: str = "bpe", byte_fallback: bool = True, normalization: str = "identity"
 ) -> bytes:
     """Return a tokenizer.model as InternLM2's: BPE with byte fallback, a NUL piece, unused pieces at the end."""
-    buffer = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(CORPUS * 3),
-        model_writer=buffer,
-        model_type=model_type,
-        vocab_size=n_vocab,
-        byte_fallback=byte_fallback,
-        character_coverage=1.0,
-        normalization_rule_name=normalization,
-        remove_extra_whitespaces=False,
-        add_dummy_prefix=True,
-        split_digits=True,
-        num_threads=1,
-        minloglevel=2,
-    )
+    model = _pieces(n_vocab, model_type=model_type, byte_fallback=byte_fallback, normalization_rule_name=normalization)
     unused = [(f"[UNUSED_TOKEN_{number}]", 0.0, 1) for number in range(8 + len(INTERNLM2_SPECIAL))]
     # A repeated field may go on behind the rest of a message.
-    return buffer.getvalue() + b"".join(piece(*entry) for entry in [("\0", -1e4, 1), *unused])
+    return model + b"".join(piece(*entry) for entry in [("\0", -1e4, 1), *unused])
+
+
+@cache
+def llama2_tokenizer_model(n_vocab: int = 480) -> bytes:
+    """Return a tokenizer.model as Llama 2's and Vicuna's: <unk>, <s>, </s>, the bytes, then BPE pieces."""
+    return _pieces(n_vocab)
+
+
+@cache
+def yi_tokenizer_model(n_vocab: int = 480) -> bytes:
+    """Return a tokenizer.model as Yi's: no blank before a text, control tokens of its own, also those of chat."""
+    bos, eos, *chat = YI_SPECIAL
+    return _pieces(n_vocab, add_dummy_prefix=False, bos_piece=bos, eos_piece=eos, control_symbols=chat)
+
+
+@cache
+def mistral_tokenizer_model(n_vocab: int = 480) -> bytes:
+    """Return a tokenizer.model as Mistral's third: the marks of instructions are control tokens."""
+    return _pieces(n_vocab, control_symbols=list(MISTRAL_SPECIAL))
+
+
+def _pieces(n_vocab: int, **settings: Any) -> bytes:  # noqa: ANN401
+    buffer = io.BytesIO()
+    plain: dict[str, Any] = {
+        "model_type": "bpe",
+        "byte_fallback": True,
+        "character_coverage": 1.0,
+        "normalization_rule_name": "identity",
+        "remove_extra_whitespaces": False,
+        "add_dummy_prefix": True,
+        "split_digits": True,
+        "num_threads": 1,
+        "minloglevel": 2,
+    }
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(CORPUS * 3), model_writer=buffer, vocab_size=n_vocab, **(plain | settings)
+    )
+    return buffer.getvalue()
 
 
 def piece(text: str, score: float, kind: int) -> bytes:

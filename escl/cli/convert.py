@@ -40,12 +40,17 @@ def convert(
     outtype: Annotated[StoredAs, typer.Option(help="How matrices are stored.")] = StoredAs.F16,
     quantize: Annotated[str | None, typer.Option(help="llama.cpp quantization by name: Q4_K_M, IQ4_XS, ...")] = None,
     base: Annotated[Path | None, typer.Option(help="The base model's checkpoint folder, for an adapter.")] = None,
+    chat_template: Annotated[
+        str | None,
+        typer.Option(help="Chat format by name (vicuna, llama-2, ...) or Jinja file, instead of the checkpoint's."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace DST when it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Convert a Hugging Face checkpoint folder, or a PEFT LoRA adapter folder, to a GGUF file.
 
-    Reads safetensors only, never a pickle, and runs no code of the checkpoint. DST appears when it is complete.
+    Architectures: llama (Llama 2 and 3, Vicuna, Yi), mistral, qwen2, qwen3, internlm2. Reads safetensors only, never
+    a pickle, and runs no code of the checkpoint. DST appears when it is complete.
 
     Example: escl convert ./ESC-Role gguf/esc-role.gguf --quantize Q4_K_M
     """
@@ -53,7 +58,14 @@ def convert(
 
     with _termination_interrupts(), _progress(f"converting {src.name}") as on_progress:
         converted = convert_checkpoint(
-            src, dst, outtype=outtype.value, quantize=quantize, base=base, force=force, on_progress=on_progress
+            src,
+            dst,
+            outtype=outtype.value,
+            quantize=quantize,
+            base=base,
+            force=force,
+            chat_template=chat_template,
+            on_progress=on_progress,
         )
     for note in converted.notes:
         progress_console().print(f"note: {printable(note)}", markup=False, soft_wrap=True)

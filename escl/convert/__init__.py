@@ -5,20 +5,14 @@ call it. It reads, maps names by table, transforms, writes beside DST, rereads a
 nothing under DST's name.
 
 A checkpoint folder holds
-    config.json             model_type "qwen2" or "internlm2" and the fields escl.convert.architectures names
+    config.json             model_type of one of the tables in escl.convert.architectures
     model.safetensors       or model.safetensors.index.json and the shards its weight_map names
-    tokenizer.json          qwen2: byte-level BPE with Qwen2's own pre-tokenizer
-    tokenizer.model         internlm2: a SentencePiece BPE model with byte fallback
+    tokenizer.json          byte-level BPE with a pre-tokenizer of escl.convert.pre_tokenizers: Qwen, Llama 3
+    tokenizer.model         or a SentencePiece BPE model with byte fallback: InternLM2, Llama 2, Vicuna, Yi, Mistral
     tokenizer_config.json   special tokens (added_tokens_decoder), chat_template
-    chat_template.jinja, generation_config.json, modeling_internlm2.py     when there
-and its tensors have the names of the classes Qwen2ForCausalLM and InternLM2ForCausalLM:
-    qwen2      model.embed_tokens.weight, lm_head.weight (unless tied), model.norm.weight, and in each layer
-               model.layers.N.self_attn.{q,k,v}_proj.{weight,bias}, .self_attn.o_proj.weight,
-               .mlp.{gate,up,down}_proj.weight, .input_layernorm.weight, .post_attention_layernorm.weight
-    internlm2  model.tok_embeddings.weight, output.weight, model.norm.weight, and in each layer
-               model.layers.N.attention.wqkv.weight, .attention.wo.weight, .feed_forward.{w1,w2,w3}.weight,
-               .attention_norm.weight, .ffn_norm.weight; wqkv holds, for each key-value head, its query heads,
-               its key and its value
+    added_tokens.json, chat_template.jinja, generation_config.json, modeling_internlm2.py     when there
+and its tensors have the names of transformers' classes (Llama, Mistral, Qwen2, Qwen3) or of InternLM2ForCausalLM, whose
+wqkv holds, for each key-value head, its query heads, its key and its value.
 An adapter folder holds adapter_config.json and adapter_model.safetensors as PEFT saves them, with tensors
     base_model.model.<module path>.lora_A.weight (r, in) and .lora_B.weight (out, r).
 
@@ -43,6 +37,7 @@ def convert(
     quantize: str | None = None,
     base: Path | None = None,
     force: bool = False,
+    chat_template: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> Converted:
     """Write the GGUF file `dst` from the checkpoint or adapter folder `src` and return what was written.
@@ -54,6 +49,8 @@ def convert(
         quantize: A llama.cpp quantization by name ("Q4_K_M"), made in a child process.
         base: The base model's checkpoint folder, of which an adapter needs config.json only.
         force: Replace `dst` when it exists.
+        chat_template: A format by its name in escl.convert.chat_templates, or the path of a file with a Jinja template;
+            None takes the checkpoint's own.
         on_progress: Called from this thread now and then.
 
     Raises:
@@ -62,7 +59,10 @@ def convert(
         UsageError: The options contradict each other.
     """
     # numpy and gguf are loaded only when something is converted: `escl --help` stays light.
-    from escl.convert.flow import Request, run
+    from escl.convert.flow import run
+    from escl.convert.prepare import Request
 
-    request = Request(src=src, dst=dst, outtype=outtype, quantize=quantize, base=base, force=force)
+    request = Request(
+        src=src, dst=dst, outtype=outtype, quantize=quantize, base=base, force=force, chat_template=chat_template
+    )
     return run(request, on_progress=on_progress)

@@ -1,59 +1,36 @@
 """The architectures that can be converted: for each a table of names, shapes and row orders.
 
-A rule says where the rows of one checkpoint tensor go. A new architecture is a new table. It reads config.json, but
-neither tensors nor tokenizers.
+A rule says where the rows of one checkpoint tensor go. A new architecture is a new table. It knows neither
+config.json's fields nor tokenizers.
 
-Sources: the classes Qwen2ForCausalLM (transformers) and InternLM2ForCausalLM (modeling_internlm2.py of
-internlm/internlm2-chat-7b); the tensor names of llama.cpp 0c1e57098, src/llama-arch.cpp.
+Sources: the classes LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM and Qwen3ForCausalLM (transformers) and
+InternLM2ForCausalLM (modeling_internlm2.py of internlm/internlm2-chat-7b); the tensor names of llama.cpp 0c1e57098,
+src/llama-arch.cpp.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from escl.convert.dimensions import (
+    Dimensions,
+    ReadDimensions,
+    Size,
+    read_internlm2,
+    read_llama,
+    read_mistral,
+    read_qwen2,
+    read_qwen3,
+)
 from escl.convert.folder import Fields
 from escl.errors import ConvertError
 
-Size = Literal["vocab", "hidden", "ffn", "q", "kv", "qkv"]
-RowOrder = Callable[["Dimensions"], NDArray[np.int64]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dimensions:
-    """The sizes and constants of one model, read from config.json.
-
-    Attributes:
-        tied: The output matrix is the embedding matrix.
-        notes: What of the configuration does not change the numbers, but should be known.
-    """
-
-    vocab: int
-    hidden: int
-    ffn: int
-    layers: int
-    heads: int
-    kv_heads: int
-    context: int
-    rms_epsilon: float
-    rope_theta: float
-    tied: bool
-    notes: tuple[str, ...] = ()
-
-    @property
-    def head(self) -> int:
-        """Elements of one attention head."""
-        return self.hidden // self.heads
-
-    def size(self, name: Size) -> int:
-        """Return the length of a tensor's dimension that a rule calls `name`."""
-        kv = self.kv_heads * self.head
-        sizes = {"vocab": self.vocab, "hidden": self.hidden, "ffn": self.ffn, "q": self.hidden, "kv": kv}
-        return self.hidden + 2 * kv if name == "qkv" else sizes[name]
+RowOrder = Callable[[Dimensions], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,23 +67,27 @@ class Architecture:
     """A table: everything the converter knows about one architecture.
 
     Attributes:
-        name: What config.json calls model_type and GGUF general.architecture.
+        name: What config.json calls model_type.
+        gguf_name: What GGUF calls general.architecture.
         hf_class: The only accepted entry of config.json's `architectures`.
         embedding, output: Checkpoint names of the two vocabulary matrices.
         output_required: llama.cpp needs output.weight even when it is the embedding.
         derived: Ends of names of tensors that hold nothing but values computed from config.json.
-        vocabulary: Kind of tokenizer it is published with.
+        vocabulary: Kind of tokenizer it is published with; "either" leaves it to the checkpoint's files.
+        chat_template: Name of the chat format that the model's own code writes, for checkpoints without a template.
     """
 
     name: str
+    gguf_name: str
     hf_class: str
     rules: tuple[Rule, ...]
     embedding: str
     output: str
     output_required: bool
     derived: tuple[str, ...]
-    vocabulary: Literal["bpe", "sentencepiece"]
-    read_dimensions: Callable[[Fields], Dimensions]
+    vocabulary: Literal["bpe", "sentencepiece", "either"]
+    read_dimensions: ReadDimensions
+    chat_template: str | None = None
 
 
 def _same(source: str, target: str, *shape: Size, linear: bool = False) -> Rule:
@@ -138,124 +119,97 @@ def _wqkv_v(dimensions: Dimensions) -> NDArray[np.int64]:
     return _wqkv(dimensions)[2]
 
 
-def _dimensions(config: Fields, *, context: int, tied: bool, notes: tuple[str, ...] = ()) -> Dimensions:
-    heads = config.integer("num_attention_heads")
-    dimensions = Dimensions(
-        vocab=config.integer("vocab_size"),
-        hidden=config.integer("hidden_size"),
-        ffn=config.integer("intermediate_size"),
-        layers=config.integer("num_hidden_layers"),
-        heads=heads,
-        kv_heads=config.integer("num_key_value_heads", default=heads),
-        context=context,
-        rms_epsilon=config.number("rms_norm_eps"),
-        rope_theta=_rope_theta(config),
-        tied=tied,
-        notes=notes,
-    )
-    if dimensions.hidden % heads or heads % dimensions.kv_heads or dimensions.head % 2:
-        raise ConvertError(
-            f"{config.where}: hidden_size {dimensions.hidden}, {heads} heads and {dimensions.kv_heads} key-value heads "
-            "do not divide evenly"
+def _q_pairs(dimensions: Dimensions) -> NDArray[np.int64]:
+    return _rope_pairs(dimensions.heads, dimensions.head)
+
+
+def _k_pairs(dimensions: Dimensions) -> NDArray[np.int64]:
+    return _rope_pairs(dimensions.kv_heads, dimensions.head)
+
+
+_LAYER = "model.layers.{layer}."
+
+
+def _decoder(*more: Rule, q_rows: RowOrder | None = None, k_rows: RowOrder | None = None) -> tuple[Rule, ...]:
+    """Return the tensors that all of transformers' decoders here have, and `more`."""
+    attention: dict[str, tuple[Size, RowOrder | None]] = {"q": ("q", q_rows), "k": ("kv", k_rows), "v": ("kv", None)}
+    projections = [
+        Rule(
+            source=f"{_LAYER}self_attn.{name}_proj.weight",
+            shape=(size, "hidden"),
+            parts=(Part(target=f"blk.{{layer}}.attn_{name}.weight", rows=rows),),
+            linear=True,
         )
-    if config.integer("head_dim", default=dimensions.head) != dimensions.head:
-        raise ConvertError(f"{config.where}: head_dim is not hidden_size / num_attention_heads")
-    if (activation := config.text("hidden_act")) not in (None, "silu", "swish"):
-        raise ConvertError(f"{config.where}: hidden_act is {activation!r}; only silu can be carried over")
-    if config.entries.get("quantization_config") is not None:
-        raise ConvertError(f"{config.where}: the weights are already quantized", hint="convert the original checkpoint")
-    return dimensions
-
-
-def _rope_theta(config: Fields) -> float:
-    # transformers 5 moved rope_theta into rope_parameters.
-    parameters = config.table("rope_parameters")
-    return parameters.number("rope_theta", default=config.number("rope_theta", default=10_000.0))
-
-
-def _rope_scaling(config: Fields) -> str | None:
-    """Return the kind of rope scaling, None for none."""
-    for key in ("rope_scaling", "rope_parameters"):
-        table = config.table(key)
-        kind = table.text("rope_type") or table.text("type")
-        if kind is None and key == "rope_scaling" and table.entries:
-            raise ConvertError(f"{config.where}: rope_scaling names no type")
-        if kind not in (None, "default"):
-            return kind
-    return None
-
-
-def _read_qwen2(config: Fields) -> Dimensions:
-    if (scaling := _rope_scaling(config)) is not None:
-        raise ConvertError(f"{config.where}: rope scaling {scaling!r} cannot be carried over faithfully")
-    if config.flag("use_sliding_window", default=False):
-        raise ConvertError(f"{config.where}: use_sliding_window is true; llama.cpp's qwen2 attends to everything")
-    if any(kind != "full_attention" for kind in config.items("layer_types")):
-        raise ConvertError(f"{config.where}: layer_types has other kinds than full_attention")
-    return _dimensions(
-        config,
-        context=config.integer("max_position_embeddings"),
-        tied=config.flag("tie_word_embeddings", default=False),
-    )
-
-
-def _read_internlm2(config: Fields) -> Dimensions:
-    context = config.integer("max_position_embeddings")
-    notes: tuple[str, ...] = ()
-    scaling = _rope_scaling(config)
-    if scaling == "dynamic":
-        # Dynamic NTK scaling changes nothing up to max_position_embeddings (InternLM2DynamicNTKScalingRotaryEmbedding).
-        notes = (f"rope scaling 'dynamic' is left out; it acts only beyond {context:,} tokens",)
-    elif scaling is not None:
-        raise ConvertError(f"{config.where}: rope scaling {scaling!r} cannot be carried over faithfully")
-    if config.flag("bias", default=False):
-        raise ConvertError(f"{config.where}: bias is true; llama.cpp's internlm2 has no biases")
-    tied = config.flag("tie_word_embeddings", default=False)
-    return _dimensions(config, context=context, tied=tied, notes=notes)
-
-
-_QWEN2_LAYER = "model.layers.{layer}."
-
-QWEN2 = Architecture(
-    name="qwen2",
-    hf_class="Qwen2ForCausalLM",
-    rules=(
+        for name, (size, rows) in attention.items()
+    ]
+    return (
         _same("model.embed_tokens.weight", "token_embd.weight", "vocab", "hidden"),
         _same("lm_head.weight", "output.weight", "vocab", "hidden"),
         _same("model.norm.weight", "output_norm.weight", "hidden"),
-        _same(_QWEN2_LAYER + "input_layernorm.weight", "blk.{layer}.attn_norm.weight", "hidden"),
-        _same(_QWEN2_LAYER + "self_attn.q_proj.weight", "blk.{layer}.attn_q.weight", "q", "hidden", linear=True),
-        _same(_QWEN2_LAYER + "self_attn.k_proj.weight", "blk.{layer}.attn_k.weight", "kv", "hidden", linear=True),
-        _same(_QWEN2_LAYER + "self_attn.v_proj.weight", "blk.{layer}.attn_v.weight", "kv", "hidden", linear=True),
-        _same(_QWEN2_LAYER + "self_attn.q_proj.bias", "blk.{layer}.attn_q.bias", "q"),
-        _same(_QWEN2_LAYER + "self_attn.k_proj.bias", "blk.{layer}.attn_k.bias", "kv"),
-        _same(_QWEN2_LAYER + "self_attn.v_proj.bias", "blk.{layer}.attn_v.bias", "kv"),
-        _same(_QWEN2_LAYER + "self_attn.o_proj.weight", "blk.{layer}.attn_output.weight", "hidden", "q", linear=True),
-        _same(_QWEN2_LAYER + "post_attention_layernorm.weight", "blk.{layer}.ffn_norm.weight", "hidden"),
-        _same(_QWEN2_LAYER + "mlp.gate_proj.weight", "blk.{layer}.ffn_gate.weight", "ffn", "hidden", linear=True),
-        _same(_QWEN2_LAYER + "mlp.up_proj.weight", "blk.{layer}.ffn_up.weight", "ffn", "hidden", linear=True),
-        _same(_QWEN2_LAYER + "mlp.down_proj.weight", "blk.{layer}.ffn_down.weight", "hidden", "ffn", linear=True),
-    ),
+        _same(_LAYER + "input_layernorm.weight", "blk.{layer}.attn_norm.weight", "hidden"),
+        *projections,
+        _same(_LAYER + "self_attn.o_proj.weight", "blk.{layer}.attn_output.weight", "hidden", "q", linear=True),
+        _same(_LAYER + "post_attention_layernorm.weight", "blk.{layer}.ffn_norm.weight", "hidden"),
+        _same(_LAYER + "mlp.gate_proj.weight", "blk.{layer}.ffn_gate.weight", "ffn", "hidden", linear=True),
+        _same(_LAYER + "mlp.up_proj.weight", "blk.{layer}.ffn_up.weight", "ffn", "hidden", linear=True),
+        _same(_LAYER + "mlp.down_proj.weight", "blk.{layer}.ffn_down.weight", "hidden", "ffn", linear=True),
+        *more,
+    )
+
+
+LLAMA = Architecture(
+    name="llama",
+    gguf_name="llama",
+    hf_class="LlamaForCausalLM",
+    rules=_decoder(q_rows=_q_pairs, k_rows=_k_pairs),
     embedding="model.embed_tokens.weight",
     output="lm_head.weight",
     output_required=False,
     derived=(".rotary_emb.inv_freq",),
-    vocabulary="bpe",
-    read_dimensions=_read_qwen2,
+    vocabulary="either",
+    read_dimensions=read_llama,
 )
 
-_INTERNLM2_LAYER = "model.layers.{layer}."
+MISTRAL = replace(LLAMA, name="mistral", hf_class="MistralForCausalLM", read_dimensions=read_mistral)
+
+QWEN2 = replace(
+    LLAMA,
+    name="qwen2",
+    gguf_name="qwen2",
+    hf_class="Qwen2ForCausalLM",
+    rules=_decoder(
+        _same(_LAYER + "self_attn.q_proj.bias", "blk.{layer}.attn_q.bias", "q"),
+        _same(_LAYER + "self_attn.k_proj.bias", "blk.{layer}.attn_k.bias", "kv"),
+        _same(_LAYER + "self_attn.v_proj.bias", "blk.{layer}.attn_v.bias", "kv"),
+    ),
+    vocabulary="bpe",
+    read_dimensions=read_qwen2,
+)
+
+QWEN3 = replace(
+    LLAMA,
+    name="qwen3",
+    gguf_name="qwen3",
+    hf_class="Qwen3ForCausalLM",
+    rules=_decoder(
+        _same(_LAYER + "self_attn.q_norm.weight", "blk.{layer}.attn_q_norm.weight", "head"),
+        _same(_LAYER + "self_attn.k_norm.weight", "blk.{layer}.attn_k_norm.weight", "head"),
+    ),
+    vocabulary="bpe",
+    read_dimensions=read_qwen3,
+)
 
 INTERNLM2 = Architecture(
     name="internlm2",
+    gguf_name="internlm2",
     hf_class="InternLM2ForCausalLM",
     rules=(
         _same("model.tok_embeddings.weight", "token_embd.weight", "vocab", "hidden"),
         _same("output.weight", "output.weight", "vocab", "hidden"),
         _same("model.norm.weight", "output_norm.weight", "hidden"),
-        _same(_INTERNLM2_LAYER + "attention_norm.weight", "blk.{layer}.attn_norm.weight", "hidden"),
+        _same(_LAYER + "attention_norm.weight", "blk.{layer}.attn_norm.weight", "hidden"),
         Rule(
-            source=_INTERNLM2_LAYER + "attention.wqkv.weight",
+            source=_LAYER + "attention.wqkv.weight",
             shape=("qkv", "hidden"),
             parts=(
                 Part(target="blk.{layer}.attn_q.weight", rows=_wqkv_q),
@@ -264,21 +218,22 @@ INTERNLM2 = Architecture(
             ),
             linear=True,
         ),
-        _same(_INTERNLM2_LAYER + "attention.wo.weight", "blk.{layer}.attn_output.weight", "hidden", "q", linear=True),
-        _same(_INTERNLM2_LAYER + "ffn_norm.weight", "blk.{layer}.ffn_norm.weight", "hidden"),
-        _same(_INTERNLM2_LAYER + "feed_forward.w1.weight", "blk.{layer}.ffn_gate.weight", "ffn", "hidden", linear=True),
-        _same(_INTERNLM2_LAYER + "feed_forward.w3.weight", "blk.{layer}.ffn_up.weight", "ffn", "hidden", linear=True),
-        _same(_INTERNLM2_LAYER + "feed_forward.w2.weight", "blk.{layer}.ffn_down.weight", "hidden", "ffn", linear=True),
+        _same(_LAYER + "attention.wo.weight", "blk.{layer}.attn_output.weight", "hidden", "q", linear=True),
+        _same(_LAYER + "ffn_norm.weight", "blk.{layer}.ffn_norm.weight", "hidden"),
+        _same(_LAYER + "feed_forward.w1.weight", "blk.{layer}.ffn_gate.weight", "ffn", "hidden", linear=True),
+        _same(_LAYER + "feed_forward.w3.weight", "blk.{layer}.ffn_up.weight", "ffn", "hidden", linear=True),
+        _same(_LAYER + "feed_forward.w2.weight", "blk.{layer}.ffn_down.weight", "hidden", "ffn", linear=True),
     ),
     embedding="model.tok_embeddings.weight",
     output="output.weight",
     output_required=True,
     derived=(".rotary_emb.inv_freq",),
     vocabulary="sentencepiece",
-    read_dimensions=_read_internlm2,
+    read_dimensions=read_internlm2,
+    chat_template="internlm2",
 )
 
-ARCHITECTURES = {architecture.name: architecture for architecture in (QWEN2, INTERNLM2)}
+ARCHITECTURES = {architecture.name: architecture for architecture in (LLAMA, MISTRAL, QWEN2, QWEN3, INTERNLM2)}
 
 
 def architecture_of(config: Fields) -> Architecture:
@@ -291,7 +246,10 @@ def architecture_of(config: Fields) -> Architecture:
     architecture = ARCHITECTURES.get(model_type or "")
     if architecture is None:
         known = ", ".join(ARCHITECTURES)
-        raise ConvertError(f"{config.where}: model_type {model_type!r} is unknown", hint=f"known: {known}")
+        raise ConvertError(
+            f"{config.where}: model_type {model_type!r} is unknown",
+            hint=f"known: {known}; of any other model a GGUF file made elsewhere will do",
+        )
     classes = config.items("architectures")
     if classes != [architecture.hf_class]:
         raise ConvertError(f"{config.where}: architectures is {classes!r}, not [{architecture.hf_class!r}]")

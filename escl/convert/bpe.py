@@ -1,15 +1,12 @@
-"""Byte-level BPE vocabularies from tokenizer.json, as Qwen2 and Qwen1.5 publish them.
-
-llama.cpp splits text by a rule that the GGUF file only names ("qwen2"), so a tokenizer.json is taken only when its own
-normalizer and pre-tokenizer are that rule.
-"""
+"""Byte-level BPE vocabularies from tokenizer.json, as the families of Qwen and Llama 3 publish them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
-from escl.convert.folder import MAX_TOKENIZER_BYTES, Fields, file_in, read_json, required_file_in
+from escl.convert.folder import MAX_TOKENIZER_BYTES, Fields, read_json, required_file_in
+from escl.convert.pre_tokenizers import pre_tokenizer_of
+from escl.convert.special_tokens import special_tokens
 from escl.convert.vocabulary import (
     AddedToken,
     TokenizerConfig,
@@ -22,12 +19,6 @@ from escl.convert.vocabulary import (
 )
 from escl.errors import ConvertError
 
-# tokenizer.json of Qwen/Qwen1.5-14B-Chat; llama.cpp's LLAMA_VOCAB_PRE_TYPE_QWEN2 states it as the rule it implements.
-_QWEN2_SPLIT: Final = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_SPECIAL: Final = {"bos": "bos_token", "eos": "eos_token", "padding": "pad_token"}
-
 
 def read_bpe(folder: Path, *, config: Fields, n_vocab: int) -> tuple[Vocabulary, list[Path]]:
     """Return the vocabulary of the checkpoint in `folder`, padded to `n_vocab` tokens, and the files it came from.
@@ -38,66 +29,44 @@ def read_bpe(folder: Path, *, config: Fields, n_vocab: int) -> tuple[Vocabulary,
         n_vocab: Rows of the embedding.
 
     Raises:
-        ConvertError: No such vocabulary, not Qwen2's kind, contradictory, or larger than the embedding.
+        ConvertError: No such vocabulary, of no kind that llama.cpp knows, contradictory, or larger than the embedding.
     """
     path = required_file_in(folder, "tokenizer.json", why="llama.cpp needs the tokenizer; download it too")
     tokenizer = Fields(read_json(path, max_bytes=MAX_TOKENIZER_BYTES), where=str(path))
-    _check_rule(tokenizer, path)
+    rule = pre_tokenizer_of(tokenizer, path)
     settings = TokenizerConfig(folder)
     added = merged([*_listed(tokenizer), *settings.added_tokens()], where=folder)
     texts, types, notes = _tokens(tokenizer.table("model"), added, n_vocab=n_vocab)
+    special, more_notes = special_tokens(settings, texts, types, config=config)
+    if "eos" not in special:
+        raise ConvertError(f"{folder}: neither tokenizer_config.json nor config.json names the eos token")
     vocabulary = Vocabulary(
         model="gpt2",
-        pre="qwen2",
+        pre=rule.name,
         tokens=texts,
         types=types,
         merges=_merges(tokenizer.table("model")),
-        special=_special(
-            settings, {text: token_id for token_id, text in enumerate(texts)}, folder=folder, config=config
-        ),
-        add_bos=False,
+        special=special,
+        add_bos=_adds_bos(tokenizer, texts[special["bos"]] if special.get("bos", n_vocab) < n_vocab else None),
         chat_template=settings.chat_template(),
-        notes=notes,
+        notes=(*notes, *more_notes),
     )
     check_vocabulary(vocabulary, where=path)
-    generation = file_in(folder, "generation_config.json")
-    return vocabulary, [path, *settings.files(), *([generation] if generation else [])]
+    return vocabulary, [path, *settings.files()]
 
 
-def _check_rule(tokenizer: Fields, path: Path) -> None:
-    model = tokenizer.table("model")
-    if model.text("type") != "BPE" or model.flag("byte_fallback", default=False) or model.text("unk_token"):
-        raise ConvertError(f"{path}: model is not a byte-level BPE")
-    for key in ("ignore_merges", "fuse_unk"):
-        if model.flag(key, default=False):
-            raise ConvertError(f"{path}: model.{key} is true, which llama.cpp's qwen2 tokenizer does not do")
-    for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
-        if model.entries.get(key):
-            raise ConvertError(f"{path}: model.{key} is set, which llama.cpp's qwen2 tokenizer does not do")
-    normalizer = tokenizer.entries.get("normalizer")
-    if normalizer != {"type": "NFC"}:
-        raise ConvertError(f"{path}: normalizer is {normalizer!r}; Qwen2's is NFC alone")
-    if not _is_qwen2_split(tokenizer.table("pre_tokenizer")):
-        raise ConvertError(
-            f"{path}: pre_tokenizer is not Qwen2's, so llama.cpp would cut the text in other places",
-            hint="only tokenizers of the Qwen1.5, Qwen2 and Qwen2.5 families can be carried over",
-        )
-
-
-def _is_qwen2_split(pre_tokenizer: Fields) -> bool:
-    steps = pre_tokenizer.items("pretokenizers")
-    if pre_tokenizer.text("type") != "Sequence" or len(steps) != 2:
-        return False
-    split, bytes_step = (Fields(step if isinstance(step, dict) else {}, where=pre_tokenizer.where) for step in steps)
-    return (
-        split.text("type") == "Split"
-        and split.entries.get("pattern") == {"Regex": _QWEN2_SPLIT}
-        and split.text("behavior") == "Isolated"
-        and not split.flag("invert", default=False)
-        and bytes_step.text("type") == "ByteLevel"
-        and not bytes_step.flag("add_prefix_space", default=True)
-        and not bytes_step.flag("use_regex", default=True)
-    )
+def _adds_bos(tokenizer: Fields, bos: str | None) -> bool:
+    """Return whether the source puts the token `bos` before every text."""
+    processor = tokenizer.table("post_processor")
+    steps = processor.items("processors") if processor.text("type") == "Sequence" else [processor.entries]
+    for step in steps:
+        fields = Fields(step if isinstance(step, dict) else {}, where=f"{tokenizer.where}: post_processor")
+        first = next(iter(fields.items("single")), None) if fields.text("type") == "TemplateProcessing" else None
+        if isinstance(first, dict) and isinstance(token := first.get("SpecialToken"), dict):
+            if bos is None or token.get("id") != bos:
+                raise ConvertError(f"{fields.where} begins texts with {token.get('id')!r}, which is not the bos token")
+            return True
+    return False
 
 
 def _listed(tokenizer: Fields) -> list[AddedToken]:
@@ -158,22 +127,3 @@ def _merges(model: Fields) -> list[str]:
     if not merges:
         raise ConvertError(f"{model.where}: there are no merges")
     return merges
-
-
-def _special(settings: TokenizerConfig, ids: dict[str, int], *, folder: Path, config: Fields) -> dict[str, int]:
-    generation_path = file_in(folder, "generation_config.json")
-    generation = Fields(read_json(generation_path) if generation_path else {}, where=str(generation_path))
-    special: dict[str, int] = {}
-    for name, key in _SPECIAL.items():
-        text = settings.special_text(key)
-        if text is not None:
-            if text not in ids:
-                raise ConvertError(f"{settings.fields.where}: {key} {text!r} is not in the vocabulary")
-            special[name] = ids[text]
-            continue
-        for fields in (generation, config):
-            value = fields.entries.get(f"{key}_id")
-            candidate = value[0] if isinstance(value, list) and value else value
-            if isinstance(candidate, int) and not isinstance(candidate, bool):
-                special.setdefault(name, candidate)
-    return special

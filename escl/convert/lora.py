@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from escl.convert.architectures import Architecture, Dimensions, Rule
+from escl.convert.architectures import Architecture, Rule
+from escl.convert.dimensions import Dimensions
 from escl.convert.folder import Fields, read_json, required_file_in
 from escl.convert.outcome import OutType
 from escl.convert.plan import Plan, Route, Target, readable_type, stored_type, tensors_by_name
@@ -204,7 +205,7 @@ def _routes(
         n_rows = out_rows if rows is None else len(rows)
         a_parts.append((Target(name=name + ".lora_a", shape=(rank, in_columns), stored_as=stored_as), None))
         b_parts.append((Target(name=name + ".lora_b", shape=(n_rows, rank), stored_as=stored_as), rows))
-    unit = dimensions.head if len(b_parts) > 1 else 1
+    unit = dimensions.head if any(rows is not None for _, rows in b_parts) else 1
     a, b = pair["A"], pair["B"]
     return [
         Route(source=a, dtype=readable_type(a), parts=tuple(a_parts)),

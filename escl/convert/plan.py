@@ -13,7 +13,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from escl.convert.architectures import Architecture, Dimensions, Rule
+from escl.convert.architectures import Architecture, Rule
+from escl.convert.dimensions import Dimensions
 from escl.convert.outcome import OutType
 from escl.convert.precision import Q8_0_BLOCK, SOURCE_TYPES, SourceType, StoredType
 from escl.convert.shards import Shard, SourceTensor
@@ -63,20 +64,30 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """A GGUF tensor that no source tensor gives: float32 numbers worked out from config.json."""
+
+    target: Target
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A whole conversion: per shard and source tensor its route. Tensors without a route are read past."""
 
     shards: tuple[Shard, ...]
     routes: Mapping[str, Route]
     notes: tuple[str, ...]
+    computed: tuple[Computed, ...] = ()
 
     @property
     def targets(self) -> list[Target]:
-        """The GGUF tensors in the order in which they lie in the file: that of the source's bytes."""
+        """The GGUF tensors in the order in which they lie in the file: the source's, then what was computed."""
         ordered = [
             self.routes[tensor.name] for shard in self.shards for tensor in shard.tensors if tensor.name in self.routes
         ]
-        return [target for route in ordered for target, _ in route.parts]
+        routed = [target for route in ordered for target, _ in route.parts]
+        return routed + [computed.target for computed in self.computed]
 
     @property
     def source_bytes(self) -> int:
@@ -108,7 +119,19 @@ def plan_model(
             source=embedding.source, dtype=embedding.dtype, parts=(*embedding.parts, (output, None))
         )
     _refuse_unknown(found, routes, architecture, dimensions)
-    return Plan(shards=tuple(shards), routes=routes, notes=(*dimensions.notes, *typing.notes()))
+    return Plan(
+        shards=tuple(shards),
+        routes=routes,
+        notes=(*dimensions.notes, *typing.notes()),
+        computed=_rope_divisors(dimensions),
+    )
+
+
+def _rope_divisors(dimensions: Dimensions) -> tuple[Computed, ...]:
+    if dimensions.rope.divisors is None:
+        return ()
+    values = np.array(dimensions.rope.divisors, dtype=np.float32)
+    return (Computed(target=Target(name="rope_freqs.weight", shape=values.shape, stored_as="F32"), values=values),)
 
 
 def tensors_by_name(shards: Iterable[Shard]) -> dict[str, SourceTensor]:

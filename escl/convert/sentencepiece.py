@@ -1,7 +1,7 @@
-"""SentencePiece vocabularies from tokenizer.model, as InternLM2 publishes them.
+"""SentencePiece vocabularies from tokenizer.model, as InternLM2, Llama 2, Vicuna, Yi and Mistral publish them.
 
-The control tokens of chat (<|im_start|> and its kin) stand in tokenizer_config.json and tokenizer.json only, in places
-that tokenizer.model calls unused. The file is parsed here, without the sentencepiece library.
+InternLM2's control tokens of chat (<|im_start|> and its kin) stand in tokenizer_config.json and tokenizer.json only, in
+places that tokenizer.model calls unused. The file is parsed here, without the sentencepiece library.
 
 Source of the format: sentencepiece_model.proto of google/sentencepiece.
 """
@@ -15,6 +15,7 @@ from typing import Final
 
 from escl.convert.folder import MAX_TOKENIZER_BYTES, Fields, file_in, read_json, required_file_in
 from escl.convert.protobuf import fields
+from escl.convert.special_tokens import special_tokens
 from escl.convert.vocabulary import (
     AddedToken,
     TokenizerConfig,
@@ -29,14 +30,6 @@ from escl.errors import ConvertError
 
 _BPE_MODEL: Final = 2
 _ADDED_SCORE: Final = -1000.0
-_CHAT_END: Final = "<|im_end|>"
-_CHAT_START: Final = "<|im_start|>"
-
-# The format that InternLM2's `build_inputs` writes: a system message first when there is one, then turns.
-_INTERNLM2_TEMPLATE: Final = (
-    "{{ bos_token }}{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + "
-    "'<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,18 +124,28 @@ def read_sentencepiece(folder: Path, *, config: Fields, n_vocab: int) -> tuple[V
     settings = TokenizerConfig(folder)
     added, added_files = _added(folder, settings)
     tokens, dropped = _tokens(model, added, n_vocab=n_vocab, where=path)
-    texts = [token.text for token in tokens]
-    safe_texts, renamed = _out_of_reach(tokens)
+    types = [int(token.kind) for token in tokens]
+    safe_texts = _out_of_reach(tokens)
+    renamed = {
+        token_id: (token.text, safe)
+        for token_id, (token, safe) in enumerate(zip(tokens, safe_texts, strict=True))
+        if token.text != safe
+    }
+    special, no_ends = special_tokens(settings, [token.text for token in tokens], types, config=config)
+    adds_space = settings.fields.flag("add_prefix_space", default=model.add_dummy_prefix)
+    adds_bos = settings.fields.flag("add_bos_token", default=True)
     vocabulary = Vocabulary(
         model="llama",
         pre="default",
         tokens=safe_texts,
         scores=[token.score for token in tokens],
-        types=[int(token.kind) for token in tokens],
-        special=_special(settings, {text: token_id for token_id, text in enumerate(texts)}, config=config),
-        add_space_prefix=model.add_dummy_prefix,
-        chat_template=settings.chat_template() or _chat_template(texts),
-        notes=(*notes, *dropped, *renamed),
+        types=types,
+        special=special,
+        add_bos=None if adds_bos else False,
+        add_space_prefix=adds_space,
+        chat_template=settings.chat_template(),
+        renamed=dict(renamed.values()),
+        notes=(*notes, *dropped, *map(_renaming, renamed, renamed.values()), *no_ends),
     )
     check_vocabulary(vocabulary, where=path)
     return vocabulary, [path, *settings.files(), *added_files]
@@ -160,7 +163,7 @@ def _check_model(model: PieceModel, path: Path) -> tuple[str, ...]:
     if missing := [byte for byte in range(256) if f"<0x{byte:02X}>" not in names]:
         raise ConvertError(f"{path}: no piece for the byte 0x{missing[0]:02X}; llama.cpp needs byte fallback")
     if model.charsmap_bytes or model.remove_extra_whitespaces:
-        return ("tokenizer.model normalizes text first; llama.cpp, like InternLM2's fast tokenizer, does not",)
+        return ("tokenizer.model normalizes text first; llama.cpp, like the fast tokenizers of transformers, does not",)
     return ()
 
 
@@ -199,7 +202,11 @@ def _tokens(
     return [tokens[token_id] for token_id in range(n_vocab)], tuple(notes)
 
 
-def _out_of_reach(tokens: list[Piece]) -> tuple[list[str], tuple[str, ...]]:
+def _renaming(token_id: int, texts: tuple[str, str]) -> str:
+    return f"token {token_id} {texts[0]!r} is called {texts[1]!r}: ordinary text could spell the former"
+
+
+def _out_of_reach(tokens: list[Piece]) -> list[str]:
     """Return the texts to write: no control or unused token has one that merging pieces of ordinary text can give.
 
     SentencePiece never merges into a control piece. llama.cpp merges into any token of that text, so that with "<s" in
@@ -207,17 +214,14 @@ def _out_of_reach(tokens: list[Piece]) -> tuple[list[str], tuple[str, ...]]:
     """
     texts = [token.text for token in tokens]
     known = set(texts)
-    notes = []
     for token_id, token in enumerate(tokens):
         if token.kind not in (TokenType.CONTROL, TokenType.UNKNOWN) and not _is_made_up(token):
             continue
         text = token.text
         while _mergeable(text, known) or (text != token.text and text in known):
             text = f"<|{text}|>"
-        if text != token.text:
-            texts[token_id] = text
-            notes.append(f"token {token_id} {token.text!r} is called {text!r}: ordinary text could spell the former")
-    return texts, tuple(notes)
+        texts[token_id] = text
+    return texts
 
 
 def _mergeable(text: str, known: set[str]) -> bool:
@@ -238,26 +242,3 @@ def _loadable(piece: Piece, token_id: int) -> Piece:
     if piece.text.startswith("[UNUSED"):
         return Piece(text=piece.text, score=piece.score, kind=TokenType.UNUSED)
     return piece
-
-
-def _special(settings: TokenizerConfig, ids: dict[str, int], *, config: Fields) -> dict[str, int]:
-    special: dict[str, int] = {}
-    for name, key in {"bos": "bos_token", "eos": "eos_token", "padding": "pad_token", "unknown": "unk_token"}.items():
-        text = settings.special_text(key)
-        value = config.entries.get(f"{key}_id")
-        if text is not None:
-            if text not in ids:
-                raise ConvertError(f"{settings.fields.where}: {key} {text!r} is not in the vocabulary")
-            special[name] = ids[text]
-        elif isinstance(value, int) and not isinstance(value, bool):
-            special[name] = value
-    # The chat model ends its turn with <|im_end|>; </s> stays an end of generation.
-    if _CHAT_END in ids:
-        if "eos" in special:
-            special["eot"] = special["eos"]
-        special["eos"] = ids[_CHAT_END]
-    return special
-
-
-def _chat_template(texts: list[str]) -> str | None:
-    return _INTERNLM2_TEMPLATE if {_CHAT_START, _CHAT_END} <= set(texts) else None

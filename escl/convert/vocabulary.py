@@ -5,8 +5,9 @@ Knows neither BPE nor SentencePiece files; escl.convert.bpe and escl.convert.sen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Literal
@@ -34,9 +35,10 @@ class Vocabulary:
         model: llama.cpp's tokenizer: "gpt2" is byte-level BPE, "llama" is SentencePiece.
         scores: One for each token ("llama" only).
         merges: Pairs joined by a space, best first ("gpt2" only).
-        special: "bos", "eos", "eot", "padding", "unknown" -> token id, for those there are.
+        special: "bos", "eos", "eot", "eom", "padding", "unknown" -> token id, for those there are.
         add_bos: None leaves llama.cpp's default for `model`.
         add_space_prefix: None leaves llama.cpp's default for `model`.
+        renamed: Source's text -> text here, of tokens that could not keep theirs.
         notes: What the user should know, a sentence each.
     """
 
@@ -50,7 +52,15 @@ class Vocabulary:
     add_bos: bool | None = None
     add_space_prefix: bool | None = None
     chat_template: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def with_template(self, source: str | None) -> Vocabulary:
+        """Return it with the chat template `source`, in which renamed tokens have their new texts."""
+        if source is not None and self.renamed:
+            texts = "|".join(re.escape(text) for text in self.renamed)
+            source = re.sub(texts, lambda match: self.renamed[match[0]], source)
+        return replace(self, chat_template=source)
 
     def metadata(self) -> dict[str, str | bool | int | list[str] | list[int] | list[float]]:
         """Return the GGUF keys under `tokenizer.`."""
@@ -91,22 +101,38 @@ class AddedToken:
 
 
 class TokenizerConfig:
-    """tokenizer_config.json and the files beside it that say what a tokenizer's special tokens and template are."""
+    """tokenizer_config.json and the files beside it that say what a tokenizer's special tokens and template are.
+
+    Attributes:
+        fields: tokenizer_config.json.
+        generation: generation_config.json.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        path = file_in(folder, "tokenizer_config.json")
-        self.path = path
-        self.fields = Fields(read_json(path) if path else {}, where=str(folder / "tokenizer_config.json"))
+        self._read: list[Path] = []
+        self.fields = self._json("tokenizer_config.json")
+        self.generation = self._json("generation_config.json")
+
+    def _json(self, name: str) -> Fields:
+        path = file_in(self.folder, name)
+        if path is not None:
+            self._read.append(path)
+        return Fields(read_json(path) if path else {}, where=str(self.folder / name))
 
     def added_tokens(self) -> list[AddedToken]:
-        """Return the entries of added_tokens_decoder.
+        """Return the entries of added_tokens_decoder, or where there is none those of added_tokens.json.
 
         Raises:
             ConvertError: An entry is malformed.
         """
         decoder = self.fields.table("added_tokens_decoder")
-        return [added_token(decoder.table(key), key) for key in decoder.entries]
+        if decoder.entries:
+            return [added_token(decoder.table(key), key) for key in decoder.entries]
+        # transformers before 4.34 wrote text -> id, and nothing about what is special.
+        older = self._json("added_tokens.json")
+        entries = {text: Fields({"content": text}, where=older.where) for text in older.entries}
+        return [added_token(entry, older.entries[text]) for text, entry in entries.items()]
 
     def special_text(self, name: str) -> str | None:
         """Return the text of the special token `name` ("eos_token"), written plain or as an object with `content`."""
@@ -123,6 +149,7 @@ class TokenizerConfig:
         """
         jinja = file_in(self.folder, "chat_template.jinja")
         if jinja is not None:
+            self._read.append(jinja)
             return _read_text(jinja)
         value = self.fields.entries.get("chat_template")
         if isinstance(value, list):
@@ -132,8 +159,7 @@ class TokenizerConfig:
 
     def files(self) -> list[Path]:
         """Return the files that were read."""
-        jinja = file_in(self.folder, "chat_template.jinja")
-        return [path for path in (self.path, jinja) if path is not None]
+        return list(self._read)
 
 
 def added_token(entry: Fields, key: object) -> AddedToken:

@@ -18,7 +18,7 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter
 
 from escl.convert.disk import flush_to_disk
-from escl.convert.plan import Plan, Route, Target
+from escl.convert.plan import Computed, Plan, Route, Target
 from escl.convert.precision import SOURCE_TYPES, Rows, TooLargeError, all_finite, stored
 from escl.convert.progress import Meter
 from escl.convert.shards import Shard
@@ -129,6 +129,8 @@ def write_tensors(path: Path, plan: Plan, *, data_offset: int, meter: Meter) -> 
         file.truncate(data_offset + data_bytes(targets))
         copier = _Copier(file, offsets=tensor_offsets(targets, data_offset), meter=meter)
         source_sha256 = [copier.copy(shard, plan.routes) for shard in plan.shards]
+        for computed in plan.computed:
+            copier.put(computed)
         flush_to_disk(file)
     return Written(source_sha256=source_sha256, checksums=copier.checksums)
 
@@ -159,6 +161,13 @@ class _Copier:
             if file.read(1):
                 raise ConvertError(f"{shard.path} grew while it was read")
         return digest.hexdigest()
+
+    def put(self, computed: Computed) -> None:
+        """Write numbers that come from no shard."""
+        name, raw = computed.target.name, computed.values.astype("<f4").tobytes()
+        self.checksums[name] = zlib.crc32(raw)
+        self.out.seek(self.offsets[name])
+        self.out.write(raw)
 
     def _read(self, file: BinaryIO, n: int, digest: _Hash, shard: Shard) -> bytearray:
         raw = bytearray(n)

@@ -2,130 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from escl.convert import OutType, convert
-from escl.errors import EsclError
-from tests.checkpoints import Checkpoint, Tensors, write_internlm2, write_json, write_qwen2, write_safetensors
-
-Damage = Callable[[Checkpoint], None]
+from escl.convert import convert
+from tests.checkpoints import write_internlm2, write_qwen2, write_safetensors
+from tests.damage import (
+    Damage,
+    broken_text,
+    configured,
+    cut_to,
+    header,
+    indexed,
+    only_a_pickle,
+    poke,
+    refused,
+    scaling,
+    tokenizer,
+    weights,
+    without,
+)
 
 Q_PROJ = "model.layers.1.self_attn.q_proj.weight"
 FIRST = "model-00001-of-00002.safetensors"
 SECOND = "model-00002-of-00002.safetensors"
-
-
-def refused(checkpoint: Checkpoint, out: Path, reason: str, *, outtype: OutType = "f16") -> EsclError:
-    """Return the error of a conversion that must fail with `reason` and leave the folder `out` empty."""
-    out.mkdir()
-    with pytest.raises(EsclError, match=reason) as caught:
-        convert(checkpoint.folder, out / "model.gguf", outtype=outtype)
-    assert list(out.iterdir()) == []
-    return caught.value
-
-
-def configured(**changes: object) -> Damage:
-    """Return the damage of other values in config.json; ... removes a key."""
-
-    def damage(checkpoint: Checkpoint) -> None:
-        config = checkpoint.config | changes
-        write_json(checkpoint.folder / "config.json", {key: value for key, value in config.items() if value is not ...})
-
-    return damage
-
-
-def weights(change: Callable[[Tensors], object]) -> Damage:
-    """Return the damage of other tensors in model.safetensors."""
-
-    def damage(checkpoint: Checkpoint) -> None:
-        tensors = dict(checkpoint.tensors)
-        change(tensors)
-        stored: Any = {name: ("F32", array) for name, array in tensors.items()}
-        write_safetensors(checkpoint.folder / "model.safetensors", stored)
-
-    return damage
-
-
-def header(change: Callable[[dict[str, Any]], object]) -> Damage:
-    """Return the damage of other entries in the header of model.safetensors; the data stays."""
-
-    def damage(checkpoint: Checkpoint) -> None:
-        path = checkpoint.folder / "model.safetensors"
-        raw = path.read_bytes()
-        (size,) = struct.unpack("<Q", raw[:8])
-        entries = json.loads(raw[8 : 8 + size])
-        change(entries)
-        text = json.dumps(entries).encode()
-        path.write_bytes(struct.pack("<Q", len(text)) + text + raw[8 + size :])
-
-    return damage
-
-
-def cut_to(share: float) -> Damage:
-    def damage(checkpoint: Checkpoint) -> None:
-        path = checkpoint.folder / "model.safetensors"
-        os.truncate(path, int(path.stat().st_size * share))
-
-    return damage
-
-
-def poke(name: str, value: float) -> Damage:
-    def change(tensors: Tensors) -> None:
-        tensors[name] = tensors[name].copy()
-        tensors[name].flat[5] = value
-
-    return weights(change)
-
-
-def indexed(change: Callable[[dict[str, str]], object]) -> Damage:
-    """Return the damage of another weight_map; the checkpoint must have an index."""
-
-    def damage(checkpoint: Checkpoint) -> None:
-        path = checkpoint.folder / "model.safetensors.index.json"
-        index = json.loads(path.read_text())
-        change(index["weight_map"])
-        write_json(path, index)
-
-    return damage
-
-
-def only_a_pickle(name: str) -> Damage:
-    def damage(checkpoint: Checkpoint) -> None:
-        (checkpoint.folder / "model.safetensors").unlink()
-        (checkpoint.folder / name).write_bytes(pickle.dumps({"a": 1}))
-
-    return damage
-
-
-def broken_text(name: str, text: str | bytes) -> Damage:
-    def damage(checkpoint: Checkpoint) -> None:
-        raw = text.encode() if isinstance(text, str) else text
-        (checkpoint.folder / name).write_bytes(raw)
-
-    return damage
-
-
-def without(name: str) -> Damage:
-    return lambda checkpoint: (checkpoint.folder / name).unlink()
-
-
-def tokenizer(change: Callable[[dict[str, Any]], object]) -> Damage:
-    def damage(checkpoint: Checkpoint) -> None:
-        path = checkpoint.folder / "tokenizer.json"
-        content = json.loads(path.read_text(encoding="utf-8"))
-        change(content)
-        path.write_text(json.dumps(content), encoding="utf-8")
-
-    return damage
 
 
 def overlap(entries: dict[str, Any]) -> None:
@@ -141,10 +45,6 @@ def beyond(entries: dict[str, Any]) -> None:
     entries["model.norm.weight"]["data_offsets"][1] += 2**40
 
 
-def scaling(**table: object) -> Damage:
-    return configured(rope_scaling=table)
-
-
 def twin_ids(content: dict[str, Any]) -> None:
     vocab = content["model"]["vocab"]
     vocab["zzzz"] = vocab["a"]
@@ -158,14 +58,17 @@ QWEN2_DAMAGE: dict[str, tuple[Damage, str]] = {
     "config says a key twice": (broken_text("config.json", '{"a": 1, "a": 2}'), "'a' stands twice"),
     "config nested too deep": (broken_text("config.json", "[" * 200_000), "nested too deep"),
     "config is not UTF-8": (broken_text("config.json", b"\xff"), r"config\.json"),
-    "unknown architecture": (configured(model_type="llama"), "model_type 'llama' is unknown"),
+    "unknown architecture": (configured(model_type="gemma2"), "model_type 'gemma2' is unknown"),
     "no architecture": (configured(model_type=...), "model_type None"),
     "another class": (configured(architectures=["Qwen2ForSequenceClassification"]), "architectures"),
     "another activation": (configured(hidden_act="gelu"), "hidden_act"),
     "sliding window": (configured(use_sliding_window=True), "use_sliding_window"),
     "layer types": (configured(layer_types=["full_attention", "sliding_attention"]), "layer_types"),
-    "YaRN": (scaling(type="yarn", factor=4.0), "yarn"),
-    "YaRN of transformers 5": (configured(rope_parameters={"rope_type": "yarn", "rope_theta": 1e6}), "yarn"),
+    "LongRoPE": (scaling(type="longrope", factor=4.0), "longrope"),
+    "LongRoPE of transformers 5": (configured(rope_parameters={"rope_type": "longrope"}), "longrope"),
+    "Llama 3's scaling, which llama.cpp's qwen2 lacks": (scaling(rope_type="llama3", factor=4.0), "llama3"),
+    "YaRN without a factor": (scaling(type="yarn"), "has no factor"),
+    "YaRN with another length": (scaling(type="yarn", factor=2.0, attention_factor=1.0), "attention_factor"),
     "scaling without a type": (scaling(factor=4.0), "names no type"),
     "already quantized": (configured(quantization_config={"quant_method": "gptq"}), "already quantized"),
     "heads that do not divide": (configured(num_attention_heads=5), "do not divide"),

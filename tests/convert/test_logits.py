@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from escl.convert import OutType, convert
-from tests.checkpoints import WRITERS, DType, Shape, write_adapter, write_internlm2
+from tests.checkpoints import DType, Shape, write_adapter, write_internlm2
+from tests.decoder_checkpoints import ALL_WRITERS
 from tests.llama_run import loaded
 from tests.oracle import Array, Oracle
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.model
 
 TOKENS = [3, 270, 41, 41, 300, 7, 128, 260, 99, 5, 310, 64]
 HEADS = {"MHA": 4, "GQA": 2, "MQA": 1}
-QWEN2_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 INTERNLM2_LINEAR = ("wqkv", "wo", "w1", "w2", "w3")
 
 
@@ -31,10 +32,10 @@ def rms_error(found: NDArray[np.float32], expected: Array) -> float:
     return float(np.sqrt(np.mean((found - expected) ** 2)) / expected.std())
 
 
-@pytest.mark.parametrize("architecture", WRITERS)
+@pytest.mark.parametrize("architecture", ALL_WRITERS)
 @pytest.mark.parametrize("kv_heads", HEADS.values(), ids=HEADS)
 def test_f32_logits_agree_with_the_oracle(tmp_path: Path, architecture: str, kv_heads: int) -> None:
-    checkpoint = WRITERS[architecture](tmp_path / "src", shape=Shape(kv_heads=kv_heads), shards=3)
+    checkpoint = ALL_WRITERS[architecture](tmp_path / "src", shape=Shape(kv_heads=kv_heads), shards=3)
     convert(checkpoint.folder, tmp_path / "model.gguf", outtype="f32")
     with loaded(tmp_path / "model.gguf") as model:
         assert relative_error(model.logits(TOKENS), Oracle(checkpoint).logits(TOKENS)) < 1e-4
@@ -47,13 +48,17 @@ def test_f32_logits_agree_with_the_oracle(tmp_path: Path, architecture: str, kv_
         ("internlm2", ("wqkv",)),
         ("internlm2", INTERNLM2_LINEAR),
         ("qwen2", ("q_proj", "v_proj")),
-        ("qwen2", QWEN2_LINEAR),
+        ("qwen2", LINEAR),
+        ("llama3", ("q_proj", "k_proj")),
+        ("vicuna", LINEAR),
+        ("mistral", LINEAR),
+        ("qwen3", LINEAR),
     ],
 )
 def test_adapters_agree_with_the_oracle_and_leave_the_base_alone(
     tmp_path: Path, architecture: str, targets: tuple[str, ...], kv_heads: int
 ) -> None:
-    checkpoint = WRITERS[architecture](tmp_path / "src", shape=Shape(kv_heads=kv_heads))
+    checkpoint = ALL_WRITERS[architecture](tmp_path / "src", shape=Shape(kv_heads=kv_heads))
     adapter = write_adapter(tmp_path / "adapter", checkpoint, targets=targets)
     convert(checkpoint.folder, tmp_path / "model.gguf", outtype="f32")
     convert(adapter.folder, tmp_path / "adapter.gguf", outtype="f32", base=checkpoint.folder)
@@ -65,9 +70,9 @@ def test_adapters_agree_with_the_oracle_and_leave_the_base_alone(
     assert relative_error(base, expected) > 0.1, "the adapter changes too little for this test to mean anything"
 
 
-@pytest.mark.parametrize("architecture", WRITERS)
+@pytest.mark.parametrize("architecture", ALL_WRITERS)
 def test_tied_embeddings_give_the_same_logits(tmp_path: Path, architecture: str) -> None:
-    checkpoint = WRITERS[architecture](tmp_path / "src", tied=True)
+    checkpoint = ALL_WRITERS[architecture](tmp_path / "src", tied=True)
     convert(checkpoint.folder, tmp_path / "model.gguf", outtype="f32")
     with loaded(tmp_path / "model.gguf") as model:
         assert relative_error(model.logits(TOKENS), Oracle(checkpoint).logits(TOKENS)) < 1e-4
@@ -83,11 +88,11 @@ def test_every_source_format_is_read_exactly(tmp_path: Path, dtype: DType) -> No
 
 # About twice the largest deviation over 20 seeds; llama.cpp rounds activations to the weights' type as well.
 @pytest.mark.parametrize(("outtype", "bound"), [("f16", 0.004), ("bf16", 0.03), ("q8_0", 0.1)])
-@pytest.mark.parametrize("architecture", WRITERS)
+@pytest.mark.parametrize("architecture", ALL_WRITERS)
 def test_rounded_weights_stay_near_the_oracle(
     tmp_path: Path, architecture: str, outtype: OutType, bound: float
 ) -> None:
-    checkpoint = WRITERS[architecture](tmp_path / "src", dtype="F32")
+    checkpoint = ALL_WRITERS[architecture](tmp_path / "src", dtype="F32")
     convert(checkpoint.folder, tmp_path / "model.gguf", outtype=outtype)
     with loaded(tmp_path / "model.gguf") as model:
         found, expected = model.logits(TOKENS), Oracle(checkpoint).logits(TOKENS)

@@ -14,11 +14,30 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from escl.convert import convert
-from tests.checkpoints import WRITERS, write_internlm2
+from tests.checkpoints import write_internlm2
+from tests.decoder_checkpoints import ALL_WRITERS
 from tests.llama_run import LoadedModel, loaded
-from tests.toy_tokenizers import INTERNLM2_SPECIAL, QWEN2_SPECIAL, internlm2_tokenizer_model, piece
+from tests.toy_tokenizers import (
+    INTERNLM2_SPECIAL,
+    LLAMA3_SPECIAL,
+    MISTRAL_SPECIAL,
+    QWEN2_SPECIAL,
+    YI_SPECIAL,
+    internlm2_tokenizer_model,
+    piece,
+)
 
 pytestmark = pytest.mark.model
+
+ENDS = {
+    "qwen2": {"<|im_end|>", "<|endoftext|>"},
+    "internlm2": {"<|im_end|>", "</s>"},
+    "llama3": {"<|end_of_text|>", "<|eom_id|>", "<|eot_id|>"},
+    "vicuna": {"</s>"},
+    "yi": {"<|im_end|>", "<|endoftext|>"},
+    "mistral": {"</s>"},
+    "qwen3": {"<|im_end|>", "<|endoftext|>"},
+}
 
 Encode = Callable[[str], list[int]]
 Pair = tuple[LoadedModel, Encode]
@@ -27,8 +46,9 @@ FRAGMENTS = (
     *("I", " have", " not", "sleep", "'ve", "'S", "don't", " overall", " score", "#", "_", "A", "z"),
     *(" ", "  ", "\n", "\n\n", "\t", "\r\n", "\u3000", "\u00a0", "\u2028", "\u2581", "0", "12", "3.", "...", "!?"),
     *("工作", "压力", "睡不着", "，", "。", "한국", "é", "ñ", "¼", "Ⅷ", "\u200d", "\ufffd"),
+    *(*YI_SPECIAL, *MISTRAL_SPECIAL, "1234567", "١٢٣٤"),
     *("🙂", "😢", "👨‍👩‍👧", "🐉", "<0x0A>", "[UNUSED_TOKEN_3]", "[PAD505]", "[EMPTY_480]"),
-    *("<s>", "</s>", "<unk>", *QWEN2_SPECIAL, *INTERNLM2_SPECIAL, "<|im_end|>\n<|im_start|>system\n"),
+    *("<s>", "</s>", "<unk>", *QWEN2_SPECIAL, *INTERNLM2_SPECIAL, *LLAMA3_SPECIAL, "<|im_end|>\n<|im_start|>system\n"),
 )
 MIXED = st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join)
 ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -43,15 +63,15 @@ def source_encoder(folder: Path) -> Encode:
         return lambda text: list(processor.encode(text))
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     plain = Tokenizer.from_str(json.dumps(tokenizer | {"added_tokens": []}))
-    return lambda text: list(plain.encode(text).ids)
+    return lambda text: list(plain.encode(text, add_special_tokens=False).ids)
 
 
-@pytest.fixture(scope="module", params=WRITERS)
+@pytest.fixture(scope="module", params=ALL_WRITERS)
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[LoadedModel, Encode]]:
     folder = tmp_path_factory.mktemp(request.param)
-    checkpoint = WRITERS[request.param](folder / "src")
+    checkpoint = ALL_WRITERS[request.param](folder / "src")
     convert(checkpoint.folder, folder / "model.gguf")
     with loaded(folder / "model.gguf", vocab_only=True) as model:
         yield model, source_encoder(checkpoint.folder)
@@ -71,18 +91,18 @@ def test_no_text_becomes_a_control_token(pair: Pair, text: str) -> None:
     assert not [token for token in model.tokenize(text) if model.is_control(token)]
 
 
-@pytest.mark.parametrize("architecture", WRITERS)
+@pytest.mark.parametrize("architecture", ALL_WRITERS)
 def test_control_tokens_are_found_where_they_are_asked_for(tmp_path: Path, architecture: str) -> None:
-    checkpoint = WRITERS[architecture](tmp_path / "src")
+    checkpoint = ALL_WRITERS[architecture](tmp_path / "src")
     convert(checkpoint.folder, tmp_path / "model.gguf")
     decoder = json.loads((checkpoint.folder / "tokenizer_config.json").read_text())["added_tokens_decoder"]
     with loaded(tmp_path / "model.gguf", vocab_only=True) as model:
         for token, entry in decoder.items():
             if entry["content"] != "<unk>":
                 assert model.tokenize(entry["content"], parse_special=True)[-1] == int(token)
-                assert model.is_control(int(token))
+                assert model.is_control(int(token)) == entry["special"]
         ends = {entry["content"] for token, entry in decoder.items() if model.is_eog(int(token))}
-    assert ends == ({"<|im_end|>", "<|endoftext|>"} if architecture == "qwen2" else {"<|im_end|>", "</s>"})
+    assert ends == ENDS[architecture]
 
 
 def test_pieces_that_spell_a_control_token_do_not_become_it(tmp_path: Path) -> None:
