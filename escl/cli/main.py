@@ -13,6 +13,7 @@ from escl.cli.bench import bench
 from escl.cli.bundle import bundle_app
 from escl.cli.cards import cards_app
 from escl.cli.convert import convert
+from escl.cli.judge import judge_app
 from escl.cli.output import progress_console
 from escl.cli.plan import plan
 from escl.cli.run import demo, run
@@ -51,6 +52,7 @@ app.command()(bench)
 app.command()(tune)
 app.add_typer(cards_app)
 app.add_typer(bundle_app)
+app.add_typer(judge_app)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from escl.core.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from escl.engine.wire import EngineSpec
+    from escl.engine.wire import EngineSpec, KVType
     from escl.evaluation.run import Simulation
     from escl.memory.choices import Role
     from escl.memory.devices import Budget, Hardware
@@ -38,6 +38,8 @@ class Wishes:
         memory: Size in words, "8GiB".
         device: An accelerator's name, or "cpu".
         any_quant: Whether other quantizations on the shelf may stand in where they are faster.
+        kv_type: How keys and values are stored.
+        named_only: No other quantization stands in, even where the named file does not fit.
         tune: Whether models that were never measured on this machine are measured first.
     """
 
@@ -49,6 +51,8 @@ class Wishes:
     threads: int | None = None
     any_quant: bool = False
     tune: bool = True
+    kv_type: KVType | None = None
+    named_only: bool = False
 
 
 def machine_and_budget(wishes: Wishes) -> tuple[Hardware, Budget]:
@@ -193,6 +197,8 @@ def fixed_by(wishes: Wishes, *, strict: bool) -> Fixed:
         ctx=wishes.ctx,
         gpu_layers=wishes.gpu_layers,
         threads=wishes.threads,
+        kv_type=wishes.kv_type,
+        named_only=wishes.named_only,
         any_quant=wishes.any_quant,
         strict=strict,
     )

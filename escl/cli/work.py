@@ -19,10 +19,12 @@ from escl.core.printable import printable
 from escl.core.protocol import Protocol
 from escl.core.settings import GenerationSettings, fingerprint
 from escl.errors import ExitCode
+from escl.evaluation.certificate import Citation, citations
 from escl.evaluation.observer import RunObserver
 from escl.evaluation.results import NOT_FINISHED, NOT_SCORED, Results, results_of
 from escl.memory.choices import Role
 from escl.memory.plan import Plan, chosen_line
+from escl.report.fidelity import print_citations
 from escl.report.live import LineObserver, LiveObserver
 from escl.report.terminal import print_results
 from escl.shelf.manifest import Model, ModelRole, find_model
@@ -39,12 +41,14 @@ class RunResults(msgspec.Struct, frozen=True, kw_only=True):
         run: The run's file; None when it was not kept.
         interrupted: Whether this command was stopped by the user.
         is_complete: Whether nothing is left to be said or read.
+        certificates: What comparisons of this scorer with others found.
     """
 
     run: str | None
     interrupted: bool
     is_complete: bool
     results: Results
+    certificates: list[Citation] = []
 
 
 def default_out(settings: GenerationSettings) -> Path:
@@ -117,20 +121,29 @@ def show(
 ) -> ExitCode:
     """Print the run's results and return the command's exit code; without a path the run is not kept."""
     results = results_of(store, judging_id=judging_id)
+    cited = _citations(store, judging_id)
     if as_json:
         shown = RunResults(
             run=None if path is None else str(path),
             interrupted=interrupted,
             is_complete=results.is_complete,
             results=results,
+            certificates=cited,
         )
         print_json(shown)
     else:
         print_results(results_console(), results)
+        print_citations(results_console(), cited)
     _say_where(path, interrupted=interrupted)
     if interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.INCOMPLETE if _has_gaps(results) else ExitCode.OK
+
+
+def _citations(store: RunStore, judging_id: int | None) -> list[Citation]:
+    """Return the certificates about the scorer whose readings are shown."""
+    shown = judging_id or next((number for number, _ in reversed(store.judgings())), None)
+    return [] if shown is None else citations(store.judging_settings(shown), store.kv_types(shown))
 
 
 def _say_where(path: Path | None, *, interrupted: bool) -> None:

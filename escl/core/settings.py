@@ -77,6 +77,7 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         adapters: sha256 of each adapter, by "language/dimension".
+        kv_type: How keys and values had to be stored. Unset where the plan chooses, and then in no fingerprint.
     """
 
     generation_fingerprint: str
@@ -86,6 +87,7 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
     adapters: dict[str, str]
     llama_cpp: str
     form: int = 1
+    kv_type: str | msgspec.UnsetType = msgspec.UNSET
 
 
 GenerationSettings = SimulationSettings | ImportSettings

@@ -21,6 +21,7 @@ from escl.core.dimension import Dimension, Language, adapter_name
 from escl.core.protocol import Protocol
 from escl.core.sampling import Sampling
 from escl.core.settings import JudgingSettings, SimulationSettings, SpeakerSettings, fingerprint
+from escl.engine.wire import KVType
 from escl.errors import NotBegunError, UsageError
 from escl.evaluation.engines import Engines
 from escl.evaluation.observer import Phase, RunObserver
@@ -88,8 +89,8 @@ def llama_cpp_version() -> str:
     return metadata.version("llama-cpp-python")
 
 
-def judging_settings(store: RunStore, scorer: Model) -> JudgingSettings:
-    """Return what the fingerprint of a judging of this run by `scorer` is made of."""
+def judging_settings(store: RunStore, scorer: Model, *, kv_type: KVType | None = None) -> JudgingSettings:
+    """Return what the fingerprint of a judging of this run by `scorer` is made of; without a KV type the plan's."""
     return JudgingSettings(
         generation_fingerprint=fingerprint(store.settings),
         protocol_sha256=store.protocol.sha256(),
@@ -97,6 +98,7 @@ def judging_settings(store: RunStore, scorer: Model) -> JudgingSettings:
         sha256=scorer.sha256,
         adapters={adapter_name(*key): sha256 for key, (_, sha256) in scorer.adapters.items()},
         llama_cpp=llama_cpp_version(),
+        kv_type=kv_type or msgspec.UNSET,
     )
 
 
@@ -180,9 +182,21 @@ async def run_scoring(
     observer: RunObserver,
     stop: asyncio.Event,
     retry_failed: bool = False,
+    judging_id: int | None = None,
 ) -> None:
-    """Read what `scorer` has not read yet of the complete dialogues in `store`; `retry_failed`: what it gave up too."""
-    judging_id = store.add_judging(judging_settings(store, scorer))
+    """Read what `scorer` has not read yet of the complete dialogues in `store`.
+
+    Args:
+        scorer: Who reads.
+        store: Where the dialogues are and the readings go.
+        engines: With a seat for the scorer.
+        observer: Hears of every reading.
+        stop: Once set, no new reading is begun.
+        retry_failed: Read what it gave up too.
+        judging_id: Which judging the readings belong to; None is the scorer's own, which is then the one shown.
+    """
+    if judging_id is None:
+        judging_id = store.add_judging(judging_settings(store, scorer))
     if retry_failed:
         store.retry_failed(judging_id=judging_id)
     store.add_models([_model_row("scorer", scorer)])

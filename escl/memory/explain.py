@@ -30,7 +30,9 @@ def _notes(part: Part, workshop: Workshop) -> list[str]:
         notes.append(f"{part.file.path.name}, because {why}")
     if part.layers < part.file.n_layers and workshop.budget.device is not None:
         notes.append(f"{part.layers} of {part.file.n_layers} layers on {workshop.budget.device}")
-    if spec.kv_type != "f16":
+    if spec.kv_type == workshop.fixed.kv_type:
+        notes.append(f"KV in {spec.kv_type}, as asked")
+    elif spec.kv_type != "f16":
         where = f" on {workshop.budget.device}" if part.layers else ""
         notes.append(
             f"KV in {spec.kv_type}, because {spec.slots} x {spec.ctx_per_slot:,} tokens in f16 do not fit{where}"

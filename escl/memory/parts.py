@@ -33,6 +33,8 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
         ctx: Tokens of context for each.
         gpu_layers: Layers on the device for every engine; -1 is all.
         threads: Of each engine.
+        kv_type: Of every engine's keys and values.
+        named_only: No other file stands in, even where the named one does not fit.
         any_quant: Files that differ from the named ones in quantization may be used where they are faster.
         strict: One dialogue at a time, nothing kept between turns; no setting that changes bits follows from what is
             free or was measured: KV in f16, all layers in one place, the named files.
@@ -42,6 +44,8 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
     ctx: int | None = None
     gpu_layers: int | None = None
     threads: int | None = None
+    kv_type: KVType | None = None
+    named_only: bool = False
     any_quant: bool = False
     strict: bool = False
 
@@ -66,6 +70,7 @@ class Workshop:
         """Return an engine with `layers` layers on the device."""
         on_device = file.on_device if layers else None
         strict = self.fixed.strict and choice.role != "scorer"
+        kv_type = self.fixed.kv_type or kv_type
         # What was measured may be measured again with another result: strict bytes must not hang on it.
         settings = UNTUNED if strict else (on_device or file.on_cpu).settings
         spec = EngineSpec(

@@ -49,7 +49,7 @@ def make_plan(
         fixed: What the user decided.
     """
     fixed = fixed or Fixed()
-    if fixed.strict and not fixed.any_quant:
+    if fixed.named_only or (fixed.strict and not fixed.any_quant):
         choices = [msgspec.structs.replace(choice, files=choice.files[:1]) for choice in choices]
     workshop = Workshop(choices, workload, budget, fixed)
     tries = _tries(workshop)

@@ -236,14 +236,32 @@ class RunStore:
                 return
             connection.execute("UPDATE dialogue SET state = 'speaking' WHERE state = 'failed'")
 
-    def add_judging(self, settings: JudgingSettings) -> int:
-        """Return the id of the judging with these settings, stored now if it is new."""
+    def add_judging(self, settings: JudgingSettings, *, is_shown: bool = True) -> int:
+        """Return the id of the judging with these settings, stored now if it is new.
+
+        Args:
+            settings: What its fingerprint is made of.
+            is_shown: Whether it becomes the one that is shown; if not, it comes after all that were ever asked for.
+        """
         key = fingerprint(settings)
+        if not is_shown:
+            return self._add_unshown_judging(key, settings)
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO judging (fingerprint, scorer, settings, created_utc, asked_utc) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (fingerprint) DO UPDATE SET asked_utc = excluded.asked_utc",
                 (key, settings.scorer, msgspec.json.encode(settings).decode(), _now(), _now()),
+            )
+        (row,) = self._database.rows("SELECT id FROM judging WHERE fingerprint = ?", key)
+        return int(row["id"])
+
+    def _add_unshown_judging(self, key: str, settings: JudgingSettings) -> int:
+        """Return the id of a judging that counts as asked for when the run began: before every one of the user's."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO judging (fingerprint, scorer, settings, created_utc, asked_utc)"
+                " SELECT ?, ?, ?, ?, created_utc FROM run WHERE true ON CONFLICT (fingerprint) DO NOTHING",
+                (key, settings.scorer, msgspec.json.encode(settings).decode(), _now()),
             )
         (row,) = self._database.rows("SELECT id FROM judging WHERE fingerprint = ?", key)
         return int(row["id"])
@@ -309,6 +327,27 @@ class RunStore:
         """Return the (id, scorer) of every judging, the one that was asked for last at the end."""
         rows = self._database.rows("SELECT id, scorer FROM judging ORDER BY asked_utc, id")
         return [(row["id"], row["scorer"]) for row in rows]
+
+    def judging_settings(self, judging_id: int) -> JudgingSettings:
+        """Return what the fingerprint of a judging is made of."""
+        (row,) = self._database.rows("SELECT settings FROM judging WHERE id = ?", judging_id)
+        return msgspec.json.decode(row["settings"], type=JudgingSettings)
+
+    def kv_types(self, judging_id: int) -> tuple[str, ...]:
+        """Return how keys and values were stored while a judging read, by the plans of the attempts that read.
+
+        Empty when nothing was read; without a plan an attempt says nothing.
+        """
+        rows = self._database.rows(
+            "SELECT DISTINCT json_extract(engine.value, '$.spec.kv_type') AS kv_type FROM"
+            " (SELECT DISTINCT (SELECT max(id) FROM attempt WHERE started_utc <= read_utc) AS attempt_id"
+            "  FROM reading WHERE judging_id = ?)"
+            " JOIN attempt ON attempt.id = attempt_id,"
+            " json_each(plan, '$.candidates[' || json_extract(plan, '$.chosen') || '].engines') AS engine"
+            " WHERE json_extract(engine.value, '$.role') = 'scorer' ORDER BY kv_type",
+            judging_id,
+        )
+        return tuple(row["kv_type"] for row in rows if row["kv_type"] is not None)
 
     def readings(self, judging_id: int) -> list[Reading]:
         """Return everything one judging read."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import structs
 
 from escl.core.sampling import Sampling
-from escl.core.settings import differences, fingerprint
+from escl.core.settings import JudgingSettings, differences, fingerprint
 from tests.runs import settings
 
 
@@ -27,3 +28,11 @@ def test_a_supporter_that_goes_is_one_line() -> None:
 def test_other_cards_are_named_by_the_options_that_choose_them() -> None:
     (line,) = differences(settings(), structs.replace(settings(), cards_sha256="1" * 64))
     assert line.startswith("cards (--cards, --lang, --limit, --crisis)")
+
+
+def test_a_kv_type_is_in_the_fingerprint_only_where_it_was_asked_for() -> None:
+    judging = JudgingSettings(
+        generation_fingerprint="g", protocol_sha256="p", scorer="s", sha256="h", adapters={}, llama_cpp="0"
+    )
+    assert b"kv_type" not in msgspec.json.encode(judging)
+    assert fingerprint(structs.replace(judging, kv_type="f16")) != fingerprint(judging)

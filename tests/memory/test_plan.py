@@ -277,6 +277,17 @@ def test_a_strict_run_keeps_to_the_named_file() -> None:
     assert "esc-role-Q4_K_M.gguf" in made.reason
 
 
+def test_where_only_the_named_file_will_do_none_stands_in() -> None:
+    choices = [choice("seeker", "esc-role-Q4_K_M.gguf"), *models()[1:]]
+    assert make_plan(choices, workload(), cpu(8.5), fixed=Fixed(named_only=True)).chosen is None
+
+
+def test_a_kv_type_that_the_user_fixed_is_every_engines() -> None:
+    made = make_plan([choice("scorer", "rank.gguf")], workload(), cpu(12), fixed=Fixed(kv_type="q8_0")).best()
+    assert [(engine.spec.kv_type, engine.spec.flash_attention) for engine in made.engines] == [("q8_0", True)]
+    assert "KV in q8_0, as asked" in made.why
+
+
 def test_any_quantization_is_used_where_it_is_faster_when_the_user_allows_it() -> None:
     choices = [choice("seeker", "esc-role-Q4_K_M.gguf"), *models()[1:]]
     named = make_plan(choices, workload(), cpu(24))

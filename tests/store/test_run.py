@@ -264,6 +264,19 @@ def test_the_judging_that_was_asked_for_last_is_the_one_shown(tmp_path: Path) ->
     store.close()
 
 
+def test_a_judging_that_is_not_to_be_shown_leaves_the_shown_one(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run.db")
+    shown = store.add_judging(JUDGING)
+    hidden = store.add_judging(structs.replace(JUDGING, kv_type="q8_0"), is_shown=False)
+    assert hidden != shown
+    assert store.add_judging(JUDGING, is_shown=False) == shown
+    assert [number for number, _ in store.judgings()] == [hidden, shown]
+    assert store.judging_settings(hidden).kv_type == "q8_0"
+    store.add_judging(structs.replace(JUDGING, kv_type="q8_0"))
+    assert [number for number, _ in store.judgings()] == [shown, hidden]
+    store.close()
+
+
 @pytest.mark.parametrize("name", ["n" * 300, "run.db/below.db"])
 def test_an_impossible_path_is_a_storage_error(tmp_path: Path, name: str) -> None:
     begin(tmp_path / "run.db").close()
