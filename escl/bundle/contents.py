@@ -18,7 +18,7 @@ from escl.bundle.manifest import MAX_SMALL_BYTES
 from escl.bundle.paths import HOME, LICENCES, check_path
 from escl.core.card_file import load_cards
 from escl.core.printable import printable
-from escl.core.protocol import load_protocol
+from escl.core.protocol import known_protocols, load_protocol, user_protocols
 from escl.errors import BundleError, UsageError
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
 from escl.shelf.manifest import Manifest, ModelFile, load_manifest, locate_model, manifests
@@ -82,7 +82,7 @@ def gather(
 
     Args:
         models: GGUF files, manifest files or names on the shelf.
-        protocols: Names or TOML files; `open` ships with escl and needs no carrying.
+        protocols: Names of the user's own, or files; `open` ships with escl and needs no carrying.
         cards: Files of role cards.
         licences: Texts to carry along.
         wheels: The items of `escl.bundle.wheels.wheel_items`.
@@ -162,8 +162,8 @@ def _header(path: Path) -> GGUFHeader:
 
 def _protocol(reference: str) -> Item:
     load_protocol(reference)
-    path = Path(reference)
-    if not path.is_file():
+    path = known_protocols().get(reference, Path(reference))
+    if reference in known_protocols() and path.parent != user_protocols():
         raise UsageError(f"the protocol {reference} ships with escl", hint="leave it away; it is there anyway")
     return Item(path=f"{HOME}/protocols/{path.name}", source=_small(path))
 

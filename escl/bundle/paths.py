@@ -33,7 +33,7 @@ _DEVICES: Final = frozenset(
 )
 _INSTALLED: Final[Mapping[str, tuple[str, ...]]] = {
     "gguf": (".gguf", ".toml"),
-    "protocols": (".toml",),
+    "protocols": (".toml", ".json"),
     "cards": (".toml", ".json"),
 }
 

@@ -16,6 +16,7 @@ from escl.cli.convert import convert
 from escl.cli.judge import judge_app
 from escl.cli.output import progress_console
 from escl.cli.plan import plan
+from escl.cli.protocol import protocol_app
 from escl.cli.run import demo, run
 from escl.cli.score import report, score
 from escl.cli.tune import tune
@@ -53,6 +54,7 @@ app.command()(tune)
 app.add_typer(cards_app)
 app.add_typer(bundle_app)
 app.add_typer(judge_app)
+app.add_typer(protocol_app)
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ Scorer = Annotated[
     ),
 ]
 ProtocolName = Annotated[
-    str, typer.Option("--protocol", help="The words around it all: a built-in name or a TOML file.")
+    str, typer.Option("--protocol", help="The words around it all: a name that `escl protocol ls` lists, or a file.")
 ]
 Memory = Annotated[
     str | None,

@@ -29,6 +29,9 @@ from escl.errors import UsageError
 
 if TYPE_CHECKING:
     from escl.cli.planning import Wishes
+    from escl.core.dialogue import Turn
+    from escl.core.protocol import Protocol
+    from escl.core.settings import ImportSettings
     from escl.memory.plan import Plan
     from escl.shelf.manifest import Model
     from escl.store.run import RunStore
@@ -59,22 +62,13 @@ def score(
     """
     from escl.cli.planning import Wishes, explaining_out_of_memory, plan_scoring
     from escl.cli.work import default_out, load_model, open_run, say_plan, show, work
-    from escl.core.protocol import load_protocol
-    from escl.core.settings import ImportSettings
     from escl.evaluation.engines import Engines
     from escl.evaluation.observer import RunObserver
     from escl.evaluation.run import run_scoring
-    from escl.shelf.manifest import ModelRole, is_there, sha256_of
-    from escl.store.upstream import language_of, read_upstream
+    from escl.shelf.manifest import ModelRole, is_there
+    from escl.store.upstream import language_of
 
-    twice = [name for name, n in Counter(path.stem for path in files).items() if n > 1]
-    if twice:
-        raise UsageError(f"two files are named {twice[0]}", hint="the file's name names the supporter; rename one")
-    imported = {path.stem: read_upstream(path) for path in files}
-    words = load_protocol(protocol)
-    settings = ImportSettings(files={path.stem: sha256_of(path) for path in files}, protocol_sha256=words.sha256())
-    for language in {language_of(turns) for dialogues in imported.values() for turns in dialogues.values()}:
-        words.wording(language)
+    imported, settings, words = _imported(files, protocol)
     if scorer is None and not is_there("esc-rank"):
         progress_console().print(
             "ESC-RANK's files are not there: the demo's toy scorer rates, and its numbers mean nothing",
@@ -114,6 +108,37 @@ def score(
         store.close()
 
 
+def _imported(files: list[Path], protocol: str) -> tuple[dict[str, dict[str, list[Turn]]], ImportSettings, Protocol]:
+    """Return the dialogues by supporter, the run's settings, and the protocol as it applies to these files."""
+    from msgspec import UNSET
+
+    from escl.core.protocol import load_protocol
+    from escl.core.settings import ImportSettings
+    from escl.shelf.manifest import sha256_of
+    from escl.store.upstream import SEEKER_LABEL, SUPPORTER_LABELS, language_of, read_upstream
+
+    twice = [name for name, n in Counter(path.stem for path in files).items() if n > 1]
+    if twice:
+        raise UsageError(f"two files are named {twice[0]}", hint="the file's name names the supporter; rename one")
+    read = {path.stem: read_upstream(path) for path in files}
+    label, *others = sorted({file.supporter_label for file in read.values()})
+    if others:
+        raise UsageError(f"the files label the supporter in two ways, {label} and {others[0]}", hint="score them apart")
+    words = load_protocol(protocol)
+    if words.rewriting:
+        # score.py never looks at the labels: it takes the strings as the file has them.
+        words = words.labelled_as(seeker=SEEKER_LABEL, supporter=label)
+    settings = ImportSettings(
+        files={path.stem: sha256_of(path) for path in files},
+        protocol_sha256=words.sha256(),
+        supporter_label=UNSET if label == SUPPORTER_LABELS[0] else label,
+    )
+    imported = {name: file.dialogues for name, file in read.items()}
+    for language in {language_of(turns) for dialogues in imported.values() for turns in dialogues.values()}:
+        words.wording(language)
+    return imported, settings, words
+
+
 def _planned(scorer: Model, store: RunStore, wishes: Wishes) -> tuple[Plan, Model]:
     """Return the plan and the scorer with the file that it chose; where there is none, the attempt has ended."""
     from escl.cli.planning import as_planned, plan_scoring
@@ -136,11 +161,21 @@ def report(
     loads: Annotated[
         bool, typer.Option("--loads", help="Show which models were in memory when, with seconds and bytes.")
     ] = False,
+    export: Annotated[
+        tuple[str, Path] | None,
+        typer.Option(
+            "--export",
+            metavar="FORMAT DIR",
+            help="Write the run into DIR instead. The format esc-eval: result/ and score/ as ESC-Eval has them.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the results of a run again.
+    """Show the results of a run again, or export them.
 
     Example: escl report my-model.db --json
+
+    Example: escl report my-model.db --export esc-eval exported
     """
     from escl.cli.output import print_json, results_console
     from escl.cli.work import show
@@ -150,6 +185,9 @@ def report(
 
     with Database.reader(run) as database:
         store = RunStore.read(database)
+        if export is not None:
+            _export(store, *export, judging_id=judging, as_json=as_json)
+            return
         if loads:
             if as_json:
                 print_json({"loads": store.loads()})
@@ -157,3 +195,20 @@ def report(
                 print_loads(results_console(), store.loads())
             return
         raise typer.Exit(show(store, run, interrupted=False, as_json=as_json, judging_id=judging))
+
+
+def _export(store: RunStore, form: str, folder: Path, *, judging_id: int | None, as_json: bool) -> None:
+    from escl.cli.output import print_json, results_console
+    from escl.core.printable import printable
+    from escl.report.esc_eval import export_esc_eval
+
+    if form != "esc-eval":
+        raise UsageError(f"no export format {form}", hint="known: esc-eval")
+    exported = export_esc_eval(store, folder, judging_id=judging_id)
+    if as_json:
+        print_json({"exported": exported})
+        return
+    for file in exported:
+        left_out = f", {file.n_left_out} left out because they are not finished" if file.n_left_out else ""
+        line = f"{file.path}: {file.n_dialogues} dialogues{left_out}"
+        results_console().print(printable(line), markup=False, soft_wrap=True)

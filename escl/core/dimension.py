@@ -39,3 +39,11 @@ class Dimension(StrEnum):
 def adapter_name(language: Language, dimension: Dimension) -> str:
     """Return how an engine knows the scorer's adapter for a language and dimension: "en/fluency"."""
     return f"{language.value}/{dimension.value}"
+
+
+def lowest_digit(reply: str) -> int:
+    """Return the label that ESC-Eval's score.py takes from a reply: the lowest digit 0 to 4 anywhere in it, else -1.
+
+    "Label 4 of 0-4" is 0 to it. escl's own reading looks at the place where the reply names its label.
+    """
+    return next((label for label in LABELS if str(label) in reply), -1)

@@ -1,7 +1,7 @@
 """The words around an evaluation: prompts, greeting, transcript, rubrics, question.
 
-A protocol is one TOML file. Owns its format and how its words are put together; knows no model and no template.
-Text of cards and dialogues is inserted literally, never interpreted.
+A protocol is one TOML or JSON file (docs/protocol.md). Owns its format and how its words are put together; knows no
+model and no template. Text of cards and dialogues is inserted literally, never interpreted.
 """
 
 from __future__ import annotations
@@ -10,21 +10,29 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from escl.core import strict
 from escl.core.card import RoleCard
 from escl.core.dialogue import Message, Speaker, Turn
 from escl.core.dimension import LABELS, Dimension, Language
+from escl.core.printable import printable
+from escl.core.sampling import Sampling
+from escl.core.user_home import user_home
 from escl.errors import ProtocolError
+
+DEFAULT_ROUNDS: Final = 5
 
 _BUILT_IN: Final = Path(__file__).parent / "protocols"
 _MARKERS: Final = {"seeker_prompt": ("{card}",), "scorer_prompt": ("{rubric}", "{dialogue}", "{name}")}
 _MAX_CHARS: Final = 8000
 
 _Table = TypeVar("_Table", bound=msgspec.Struct)
+_Old = Annotated[str, Meta(min_length=1, max_length=100)]
+_New = Annotated[str, Meta(max_length=100)]
 
 
 class Rubric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,17 +40,19 @@ class Rubric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Attributes:
         name: The dimension's name in the question to the scorer.
-        definition: What is rated.
-        levels: Five anchors, for the labels 0 to 4.
+        definition: What is rated; without levels, the whole rubric word for word.
+        levels: Five anchors, for the labels 0 to 4. None (in JSON: null) when the definition says it all.
     """
 
     name: str
     definition: str
-    levels: tuple[str, str, str, str, str]
+    levels: tuple[str, str, str, str, str] | None
 
     @property
     def text(self) -> str:
         """The rubric as the scorer reads it."""
+        if self.levels is None:
+            return self.definition
         anchors = (f"{label}: {level}" for label, level in zip(LABELS, self.levels, strict=True))
         return "\n".join((self.definition, *anchors))
 
@@ -72,6 +82,54 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     scorer_system: str | None = None
 
 
+class Rewriting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A transcript as ESC-Eval's score.py makes it: labelled turns, joined, then words replaced in the whole.
+
+    Utterances are taken as they are, line breaks and all, and the replacements reach into them: under such a protocol a
+    speaker can forge turns.
+
+    Attributes:
+        separator: What stands between two turns.
+        replacements: (old, new), carried out one after the other.
+    """
+
+    separator: Annotated[str, Meta(min_length=1, max_length=100)]
+    replacements: Annotated[tuple[tuple[_Old, _New], ...], Meta(max_length=4)]
+
+    def transcript(self, labelled: Iterable[str]) -> str:
+        """Return the transcript of turns that begin with their labels, without white space around it."""
+        text = self.separator.join(labelled)
+        for old, new in self.replacements:
+            text = text.replace(old, new)
+        return text.strip()
+
+
+class SamplingDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a speaker's replies are drawn, as far as a protocol says; None leaves it to the model's own settings.
+
+    Attributes:
+        max_tokens: New tokens at most.
+        temperature: 0 is greedy.
+    """
+
+    max_tokens: Annotated[int, Meta(ge=1, le=1 << 20)] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=10)] | None = None
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an imported protocol was read from. No model reads it, so it is no part of the protocol's hash.
+
+    Attributes:
+        sources: sha256 of each file by its name.
+        supporters: How upstream's example supporters draw their replies, by class name.
+        missing: What no source gave, each with what is done about it.
+    """
+
+    sources: dict[str, str]
+    supporters: dict[str, SamplingDefaults] = {}
+    missing: tuple[str, ...] = ()
+
+
 class ScorerPrompt(msgspec.Struct, frozen=True, kw_only=True):
     """The scorer's user message, cut where the dialogue begins: `prefix + rest` is the whole."""
 
@@ -87,15 +145,42 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         name: What `--protocol` calls it.
         version: Changes whenever a word changes that a model reads.
         languages: The words by language.
+        rewriting: How the transcript is made; left out, each turn is one line that begins with its label.
+        rounds: Rounds of a dialogue, unless the user says otherwise.
+        sampling: The same for how each speaker's replies are drawn; what the model's manifest says goes first.
+        origin: Of an imported protocol.
     """
 
+    # What is left out stays out of the hash too, so that a protocol keeps its hash when the format grows.
     name: str
     version: int
     languages: dict[Language, Wording]
+    rewriting: Rewriting | UnsetType = UNSET
+    rounds: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
+    sampling: dict[Speaker, SamplingDefaults] | UnsetType = UNSET
+    origin: Origin | UnsetType = UNSET
 
     def sha256(self) -> str:
-        """Return the hash of every word of the protocol, 64 hex digits."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+        """Return the hash of every word and setting of the protocol, 64 hex digits."""
+        words = msgspec.structs.replace(self, origin=UNSET)
+        return hashlib.sha256(msgspec.json.encode(words, order="sorted")).hexdigest()
+
+    def default_rounds(self) -> int:
+        """Return the rounds of a dialogue when the user does not say."""
+        return DEFAULT_ROUNDS if self.rounds is UNSET else self.rounds
+
+    def default_sampling(self, speaker: Speaker) -> Sampling:
+        """Return how a speaker's replies are drawn when neither the user nor the model's manifest says."""
+        said = {} if self.sampling is UNSET else msgspec.structs.asdict(self.sampling.get(speaker, SamplingDefaults()))
+        return msgspec.structs.replace(Sampling(), **{key: value for key, value in said.items() if value is not None})
+
+    def labelled_as(self, *, seeker: str, supporter: str) -> Protocol:
+        """Return the protocol with other labels in its transcripts, in every language."""
+        relabelled = {
+            language: msgspec.structs.replace(wording, seeker_label=seeker, supporter_label=supporter)
+            for language, wording in self.languages.items()
+        }
+        return msgspec.structs.replace(self, languages=relabelled)
 
     def wording(self, language: Language) -> Wording:
         """Return the words in `language`.
@@ -123,9 +208,14 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return [Message("system", prompt), *_as_messages(turns[1:], me=Speaker.SUPPORTER)]
 
     def transcript(self, language: Language, turns: Sequence[Turn]) -> str:
-        """Return the dialogue as the scorer reads it: one line for each turn, so that no utterance can forge a turn."""
+        """Return the dialogue as the scorer reads it.
+
+        Each turn is one line, so that no utterance can forge a turn, unless the protocol has a rewriting of its own.
+        """
         wording = self.wording(language)
         label = {Speaker.SEEKER: wording.seeker_label, Speaker.SUPPORTER: wording.supporter_label}
+        if self.rewriting is not UNSET:
+            return self.rewriting.transcript(label[turn.speaker] + turn.text for turn in turns)
         return "\n".join(label[turn.speaker] + " ".join(turn.text.split()) for turn in turns)
 
     def scorer_prompt(self, language: Language, dimension: Dimension, turns: Sequence[Turn]) -> ScorerPrompt:
@@ -141,23 +231,43 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         )
 
 
+def user_protocols() -> Path:
+    """Return the folder of the user's own protocols."""
+    return user_home() / "protocols"
+
+
+def known_protocols() -> dict[str, Path]:
+    """Return the protocol files by the name that `--protocol` takes; what ships with escl goes before the user's."""
+    found: dict[str, Path] = {}
+    for folder in (_BUILT_IN, user_protocols()):
+        for path in sorted([*folder.glob("*.toml"), *folder.glob("*.json")]):
+            found.setdefault(path.stem, path)
+    return found
+
+
 def load_protocol(name_or_path: str) -> Protocol:
-    """Return the built-in protocol of that name, or the one in the TOML file at that path.
+    """Return the built-in protocol of that name, one of the user's, or the one in the file at that path.
 
     Raises:
         ProtocolError: No such protocol, or the file is malformed; the message names the field.
     """
-    built_in = {path.stem: path for path in sorted(_BUILT_IN.glob("*.toml"))}
-    path = built_in.get(name_or_path, Path(name_or_path))
+    known = known_protocols()
+    path = known.get(name_or_path, Path(name_or_path))
     if not path.exists():
-        raise ProtocolError(f"no protocol named {name_or_path}", hint=f"known: {', '.join(built_in)}, or a TOML file")
+        hint = f"known: {', '.join(known)}, or a TOML or JSON file; ESC-Eval's own comes with `escl protocol import`"
+        raise ProtocolError(f"no protocol named {name_or_path}", hint=hint)
     try:
-        return _read(strict.read_document(path))
+        return protocol_of(strict.read_document(path))
     except ValueError as error:
         raise ProtocolError(f"{path}: {error}") from error
 
 
-def _read(document: object) -> Protocol:
+def protocol_of(document: object) -> Protocol:
+    """Return the protocol in a document that was read from TOML or JSON.
+
+    Raises:
+        ValueError: It is malformed; the message names the field.
+    """
     # Languages and rubrics are read one by one first: msgspec does not say under which key of a dict it failed.
     for language, wording in _tables(document, "languages"):
         for dimension, rubric in _tables(wording, "rubrics"):
@@ -166,6 +276,8 @@ def _read(document: object) -> Protocol:
     protocol = _convert(document, Protocol, "the file")
     if not protocol.languages:
         raise ValueError("languages holds no language")
+    if protocol.rewriting is not UNSET:
+        _check_rewriting(protocol.rewriting)
     return protocol
 
 
@@ -208,13 +320,19 @@ def _check(wording: Wording, where: str) -> None:
         raise ValueError(f"{where}.scorer_prompt has {{dialogue}} before {{rubric}}; the rubric must come first")
 
 
+def _check_rewriting(rewriting: Rewriting) -> None:
+    for text in (rewriting.separator, *(part for pair in rewriting.replacements for part in pair)):
+        if printable(text) != text:
+            raise ValueError("rewriting holds a control or hidden character")
+
+
 def _words(wording: Wording) -> dict[str, str]:
     """Return every text of the wording by its field."""
     words = {key: text for key, text in msgspec.structs.asdict(wording).items() if isinstance(text, str)}
     for dimension, rubric in wording.rubrics.items():
         at = f"rubrics.{dimension.value}"
         words |= {f"{at}.name": rubric.name, f"{at}.definition": rubric.definition}
-        words |= {f"{at}.levels[{label}]": level for label, level in zip(LABELS, rubric.levels, strict=True)}
+        words |= {f"{at}.levels[{label}]": level for label, level in enumerate(rubric.levels or ())}
     return words
 
 

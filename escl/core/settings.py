@@ -65,11 +65,13 @@ class ImportSettings(msgspec.Struct, frozen=True, kw_only=True, tag="imported"):
 
     Attributes:
         files: sha256 of each file, by the supporter's name.
+        supporter_label: How the files label the supporter, where it is not the usual way.
     """
 
     files: dict[str, str]
     protocol_sha256: str
     form: int = 1
+    supporter_label: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):

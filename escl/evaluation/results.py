@@ -6,7 +6,7 @@ import itertools
 
 import msgspec
 
-from escl.core.dimension import Dimension
+from escl.core.dimension import Dimension, lowest_digit
 from escl.core.settings import GenerationSettings
 from escl.errors import StorageError
 from escl.stats.summary import Cell, Scored, summarize
@@ -53,11 +53,7 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
         StorageError: The run has no judging of that id.
     """
     dialogues = store.dialogues()
-    judgings = dict(store.judgings())
-    if judging_id is None:
-        judging_id = next(reversed(judgings), None)
-    elif judging_id not in judgings:
-        raise StorageError(f"the run has no judging {judging_id}", hint=f"it has {sorted(judgings)}")
+    judging_id, scorer = chosen_judging(store, judging_id)
     states = dict.fromkeys(("complete", "failed", "speaking", "pending"), 0)
     for dialogue in dialogues:
         states[dialogue.state] += 1
@@ -66,7 +62,6 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
     for dialogue in dialogues:
         by_supporter[dialogue.supporter] += cut.get(dialogue.id, 0)
     models = store.models()
-    scorer = None if judging_id is None else judgings[judging_id]
     speakers = {model.name for model in models if model.role != "scorer"}
     return Results(
         settings=store.settings,
@@ -79,6 +74,20 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
         failures=[*store.failures(), *([] if judging_id is None else store.failures(judging_id))],
         loads=store.loads(),
     )
+
+
+def chosen_judging(store: RunStore, judging_id: int | None) -> tuple[int | None, str | None]:
+    """Return the (id, scorer) of the judging of that id, by default the one asked for last; Nones without any.
+
+    Raises:
+        StorageError: The run has no judging of that id.
+    """
+    judgings = dict(store.judgings())
+    if judging_id is None:
+        judging_id = next(reversed(judgings), None)
+    elif judging_id not in judgings:
+        raise StorageError(f"the run has no judging {judging_id}", hint=f"it has {sorted(judgings)}")
+    return judging_id, None if judging_id is None else judgings[judging_id]
 
 
 def _scored(store: RunStore, dialogues: list[DialogueRow], judging_id: int) -> list[Scored]:
@@ -100,6 +109,7 @@ def _scored(store: RunStore, dialogues: list[DialogueRow], judging_id: int) -> l
                 crisis=card is not None and card.crisis is not None,
                 expected=None if reading is None else reading.expected,
                 label=None if reading is None else reading.label,
+                upstream_label=None if reading is None else lowest_digit(reading.reply),
                 missing=_why_missing(dialogue, reading, failure),
             )
         )

@@ -7,19 +7,18 @@ and cannot leave its folder. Owns reading and checking manifests; loads no weigh
 from __future__ import annotations
 
 import hashlib
-import os
 import tomllib
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import msgspec
-import platformdirs
 
 from escl.core.bundled import bundled
 from escl.core.dimension import Dimension, Language
 from escl.core.printable import printable
 from escl.core.sampling import Sampling
+from escl.core.user_home import user_home
 from escl.errors import ManifestError
 from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.hash_memo import LARGE_BYTES, remember, remembered
@@ -99,8 +98,7 @@ class LocatedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 def user_shelf() -> Path:
     """Return the folder for the user's own models: `$ESCL_HOME/gguf`, else the platform's data folder."""
-    home = os.environ.get("ESCL_HOME")
-    return (Path(home) if home else Path(platformdirs.user_data_dir("escl", appauthor=False))) / "gguf"
+    return user_home() / "gguf"
 
 
 def manifests() -> dict[str, Path]:

@@ -23,6 +23,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
         expected: Mean label (0-4) under the scorer's probabilities; None when missing.
         label: The scorer's label; None when missing.
         missing: Why there is no label, in a few words; None when there is one.
+        upstream_label: What ESC-Eval's score.py makes of the same reply, -1 included; None without a reply.
     """
 
     supporter: str
@@ -33,6 +34,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     expected: float | None
     label: int | None
     missing: str | None
+    upstream_label: int | None = None
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,9 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         n_asked: Dialogues planned.
         failed: Number of dialogues left out, by reason.
         label_counts: How often each label 0..4 was given.
+        upstream_counts: How often ESC-Eval's score.py would have found each label in the same replies, by label; -1 is
+            its sign for none.
+        upstream_score: Mean of those labels on the 0-100 scale, without the -1; None without labels.
     """
 
     supporter: str
@@ -57,6 +62,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     n_asked: int
     failed: dict[str, int]
     label_counts: tuple[int, int, int, int, int]
+    upstream_counts: dict[int, int] = {}
+    upstream_score: float | None = None
 
 
 def summarize(scored: Iterable[Scored]) -> list[Cell]:
@@ -73,6 +80,8 @@ def _cell(items: Sequence[Scored]) -> Cell:
         (expected, label, cluster) for expected, label, cluster in used if expected is not None and label is not None
     ]
     labels = Counter(label for _, label, _ in complete)
+    upstream = Counter(item.upstream_label for item in items if item.upstream_label is not None)
+    found = [label for label in upstream.elements() if label >= 0]
     first = items[0]
     return Cell(
         supporter=first.supporter,
@@ -90,4 +99,6 @@ def _cell(items: Sequence[Scored]) -> Cell:
         n_asked=len(items),
         failed=dict(Counter(item.missing or "no reading" for item in items if item.label is None)),
         label_counts=(labels[0], labels[1], labels[2], labels[3], labels[4]),
+        upstream_counts=dict(sorted(upstream.items())),
+        upstream_score=sum(found) * LABEL_TO_PERCENT / len(found) if found else None,
     )

@@ -1,14 +1,18 @@
-"""Dialogues in the form that ESC-Eval's `evaluate.py` writes: a JSON object of lists of labelled strings.
+"""ESC-Eval's own files, to the byte: dialogues as `evaluate.py` writes them, labels as `score.py` does.
 
-Format read from haidequanbu/ESC-Eval, result/*.json: keys "0", "1", ...; each list alternates the two labels (with a
-full-width colon), beginning and ending with the assistant.
+Formats read from haidequanbu/ESC-Eval, result/*.json and score/*.json: JSON objects with the keys "0", "1", ..., four
+spaces deep, no ASCII escapes, no line break at the end. A result file has lists of labelled strings that alternate the
+two labels (with a full-width colon), beginning and ending with the assistant; a score file has an object of seven
+numbers for each dialogue.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -16,13 +20,23 @@ from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Language
 from escl.errors import DialogueFileError
 
-_PREFIX = {Speaker.SUPPORTER: "AI assistant：", Speaker.SEEKER: "ESC-Role："}
+SEEKER_LABEL: Final = "ESC-Role："
+SUPPORTER_LABELS: Final = ("AI assistant：", "AI assitant：")
+"""How a supporter's turn begins: as files have it now, and misspelt as those of ESC-Eval's first months."""
+
 _MAX_BYTES = 1 << 28
 _HAN = re.compile("[\u4e00-\u9fff]")
 
 
-def read_upstream(path: Path) -> dict[str, list[Turn]]:
-    """Return the dialogues of an upstream result file by their key.
+class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The dialogues of a result file by their key, and how their supporter is labelled."""
+
+    dialogues: dict[str, list[Turn]]
+    supporter_label: str
+
+
+def read_upstream(path: Path) -> ResultFile:
+    """Return the dialogues of an upstream result file.
 
     Raises:
         DialogueFileError: Unreadable, or not of that form; the message names the dialogue and the message.
@@ -32,13 +46,39 @@ def read_upstream(path: Path) -> dict[str, list[Turn]]:
             raise DialogueFileError(f"{path} is larger than {_MAX_BYTES >> 20} MiB")
         document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_key_once)
         found = msgspec.convert(document, dict[str, list[str]])
+        # Half a surrogate pair, which JSON can escape, is no text that anything could store or write again.
+        for message in (message for messages in found.values() for message in messages):
+            message.encode()
     except (OSError, ValueError, msgspec.ValidationError, RecursionError) as error:
         raise DialogueFileError(
             f"{path}: {error}", hint="expected a JSON object of lists of strings, as ESC-Eval's evaluate.py writes"
         ) from error
     if not found:
         raise DialogueFileError(f"{path} holds no dialogues")
-    return {key: _turns(messages, f"{path}: dialogue {key}") for key, messages in found.items()}
+    label = _supporter_label(found)
+    dialogues = {key: _turns(messages, label, f"{path}: dialogue {key}") for key, messages in found.items()}
+    return ResultFile(dialogues=dialogues, supporter_label=label)
+
+
+def result_json(dialogues: Mapping[str, Sequence[Turn]], *, seeker_label: str, supporter_label: str) -> bytes:
+    """Return the content of a result file, byte for byte as evaluate.py writes it."""
+    label = {Speaker.SEEKER: seeker_label, Speaker.SUPPORTER: supporter_label}
+    return _json({key: [label[turn.speaker] + turn.text for turn in turns] for key, turns in dialogues.items()})
+
+
+def score_json(labels: Mapping[str, Mapping[str, int]]) -> bytes:
+    """Return the content of a score file, byte for byte as score.py writes it: labels by dimension, by dialogue."""
+    return _json(labels)
+
+
+def _json(document: Mapping[str, object]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, indent=4).encode()
+
+
+def _supporter_label(found: Mapping[str, Sequence[str]]) -> str:
+    """Return the label that the file's first greeting has; the usual one when it has neither."""
+    first = next(iter(found.values()))[:1]
+    return next((label for label in SUPPORTER_LABELS if first and first[0].startswith(label)), SUPPORTER_LABELS[0])
 
 
 def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -57,13 +97,14 @@ def language_of(turns: list[Turn]) -> Language:
     return Language.CHINESE if _HAN.search(said) else Language.ENGLISH
 
 
-def _turns(messages: list[str], where: str) -> list[Turn]:
+def _turns(messages: list[str], supporter_label: str, where: str) -> list[Turn]:
     if len(messages) < 3:
         raise DialogueFileError(f"{where} has {len(messages)} messages; a greeting and one round are 3")
+    label = {Speaker.SEEKER: SEEKER_LABEL, Speaker.SUPPORTER: supporter_label}
     turns = []
     speaker = Speaker.SUPPORTER
     for position, message in enumerate(messages):
-        prefix = _PREFIX[speaker]
+        prefix = label[speaker]
         if not message.startswith(prefix):
             raise DialogueFileError(f"{where}, message {position} does not begin with {prefix!r}")
         turns.append(Turn(speaker=speaker, text=message.removeprefix(prefix)))

@@ -11,9 +11,12 @@ from escl.bundle.contents import Contents, Item, gather
 from escl.bundle.create import create
 from escl.bundle.install import install
 from escl.bundle.opened import verify
+from escl.core.protocol import load_protocol
 from escl.errors import BundleError, EsclError, StorageError, UsageError
 from escl.shelf.manifest import find_model
+from escl.upstream.protocol import read_protocol, write_protocol
 from tests.bundles import contents, make, read_manifest, signer
+from tests.esc_eval_scripts import write_scripts
 
 
 def test_a_model_comes_with_its_manifest_and_every_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +58,16 @@ def test_malformed_cards_and_protocols_are_not_carried(tmp_path: Path) -> None:
         gather(protocols=[str(bad)])
     with pytest.raises(UsageError, match="ships with escl"):
         gather(protocols=["open"])
+
+
+def test_an_imported_protocol_is_carried_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESCL_HOME", str(tmp_path / "here"))
+    write_protocol(read_protocol(write_scripts(tmp_path / "copy")))
+    imported = load_protocol("esc-eval")
+    create(tmp_path / "bundle", gather(protocols=["esc-eval"]))
+    install(tmp_path / "bundle", tmp_path / "there")
+    monkeypatch.setenv("ESCL_HOME", str(tmp_path / "there"))
+    assert load_protocol("esc-eval") == imported
 
 
 def test_weights_that_are_not_what_their_manifest_promises_are_not_bundled(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ BAD_PATHS = [
     "home/gguf/x.toml.", "home/gguf/x.toml ", "home/gguf/a./x.toml", "home/gguf/.hidden.toml", "home/gguf/-x.toml",
     "home/gguf//x.toml", "home/gguf/./x.toml", "home/gguf/x\n.toml", "home/gguf/é.toml", "home/gguf/~/x.toml",
     "home/gguf/x.py", "home/gguf/x", "home/hashes.json", "home/bundles.json", "home/bundles/x/manifest.json",
-    "home/protocols/x.json", "home/other/x.toml", "other/x", "x", "", "home", "wheels",
+    "home/protocols/x.yaml", "home/other/x.toml", "other/x", "x", "", "home", "wheels",
     "home/gguf/" + "x" * 200 + ".toml",
 ]  # fmt: skip
 

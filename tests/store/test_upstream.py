@@ -23,7 +23,7 @@ def write(folder: Path, content: object) -> Path:
 
 
 def test_a_result_file_becomes_turns(tmp_path: Path) -> None:
-    (turns,) = read_upstream(write(tmp_path, {"0": GOOD})).values()
+    (turns,) = read_upstream(write(tmp_path, {"0": GOOD})).dialogues.values()
     assert [turn.speaker for turn in turns] == [Speaker.SUPPORTER, Speaker.SEEKER, Speaker.SUPPORTER]
     assert turns[2].text == "Why?\n\nTell me."
 
@@ -61,13 +61,13 @@ def test_deep_nesting_is_refused(tmp_path: Path) -> None:
 def test_the_seeker_decides_the_language(tmp_path: Path) -> None:
     answered_in_english = ["AI assistant：你好", "ESC-Role：我很难过", "AI assistant：I see."]
     answered_in_chinese = ["AI assistant：Hi", "ESC-Role：I am sad", "AI assistant：我明白"]
-    found = read_upstream(write(tmp_path, {"0": answered_in_english, "1": answered_in_chinese}))
+    found = read_upstream(write(tmp_path, {"0": answered_in_english, "1": answered_in_chinese})).dialogues
     assert [language_of(turns) for turns in found.values()] == [Language.CHINESE, Language.ENGLISH]
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="upstream's sample files are not here")
 def test_upstreams_sample_files_are_read() -> None:
     for path in SHARED.glob("*.json"):
-        found = read_upstream(path)
+        found = read_upstream(path).dialogues
         assert [len(turns) for turns in found.values()] == [11, 11, 11]
         assert {language_of(turns).value for turns in found.values()} == {path.stem[-2:]}
