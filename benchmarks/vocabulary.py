@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import string
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ import gguf
 
 from escl.core.bundled import bundled
 
-LETTERS: Final = "QXZJVKWYBDFGHLNR"
-"""What models with random weights say."""
+LETTERS: Final = string.ascii_uppercase
+"""What models with random weights say: more than a sampler's top-k of 20, below which all logits have equals."""
 
 CHATML: Final = (
     "{% for message in messages %}"

@@ -1,5 +1,7 @@
-"""Continuous batching of replies: every step decodes one token for each active slot, and prompt chunks in what is left.
+"""Continuous batching of replies: a step evaluates waiting prompts, else decodes one token for each active slot.
 
+llama.cpp computes prompts and next tokens apart even when one batch holds both, so mixing them gains nothing, and
+tokens that are decoded while others wait for their prompt are decoded in smaller, dearer groups.
 A slot is one KV stream. It stays with its session while it can, so that only new tokens are evaluated.
 Knows nothing of pipes and processes; it is driven by `submit` and `step`.
 """
@@ -17,13 +19,18 @@ import numpy as np
 from escl.core.reasoning import split_reasoning
 from escl.engine.chat import Chat
 from escl.engine.context_shape import context_shape
-from escl.engine.llama import Context, Model, Tokens
+from escl.engine.llama import Context, Model, Tokens, device_names
 from escl.engine.sampling import Sampler
 from escl.engine.wire import EngineSpec, Failed, Generate, Generated, ReadLabel
 from escl.errors import ContextOverflowError, EngineError, KVExhaustedError, NonFiniteLogitsError
 
 _OVERTAKEN_AT_MOST: Final = 2
 """A waiting request may be overtaken this many times for each slot."""
+
+_CPU_GAP: Final = 3
+"""Idle slots between two active ones that are worth filling on the processor: see `Batcher._next_tokens`."""
+
+_FILLER: Final = np.zeros(1, dtype=np.int32)
 
 
 @dataclass(slots=True)
@@ -64,11 +71,12 @@ class _Slot:
 
 @dataclass(slots=True)
 class _Piece:
-    """A slot's part of one batch."""
+    """A slot's part of one batch. A filler's token is forgotten again."""
 
     slot: _Slot
     tokens: Tokens
     wants_logits: bool
+    filler: bool = False
     row: int = -1
     batch_index: int = -1
 
@@ -97,6 +105,9 @@ class Batcher:
         )
         self._model, self._chat, self._strict = model, chat, spec.strict
         self.n_ctx = n_ctx
+        on_cpu = device_names(spec.gpu_layers, spec.device) == "CPU"
+        # A device takes many tokens in the time of one; a model that cannot rewind could not forget a filler.
+        self._gap = 0 if not model.rewinds else _CPU_GAP if on_cpu else shape.n_sequences
         self.totals = Totals()
         self._waiting: deque[_Job] = deque()
         self._slots = [_Slot(index, np.zeros(n_ctx, dtype=np.int32)) for index in range(shape.n_sequences)]
@@ -229,17 +240,11 @@ class Batcher:
 
     def _plan(self) -> list[_Piece]:
         """Return the pieces of the next batch in ascending sequence order, as llama.cpp splits streams best."""
+        prefilling = [(slot.job.arrived, slot, slot.job) for slot in self._slots if slot.job and not slot.job.reply]
+        if not prefilling:
+            return self._next_tokens()
         pieces: list[_Piece] = []
-        prefilling: list[tuple[float, _Slot, _Job]] = []
-        for slot in self._slots:
-            job = slot.job
-            if job is None:
-                continue
-            if job.reply:
-                pieces.append(_Piece(slot, np.array(job.reply[-1:], dtype=np.int32), wants_logits=True))
-            else:
-                prefilling.append((job.arrived, slot, job))
-        room = self._context.n_batch - len(pieces)
+        room = self._context.n_batch
         for _, slot, job in sorted(prefilling, key=lambda entry: entry[0]):
             chunk = job.prompt[slot.n_cached : slot.n_cached + room]
             if chunk.size:
@@ -247,6 +252,27 @@ class Batcher:
                 pieces.append(_Piece(slot, chunk, wants_logits=ends_prompt))
                 room -= chunk.size
         return sorted(pieces, key=lambda piece: piece.slot.sequence)
+
+    def _next_tokens(self) -> list[_Piece]:
+        """Return one token for each active slot, and fillers for the idle slots of small gaps between them.
+
+        llama.cpp computes streams together only while their numbers follow one another: 16 slots with an idle one after
+        each take 16 passes over the weights, and with the gaps filled one.
+        """
+        pieces: list[_Piece] = []
+        idle: list[_Slot] = []
+        for slot in self._slots:
+            if slot.job is None:
+                idle.append(slot)
+                continue
+            if pieces and len(idle) <= self._gap and all(self._can_fill(slot) for slot in idle):
+                pieces += [_Piece(slot, _FILLER, wants_logits=False, filler=True) for slot in idle]
+            idle = []
+            pieces.append(_Piece(slot, np.array(slot.job.reply[-1:], dtype=np.int32), wants_logits=True))
+        return pieces
+
+    def _can_fill(self, slot: _Slot) -> bool:
+        return slot.n_cached < self.n_ctx and not slot.tainted
 
     def _decode(self, pieces: Sequence[_Piece]) -> None:
         context, end, row = self._context, 0, 0
@@ -269,7 +295,7 @@ class Batcher:
             if slot.job is None:
                 self._forget(slot)
         done: list[Generated | Failed] = []
-        for attempt in ([piece] for piece in pieces):
+        for attempt in ([piece] for piece in pieces if not piece.filler):
             try:
                 self._decode(attempt)
                 done += self._advance(attempt)
@@ -282,6 +308,9 @@ class Batcher:
         rows = self._context.logits(sum(piece.wants_logits for piece in pieces))
         for piece in pieces:
             slot, n_tokens = piece.slot, piece.tokens.size
+            if piece.filler:
+                self._context.remove(slot.sequence, slot.n_cached)
+                continue
             job = slot.job
             assert job is not None
             assert job.sampler is not None

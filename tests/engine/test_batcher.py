@@ -175,6 +175,60 @@ def test_nobody_waits_for_ever_behind_sessions_at_home(batcher: MakeBatcher) -> 
     assert 1 in answered
 
 
+@pytest.fixture
+def sequences(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """The sequence ids of every batch that is decoded from now on."""
+    decode, batches = Context.decode, []
+
+    def watch(self: Context, n_tokens: int) -> None:
+        batches.append(self.sequences[:n_tokens].tolist())
+        decode(self, n_tokens)
+
+    monkeypatch.setattr(Context, "decode", watch)
+    return batches
+
+
+def test_prompts_are_evaluated_before_anyone_speaks_on(batcher: MakeBatcher, sequences: list[list[int]]) -> None:
+    one = batcher("endless", ENDLESS)
+    one.submit(ask(0, "hi"))
+    for _ in range(3):
+        one.step()
+    sequences.clear()
+    one.submit(ask(1, "I am sad " * 40))
+    while one.n_active + one.n_waiting == 2:
+        one.step()
+    n_prompt_batches = sum(batch.count(1) > 1 for batch in sequences)
+    assert n_prompt_batches > 1
+    assert all(set(batch) == {1} for batch in sequences[:n_prompt_batches])
+    assert all(batch == [0, 1] for batch in sequences[n_prompt_batches:])
+
+
+@pytest.mark.parametrize(("speaking", "decoded"), [((0, 2, 5), [0, 1, 2, 3, 4, 5]), ((1, 6), [1, 6]), ((7,), [7])])
+def test_small_gaps_between_speakers_are_filled(
+    batcher: MakeBatcher, sequences: list[list[int]], speaking: tuple[int, ...], decoded: list[int]
+) -> None:
+    one = batcher("endless", ENDLESS, slots=8)
+    run(one, *[ask(number, "hi", session=f"d{number}") for number in range(8)])
+    sequences.clear()
+    run(one, *[ask(10 + number, ["hi", "ha", "well"], session=f"d{number}") for number in speaking])
+    assert sequences[-1] == decoded
+
+
+def test_a_filled_gap_leaves_no_trace(batcher: MakeBatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    n_clear = 0
+    for text in sayings(9):
+        one = batcher(slots=3)
+        first = replies(run(one, *[ask(number, text, session=f"d{number}") for number in range(3)]))
+        run(one, *[ask(10 + number, "hello", session=f"d{number}") for number in (0, 2)])
+        history = ask(20, [text, first[1].text, "and you?"], session="d1")
+        reply = replies(run(one, history))[20]
+        alone, clear = run_alone(batcher(), monkeypatch, history)
+        n_clear += clear
+        assert not clear or reply.text == alone.text
+        assert reply.n_reused >= first[1].n_prompt
+    assert n_clear > 2
+
+
 def test_a_long_prompt_is_evaluated_in_chunks(batcher: MakeBatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(4):
         request = ask(number, "I am sad " * (30 + number))
