@@ -24,6 +24,8 @@ class ExitCode(IntEnum):
     """Disk or database trouble."""
     INCOMPLETE = 6
     """The command ended, but some items failed; the results say which."""
+    NETWORK = 7
+    """Something that was asked of a network was refused, is not there, or did not come."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C or SIGTERM; the same command resumes."""
 
@@ -85,6 +87,12 @@ class StorageError(EsclError):
     """Disk full, a database that is not ours, or a run that another process holds."""
 
     exit_code = ExitCode.STORAGE
+
+
+class DownloadError(EsclError):
+    """A repository or file cannot be had from the network, or is not what was promised."""
+
+    exit_code = ExitCode.NETWORK
 
 
 class EngineError(EsclError):

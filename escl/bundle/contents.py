@@ -21,7 +21,7 @@ from escl.core.printable import printable
 from escl.core.protocol import known_protocols, load_protocol, user_protocols
 from escl.errors import BundleError, UsageError
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
-from escl.shelf.manifest import Manifest, ModelFile, load_manifest, locate_model, manifests
+from escl.shelf.manifest import Manifest, ModelFile, load_manifest, locate_model, manifest_path, manifests
 from escl.shelf.model_check import check_model
 
 _README: Final = "licences/README.txt"
@@ -110,9 +110,9 @@ def _model(reference: str) -> tuple[CarriedModel, list[Item]]:
     if Path(reference).suffix == ".gguf":
         return _plain_model(Path(reference))
     located = locate_model(reference)
-    path = Path(reference) if Path(reference).suffix == ".toml" else manifests()[reference]
+    path = manifest_path(reference)
     manifest = load_manifest(path)
-    name = path.stem if path == Path(reference) else reference
+    name = path.stem if path == Path(reference) else next(name for name, at in manifests().items() if at == path)
     folder = PurePosixPath(HOME, "gguf", name).parent
     weights = _weights(manifest.file, located.path, folder)
     adapters = [

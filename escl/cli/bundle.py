@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from escl.cli.convert import _progress as progress
-from escl.cli.convert import _termination_interrupts as termination_interrupts
 from escl.cli.output import print_json, progress_console, results_console
+from escl.cli.progress import progress, termination_interrupts
 from escl.core.printable import printable
 from escl.errors import ExitCode, UsageError
 

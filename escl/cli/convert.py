@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from time import monotonic
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from escl.cli.output import print_json, progress_console, results_console
+from escl.cli.progress import progress, termination_interrupts
 from escl.core.printable import printable
-
-if TYPE_CHECKING:
-    from escl.convert import OnProgress
-
-_LINE_EVERY_S = 10.0
 
 
 class StoredAs(StrEnum):
@@ -56,7 +45,7 @@ def convert(
     """
     from escl.convert import convert as convert_checkpoint
 
-    with _termination_interrupts(), _progress(f"converting {src.name}") as on_progress:
+    with termination_interrupts(), progress(f"converting {src.name}") as on_progress:
         converted = convert_checkpoint(
             src,
             dst,
@@ -78,61 +67,3 @@ def convert(
         markup=False,
         soft_wrap=True,
     )
-
-
-@contextlib.contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal do what Ctrl-C does, so that they leave no half-written file either."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _progress(what: str) -> Iterator[OnProgress]:
-    """Give a callback that shows bytes done and the time left: a bar on a terminal, a line now and then elsewhere."""
-    console = progress_console()
-    if not console.is_terminal:
-        yield _Lines(console, printable(what)).show
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(printable(what), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-class _Lines:
-    """Progress as plain lines, at most one every ten seconds."""
-
-    def __init__(self, console: Console, what: str) -> None:
-        self._console, self._what = console, what
-        self._start = self._last = monotonic()
-
-    def show(self, done: int, total: int) -> None:
-        now = monotonic()
-        if now - self._last < _LINE_EVERY_S or not done:
-            return
-        self._last = now
-        left_s = (now - self._start) * (total - done) / done
-        self._console.print(
-            f"{self._what}: {done / 1e9:.2f} of {total / 1e9:.2f} GB, about {left_s:,.0f} s left", markup=False
-        )

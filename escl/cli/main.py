@@ -14,6 +14,7 @@ from escl.cli.bundle import bundle_app
 from escl.cli.cards import cards_app
 from escl.cli.convert import convert
 from escl.cli.judge import judge_app
+from escl.cli.models import models_app
 from escl.cli.output import progress_console
 from escl.cli.plan import plan
 from escl.cli.protocol import protocol_app
@@ -55,6 +56,7 @@ app.add_typer(cards_app)
 app.add_typer(bundle_app)
 app.add_typer(judge_app)
 app.add_typer(protocol_app)
+app.add_typer(models_app)
 
 
 def main() -> None:

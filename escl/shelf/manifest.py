@@ -10,7 +10,7 @@ import hashlib
 import tomllib
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import msgspec
 
@@ -18,13 +18,28 @@ from escl.core.bundled import bundled
 from escl.core.dimension import Dimension, Language
 from escl.core.printable import printable
 from escl.core.sampling import Sampling
-from escl.core.user_home import user_home
 from escl.errors import ManifestError
 from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.hash_memo import LARGE_BYTES, remember, remembered
 from escl.shelf.model_check import check_model
+from escl.shelf.places import user_shelf
+from escl.shelf.reference import hub_reference
+from escl.shelf.source import AdapterSource, Making, ModelFile, Source, leaves_its_folder, unpinned_fields
+
+__all__ = [
+    "LocatedModel",
+    "Manifest",
+    "Model",
+    "ModelFile",
+    "ModelRole",
+    "find_model",
+    "load_manifest",
+    "locate_model",
+    "user_shelf",
+]
 
 _HASH_BLOCK = 1 << 22
+_MAX_MANIFEST_BYTES = 1 << 20
 
 
 class ModelRole(StrEnum):
@@ -33,23 +48,24 @@ class ModelRole(StrEnum):
     SEEKER = "seeker"
     SUPPORTER = "supporter"
     SCORER = "scorer"
-
-
-class ModelFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One file of a model; size and hash are checked when the manifest states them."""
-
-    path: str
-    size_bytes: int | None = None
-    sha256: str | None = None
+    JUDGE = "judge"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A manifest as it stands in the TOML file.
 
     Attributes:
+        file: The model, or where it will be once it is pulled; on a pulled model's manifest with size and hash.
+        licence: As the source states it.
+        licence_note: Where licences conflict, or what else must be known before use.
         notice: Shown wherever results of this model are shown.
         making: How to get the files, shown when they are missing.
+        chat_template: The name of a chat format that the converter knows ("vicuna"), for a checkpoint without one.
         adapters: LoRA files of a scorer, by language and dimension.
+        source: Where `escl models pull` takes the model from.
+        adapter_source: Where it takes the adapters from.
+        unpinned: What the sources leave open ("source.revision", "source.files", ...); must list all of it.
+        made: How the files on this shelf were made; only on a pulled model's manifest.
     """
 
     name: str
@@ -58,10 +74,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     architecture: str
     licence: str
     file: ModelFile
+    licence_note: str | None = None
     notice: str | None = None
     making: str | None = None
     sampling: Sampling | None = None
+    chat_template: str | None = None
     adapters: dict[Language, dict[Dimension, ModelFile]] = {}
+    source: Source | None = None
+    adapter_source: AdapterSource | None = None
+    unpinned: tuple[str, ...] = ()
+    made: Making | None = None
+
+    def files(self) -> list[ModelFile]:
+        """Return the model's file and its adapters."""
+        return [self.file, *(file for by_dimension in self.adapters.values() for file in by_dimension.values())]
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,11 +120,6 @@ class LocatedModel(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None
     sampling: Sampling | None = None
     adapters: dict[tuple[Language, Dimension], Path] = {}
-
-
-def user_shelf() -> Path:
-    """Return the folder for the user's own models: `$ESCL_HOME/gguf`, else the platform's data folder."""
-    return user_home() / "gguf"
 
 
 def manifests() -> dict[str, Path]:
@@ -169,17 +190,44 @@ def known_sha256(path: Path) -> str | None:
 
 def _named(reference: str, role: ModelRole | None) -> tuple[Manifest, Path]:
     """Return the manifest that `reference` names, and its folder."""
-    as_path = Path(reference)
-    path = as_path if as_path.suffix == ".toml" else manifests().get(reference)
-    if path is None:
-        raise ManifestError(
-            f"no model named {reference}",
-            hint=f"give a path ending in .gguf or .toml, or a name on the shelf: {', '.join(manifests())}",
-        )
+    path = manifest_path(reference)
     manifest = load_manifest(path)
     if role is not None and manifest.role is not role:
         raise ManifestError(f"{manifest.name} is a {manifest.role.value}, not a {role.value}")
     return manifest, path.parent
+
+
+def manifest_path(reference: str) -> Path:
+    """Return the manifest that `reference` names: a file, a name on the shelf, or a repository that was pulled.
+
+    Raises:
+        ManifestError: There is none; the hint says what there is, or how to get it.
+    """
+    as_path = Path(reference)
+    if as_path.suffix == ".toml":
+        return as_path
+    known = manifests()
+    if reference in known:
+        return known[reference]
+    hub = hub_reference(reference)
+    if hub is None:
+        raise ManifestError(
+            f"no model named {reference}",
+            hint=f"give a path ending in .gguf or .toml, or a name on the shelf: {', '.join(known)}",
+        )
+    pulled = [name for name in known if name == hub.shelf_name or (not hub.quant and name.startswith(f"{hub.folder}/"))]
+    if not pulled:
+        hint = f"where there is a network: escl models pull {reference}"
+        raise ManifestError(f"{reference} is not on the shelf", hint=hint)
+    if len(pulled) > 1:
+        quants = ", :".join(name.rpartition("/")[2] for name in pulled)
+        raise ManifestError(f"{reference} is on the shelf more than once", hint=f"add which one: :{quants}")
+    source = load_manifest(known[pulled[0]]).source
+    if hub.revision is not None and (source is None or source.revision != hub.revision):
+        found = "an unknown revision" if source is None else f"revision {source.revision}"
+        hint = f"escl models rm {reference.partition('@')[0]}, then pull it again"
+        raise ManifestError(f"{reference}: the shelf has {found} of it", hint=hint)
+    return known[pulled[0]]
 
 
 def is_there(name: str) -> bool:
@@ -195,9 +243,19 @@ def load_manifest(path: Path) -> Manifest:
         ManifestError: Unreadable or malformed; the message names the file and the field.
     """
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Manifest)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_MANIFEST_BYTES + 1)
+        if len(raw) > _MAX_MANIFEST_BYTES:
+            raise ManifestError(f"{path} has more than {_MAX_MANIFEST_BYTES:,} bytes")
+        manifest = msgspec.convert(tomllib.loads(raw.decode("utf-8")), Manifest)
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ManifestError(f"{path}: {error}") from error
+    left_open = unpinned_fields(manifest.source, manifest.adapter_source)
+    if set(manifest.unpinned) != set(left_open):
+        raise ManifestError(
+            f"{path}: unpinned lists {list(manifest.unpinned)}, but what is not pinned is {list(left_open)}"
+        )
+    return manifest
 
 
 def _plain_model(path: Path, on_hash: Callable[[Path, int], None] | None) -> Model:
@@ -246,16 +304,30 @@ def _checked(
 
 def _there(file: ModelFile, folder: Path, making: str | None) -> Path:
     """Return the absolute path of `file`, which exists and has the size that the manifest says."""
-    pure, windows = PurePosixPath(file.path), PureWindowsPath(file.path)
-    if pure.is_absolute() or windows.drive or ".." in (*pure.parts, *windows.parts):
-        raise ManifestError(f"{folder}: the manifest's path {file.path!r} leaves its folder")
-    path = _where(file, folder)
+    path = place_of(file, folder)
     if not path.is_file():
         raise ManifestError(f"{path} is not there", hint=making and making.replace("{folder}", str(path.parent.parent)))
     size = path.stat().st_size
     if file.size_bytes is not None and size != file.size_bytes:
         raise ManifestError(f"{path} has {size:,} bytes, but its manifest says {file.size_bytes:,}", hint=making)
     return path
+
+
+def is_whole(file: ModelFile, folder: Path) -> bool:
+    """Return whether a manifest's file is there with the size that the manifest says."""
+    path = place_of(file, folder)
+    return path.is_file() and file.size_bytes in (None, path.stat().st_size)
+
+
+def place_of(file: ModelFile, folder: Path) -> Path:
+    """Return where a manifest's file is, or would be: inside its folder, or for what ships, on the user's shelf.
+
+    Raises:
+        ManifestError: The path leaves the folder.
+    """
+    if leaves_its_folder(file.path):
+        raise ManifestError(f"{folder}: the manifest's path {file.path!r} leaves its folder")
+    return _where(file, folder)
 
 
 def _where(file: ModelFile, folder: Path) -> Path:

@@ -1,0 +1,1 @@
+"""From a name to a model on the shelf: download, convert, quantize, record."""

@@ -1,0 +1,324 @@
+"""`escl models pull`: from a name to a manifest on the user's shelf that pins every file.
+
+Owns the order of things: what is meant, is it there already, a ready GGUF file or a checkpoint, and what is written and
+cleaned up at the end. The manifest is written last: a model that has one is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from escl import __version__
+from escl.convert.disk import check_room
+from escl.convert.quantize import quantization
+from escl.core.bundled import bundled
+from escl.errors import GGUFError, ManifestError, UsageError
+from escl.memory.devices import Budget
+from escl.pulling.checkpoint import Job, Made, OnProgress, Tally, make, source_of
+from escl.pulling.generation import sampling_of
+from escl.pulling.selection import gguf_file, has_gguf
+from escl.shelf import hub
+from escl.shelf.gguf_header import read_gguf_header
+from escl.shelf.manifest import Manifest, ModelRole, is_whole, load_manifest, manifests, user_shelf
+from escl.shelf.model_check import check_model
+from escl.shelf.places import discard_downloads, kept_listing, snapshot
+from escl.shelf.reference import HubReference, hub_reference, quantization_in, reference_of
+from escl.shelf.repository import Listing, check_pinned
+from escl.shelf.source import AdapterSource, Making, ModelFile, Source
+from escl.shelf.written import write_manifest
+
+_TEMPLATE: Final = "tokenizer.chat_template"
+_NO_QUANT: Final = "GGUF"
+"""In place of a quantization, for a repository's only file whose name says none."""
+_SPEAKS: Final = ModelRole.SUPPORTER
+
+
+class Pulled(msgspec.Struct, frozen=True, kw_only=True):
+    """A model on the shelf.
+
+    Attributes:
+        name: What `escl run` takes.
+        already: It was there before; nothing was done.
+        size_bytes: Of all its files.
+        checkpoint: Folders of what it was made from that are still there.
+        notes: What the user should know, a sentence each.
+    """
+
+    name: str
+    manifest: str
+    path: str
+    size_bytes: int
+    quantization: str | None
+    already: bool
+    checkpoint: list[str]
+    notes: list[str]
+
+
+def pull(
+    reference: str,
+    *,
+    quantize: str | None = None,
+    keep_checkpoint: bool = False,
+    budget: Callable[[], Budget],
+    on_progress: OnProgress = lambda _done, _total, _what: None,
+) -> Pulled:
+    """Bring the model that `reference` names to the user's shelf and return it.
+
+    Args:
+        reference: A name on the shelf whose manifest has a source, or `hf.co/owner/repo[:QUANT][@revision]`.
+        quantize: Quantization of a checkpoint by name; None takes the largest that suits the machine.
+        keep_checkpoint: Keep what was downloaded; else it is removed when the model is made and checked.
+        budget: What models may take here; asked only when a quantization must be chosen.
+        on_progress: Called now and then.
+
+    Raises:
+        DownloadError: Something cannot be had, or is not what was promised.
+        ConvertError: The checkpoint cannot be carried over.
+        StorageError: There is no room.
+        UsageError: It names nothing that can be pulled, or what is there is something else.
+    """
+    chosen = None if quantize is None else quantize.upper()
+    if chosen is not None:
+        quantization(chosen)
+    hub_name = hub_reference(reference)
+    name = reference if hub_name is None else hub_name.shelf_name
+    there = None if name is None else _on_shelf(name, chosen, None if hub_name is None else hub_name.revision)
+    if there is not None:
+        return there
+    errand = _Errand(chosen, keep_checkpoint=keep_checkpoint, budget=budget, on_progress=on_progress)
+    if hub_name is not None:
+        return errand.from_repository(hub_name)
+    return errand.from_manifest(reference, _shipped(reference))
+
+
+def _shipped(name: str) -> Manifest:
+    path = bundled("gguf") / f"{name}.toml"
+    known = manifests()
+    if not path.is_file() and name not in known:
+        can = ", ".join(sorted(one for one, at in known.items() if load_manifest(at).source is not None))
+        raise ManifestError(f"no model is named {name}", hint=f"hf.co/owner/repo names any; by name there are {can}")
+    manifest = load_manifest(path if path.is_file() else known[name])
+    if manifest.source is None:
+        raise UsageError(f"{name} has no source to pull it from", hint=manifest.making)
+    return manifest
+
+
+def _on_shelf(name: str, quantize: str | None, revision: str | None) -> Pulled | None:
+    """Return the pulled model of that name if it is there as wanted; None if it is not there."""
+    path = user_shelf() / f"{name}.toml"
+    if not path.is_file():
+        return None
+    manifest = load_manifest(path)
+    if manifest.made is None:
+        return None
+    missing = [file.path for file in manifest.files() if not is_whole(file, path.parent)]
+    if missing:
+        raise ManifestError(
+            f"{path} is there, but {missing[0]} is missing or has another size",
+            hint=f"escl models rm {name}, then pull it again",
+        )
+    other = quantize is not None and manifest.made.quantization != quantize
+    source = manifest.source
+    if other or (revision is not None and source is not None and source.revision != revision):
+        has = f"{manifest.made.quantization} of revision {source.revision if source else 'unknown'}"
+        raise UsageError(f"{name} is on the shelf as {has}", hint=f"escl models rm {name}, then pull it again")
+    return _pulled(path, manifest, already=True)
+
+
+def _pulled(path: Path, manifest: Manifest, *, already: bool = False, **more: list[str]) -> Pulled:
+    return Pulled(
+        name=manifest.name,
+        manifest=str(path),
+        path=str(path.parent / manifest.file.path),
+        size_bytes=sum(file.size_bytes or 0 for file in manifest.files()),
+        quantization=manifest.made.quantization if manifest.made else None,
+        already=already,
+        checkpoint=more.get("checkpoint", []),
+        notes=more.get("notes", []),
+    )
+
+
+class _Errand:
+    """One pull, once it is known that the model is not there yet."""
+
+    def __init__(
+        self, quantize: str | None, *, keep_checkpoint: bool, budget: Callable[[], Budget], on_progress: OnProgress
+    ) -> None:
+        self.quantize, self.keep_checkpoint = quantize, keep_checkpoint
+        self.budget, self.on_progress = budget, on_progress
+
+    def from_manifest(self, name: str, manifest: Manifest) -> Pulled:
+        """Pull what a manifest names."""
+        assert manifest.source is not None
+        base = self.listing(manifest.source)
+        if has_gguf(base):
+            return self.gguf(name, manifest, base, quantization_in(manifest.file.path))
+        adapters = None if manifest.adapter_source is None else self.listing(manifest.adapter_source)
+        return self.checkpoint(name, manifest, base, adapters)
+
+    def from_repository(self, wanted: HubReference) -> Pulled:
+        """Pull a repository that no manifest describes."""
+        revision = wanted.revision
+        listing = hub.list_repository(wanted.repo, revision, kept=kept_listing(wanted.repo, revision))
+        manifest = Manifest(
+            name=wanted.repo,
+            role=ModelRole.SUPPORTER,
+            description=f"{wanted.repo} from the Hugging Face Hub",
+            architecture="unknown",
+            licence=listing.licence or "not stated by its source",
+            file=ModelFile(path=wanted.repo.rpartition("/")[2] + ".gguf"),
+            source=Source(repo=wanted.repo, revision=listing.revision),
+        )
+        if has_gguf(listing):
+            if self.quantize is not None:
+                raise UsageError(
+                    f"hf.co/{wanted.repo} holds GGUF files, which are taken as they are", hint="use :QUANT"
+                )
+            return self.gguf(None, manifest, listing, wanted.quant)
+        if wanted.quant is not None:
+            quantization(wanted.quant)
+            if self.quantize not in (None, wanted.quant):
+                raise UsageError(f":{wanted.quant} and --quantize {self.quantize} contradict each other")
+            self.quantize = wanted.quant
+        return self.checkpoint(None, manifest, listing, None)
+
+    def listing(self, source: Source) -> Listing:
+        """Ask for a repository; keep the answer for a day without network."""
+        kept = kept_listing(source.repo, source.revision)
+        return hub.list_repository(source.repo, source.revision, kept=kept)
+
+    def gguf(self, name: str | None, manifest: Manifest, listing: Listing, quant: str | None) -> Pulled:
+        """Bring a ready GGUF file."""
+        file = gguf_file(listing, quant)
+        quant = quantization_in(file.path) or quant
+        name = name or f"hf.co/{listing.repo}/{quant or _NO_QUANT}"
+        there = _on_shelf(name, None, listing.revision)
+        if there is not None:
+            return there
+        assert manifest.source is not None
+        check_pinned(listing, manifest.source.files, wanted=[file])
+        path, folder = user_shelf() / f"{name}.toml", snapshot(listing.repo, listing.revision)
+        target = path.parent / Path(file.path).name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        check_room(target, hub.missing_bytes(listing, [file], folder))
+        tally = Tally(file.size_bytes, self.on_progress)
+        record = hub.fetch(listing, [file], folder, pinned=manifest.source.files, on_bytes=tally.add)[0]
+        try:
+            header = read_gguf_header(folder / file.path, max_items=1)
+            check_model(header, path=folder / file.path)
+        except GGUFError:
+            (folder / file.path).unlink()
+            raise
+        if os.path.lexists(target):
+            raise UsageError(f"{target} is in the way", hint="remove it")
+        shutil.move(folder / file.path, target)
+        template = header.metadata.get(_TEMPLATE)
+        finished = msgspec.structs.replace(
+            manifest,
+            name=_shown(name, manifest),
+            architecture=header.architecture,
+            file=ModelFile(path=target.name, size_bytes=record.size_bytes, sha256=record.sha256),
+            source=Source(repo=listing.repo, revision=listing.revision, files=(record,)),
+            unpinned=(),
+            made=_making(quant, template=template, converted=False),
+        )
+        write_manifest(path, finished)
+        discard_downloads(listing.repo)
+        return _pulled(path, finished, notes=_template_notes(template))
+
+    def checkpoint(self, name: str | None, manifest: Manifest, base: Listing, adapters: Listing | None) -> Pulled:
+        """Bring a checkpoint, convert it, and remove what is not needed any more."""
+        shelf = user_shelf()
+        stem, _, old = Path(manifest.file.path).stem.rpartition("-")
+        stem = stem if quantization_in(f"-{old}.gguf") else Path(manifest.file.path).stem
+        folder = Path(manifest.file.path).parent
+
+        def target(quant: str) -> Path:
+            at = shelf / folder if name is not None else shelf / f"hf.co/{base.repo}"
+            return at / f"{stem}-{quant}.gguf"
+
+        made = make(
+            Job(
+                manifest=manifest,
+                base=base,
+                adapters=adapters,
+                target=target,
+                quantize=self.quantize,
+                budget=self.budget,
+                on_progress=self.on_progress,
+            )
+        )
+        path = shelf / f"{name or f'hf.co/{base.repo}/{made.quantization}'}.toml"
+        finished = _finished(manifest, made, path)
+        write_manifest(path, finished)
+        left = []
+        for brought in made.sources:
+            if brought.is_ours and not self.keep_checkpoint:
+                discard_downloads(brought.listing.repo)
+            else:
+                left.append(str(brought.folder))
+        return _pulled(path, finished, notes=made.notes, checkpoint=left)
+
+
+def _finished(manifest: Manifest, made: Made, path: Path) -> Manifest:
+    """Return the manifest of a converted model, with every file and source pinned."""
+    header = read_gguf_header(made.file, max_items=1)
+    adapter_source = manifest.adapter_source
+    if adapter_source is not None:
+        pinned = source_of(made.sources[1])
+        adapter_source = AdapterSource(
+            repo=pinned.repo, revision=pinned.revision, files=pinned.files, folders=adapter_source.folders
+        )
+    name = path.relative_to(user_shelf()).with_suffix("").as_posix()
+    return msgspec.structs.replace(
+        manifest,
+        name=_shown(name, manifest),
+        architecture=header.architecture,
+        file=_record(made.file, path.parent, made.sha256),
+        adapters={
+            language: {
+                dimension: _record(file, path.parent, sha256) for dimension, (file, sha256) in by_dimension.items()
+            }
+            for language, by_dimension in made.adapters.items()
+        },
+        source=source_of(made.sources[0]),
+        adapter_source=adapter_source,
+        sampling=manifest.sampling or (sampling_of(made.sources[0].folder) if manifest.role is _SPEAKS else None),
+        unpinned=(),
+        made=_making(made.quantization, template=header.metadata.get(_TEMPLATE), converted=True),
+    )
+
+
+def _record(path: Path, folder: Path, sha256: str) -> ModelFile:
+    return ModelFile(path=path.relative_to(folder).as_posix(), size_bytes=path.stat().st_size, sha256=sha256)
+
+
+def _shown(name: str, manifest: Manifest) -> str:
+    """Return the name that runs and tables show: a shelf name as it is, a repository with its quantization."""
+    if not name.startswith("hf.co/"):
+        return manifest.name
+    return reference_of(name).removeprefix("hf.co/")
+
+
+def _making(quant: str | None, *, template: object, converted: bool) -> Making:
+    return Making(
+        quantization=quant,
+        converted=converted,
+        escl=__version__,
+        pulled_on=datetime.now(UTC).date().isoformat(),
+        template_sha256=hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) else None,
+    )
+
+
+def _template_notes(template: object) -> list[str]:
+    if isinstance(template, str):
+        return []
+    return ["the file has no chat template, so it cannot be a supporter; look for one that has"]

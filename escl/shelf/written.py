@@ -1,0 +1,48 @@
+"""Writing manifests to the user's shelf: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+import tomli_w
+
+from escl.errors import StorageError
+from escl.shelf.manifest import Manifest
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write `manifest` as the TOML file `path`, replacing what is there.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    fields = _without_none(msgspec.to_builtins(manifest, str_keys=True))
+    assert isinstance(fields, dict)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                tomli_w.dump(fields, file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(beside).chmod(0o644)
+            Path(beside).replace(path)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _without_none(value: object) -> object:
+    if isinstance(value, dict):
+        return {
+            key: _without_none(inner) for key, inner in value.items() if inner is not None and inner not in ({}, ())
+        }
+    if isinstance(value, list | tuple):
+        return [_without_none(inner) for inner in value]
+    return value
