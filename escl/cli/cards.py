@@ -1,4 +1,4 @@
-"""`escl cards`: list, show and check role cards."""
+"""`escl cards`: list, show, check and export role cards."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rich.text import Text
 from escl.cli.output import print_json, results_console
 from escl.core.bundled import bundled
 from escl.core.card import Category, RoleCard, select_cards
-from escl.core.card_file import MAX_PROBLEMS, CardProblem, inspect_cards, load_cards
+from escl.core.card_file import MAX_PROBLEMS, CardProblem, inspect_cards, load_cards, upstream_json
 from escl.core.dimension import Language
 from escl.core.printable import printable
-from escl.errors import ExitCode, UsageError
+from escl.errors import ExitCode, StorageError, UsageError
 
 cards_app = typer.Typer(
     name="cards",
-    help="List, show and check role cards.\n\nExample: escl cards ls --language zh",
+    help="List, show, check and export role cards.\n\nExample: escl cards ls --language zh",
     no_args_is_help=True,
 )
 
@@ -127,6 +127,35 @@ def check_cards(file: _File = None, *, as_json: _Json = False) -> None:
         _print_check(path, counts, problems)
     if problems:
         raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+@cards_app.command("export")
+def export_cards(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The JSON file to write; it must not be there yet.")],
+    file: _File = None,
+    *,
+    language: Annotated[Language | None, typer.Option("--language", "--lang", help="Only this language.")] = None,
+    category: Annotated[Category | None, typer.Option(help="Only this part of life.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only this collection.")] = None,
+    limit: Annotated[int | None, typer.Option(help="The first N in file order.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Write quality cards in ESC-Eval's format, for its own evaluate.py.
+
+    Example: escl cards export cards_zh.json --language zh
+    """
+    cards = select_cards(load_cards(_path(file)), language=language, category=category, source=source, limit=limit)
+    if not cards:
+        raise UsageError("no card matches, and ESC-Eval's format has no empty file", hint="`escl cards ls` lists them")
+    try:
+        with out.open("xb") as stream:
+            stream.write(upstream_json(cards))
+    except OSError as error:
+        raise StorageError(f"{out} cannot be written: {error.strerror or error}", hint="name a new file") from error
+    if as_json:
+        print_json({"file": str(out), "n": len(cards)})
+    else:
+        results_console().print(printable(f"{out}: {len(cards)} cards"), markup=False, soft_wrap=True)
 
 
 def count_cards(cards: Iterable[RoleCard]) -> list[CardCount]:

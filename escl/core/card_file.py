@@ -1,12 +1,13 @@
 """Files of role cards: our TOML (`role_cards/README.md`) and the JSON lists of ESC-Eval as they are published.
 
-Owns both formats and says what is wrong with a file, card by card and field by field.
+Owns both formats and says what is wrong with a file, card by card and field by field. Writes ESC-Eval's, too.
 Source of the JSON format: `data/card_high_*.json` in github.com/haidequanbu/ESC-Eval.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,10 @@ MAX_TEXT_CHARS: Final = 2000
 
 MAX_PROBLEMS: Final = 20
 """`inspect_cards` stops after this many."""
+
+_LANGUAGES: Final = {"english": "en", "chinese": "zh"}
+_CATEGORIES: Final = {"家庭生活": "family", "工作学习": "study-work", "社会与其他": "society"}
+"""ESC-Eval's words for our values."""
 
 
 class CardProblem(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +80,35 @@ def inspect_cards(path: Path) -> tuple[list[RoleCard], list[CardProblem]]:
     for file in files:
         reading.read(file)
     return reading.cards, reading.problems[:MAX_PROBLEMS]
+
+
+def upstream_json(cards: Sequence[RoleCard]) -> bytes:
+    """Return the content of a card file as ESC-Eval publishes them, which its evaluate.py reads.
+
+    A Chinese card is written to the byte as it is published. Of an English one the annotators' translation
+    (base_biaozhu) is left out, because nothing here keeps it; no script of ESC-Eval reads it. The second level of the
+    taxonomy has no place in the format.
+
+    Raises:
+        CardError: One is a crisis card: read back, it would be a quality card.
+    """
+    crisis = [card.id for card in cards if card.crisis is not None]
+    if crisis:
+        raise CardError(f"card {crisis[0]} is a crisis card, and ESC-Eval's format cannot say so")
+    tables = [_upstream_table(card) for card in cards]
+    return json.dumps(tables, ensure_ascii=False, indent=4).encode()
+
+
+def _upstream_table(card: RoleCard) -> dict[str, object]:
+    is_number = card.id.isascii() and card.id.isdigit() and str(int(card.id)) == card.id
+    return {
+        "base": card.text,
+        "res": {category: name for name, category in _CATEGORIES.items()}[card.category],
+        "source": card.source,
+        **({"base_biaozhu": card.text} if card.language is Language.CHINESE else {}),
+        "language": {language: name for name, language in _LANGUAGES.items()}[card.language],
+        "id": int(card.id) if is_number else card.id,
+    }
 
 
 class _Reading:
@@ -196,6 +230,10 @@ def _upstream_card(values: Mapping[str, str]) -> RoleCard:
     )
 
 
+def _upstream_id(value: object) -> str:
+    return strict.identifier(value) if isinstance(value, str) else strict.whole_number(0, 2**53)(value)
+
+
 def _age(value: object) -> str:
     return strict.whole_number(1, 120)(value) if isinstance(value, int) else strict.line(60)(value)
 
@@ -222,11 +260,12 @@ _UPSTREAM: Final = _Format(
     text_field="base",
     build=_upstream_card,
     fields={
-        "id": Field(parse=strict.whole_number(0, 2**53)),
-        "language": Field(parse=strict.choice({"english": "en", "chinese": "zh"})),
+        # Published ids are numbers; `upstream_json` writes others as they are.
+        "id": Field(parse=_upstream_id),
+        "language": Field(parse=strict.choice(_LANGUAGES)),
         "base": Field(parse=strict.paragraph(MAX_TEXT_CHARS)),
-        "base_biaozhu": Field(parse=strict.paragraph(MAX_TEXT_CHARS)),
-        "res": Field(parse=strict.choice({"家庭生活": "family", "工作学习": "study-work", "社会与其他": "society"})),
+        "base_biaozhu": Field(parse=strict.paragraph(MAX_TEXT_CHARS), required=False),
+        "res": Field(parse=strict.choice(_CATEGORIES)),
         "source": Field(parse=strict.line(40)),
     },
 )

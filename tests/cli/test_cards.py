@@ -11,7 +11,7 @@ import tomli_w
 from typer.testing import CliRunner, Result
 
 from escl.cli.main import app
-from escl.errors import CardError, ExitCode, UsageError
+from escl.errors import CardError, ExitCode, StorageError, UsageError
 
 CARD: dict[str, Any] = {
     "id": "test-1",
@@ -157,3 +157,17 @@ def test_check_of_a_missing_file_ends_with_bad_input(tmp_path: Path) -> None:
     result = escl("check", tmp_path / "none.toml")
     assert result.exit_code == ExitCode.BAD_INPUT
     assert "is not there" in result.stdout
+
+
+def test_export_writes_what_evaluate_py_reads_and_overwrites_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "cards.json"
+    result = escl("export", out, write(tmp_path, CARD), "--json")
+    assert json.loads(result.stdout) == {"file": str(out), "n": 1}
+    assert json.loads(out.read_bytes())[0]["base"].endswith("Problem: Her mother packs a suitcase every night.")
+    assert isinstance(escl("export", out).exception, StorageError)
+
+
+def test_export_of_no_card_is_refused(tmp_path: Path) -> None:
+    result = escl("export", tmp_path / "none.json", write(tmp_path, CARD), "--language", "zh")
+    assert isinstance(result.exception, UsageError)
+    assert not (tmp_path / "none.json").exists()
