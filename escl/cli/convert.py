@@ -45,6 +45,8 @@ def convert(
     """
     from escl.convert import convert as convert_checkpoint
 
+    if chat_template is not None:
+        _check_template(chat_template)
     with termination_interrupts(), progress(f"converting {src.name}") as on_progress:
         converted = convert_checkpoint(
             src,
@@ -67,3 +69,12 @@ def convert(
         markup=False,
         soft_wrap=True,
     )
+
+
+def _check_template(choice: str) -> None:
+    """Refuse a template that the engine could not compile before hours go into the weights."""
+    from escl.convert.chat_templates import chosen_template
+    from escl.engine.template import ChatTemplate
+
+    source, _ = chosen_template(choice)
+    ChatTemplate(source, bos="", eos="", frozen_time=0)

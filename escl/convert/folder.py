@@ -6,7 +6,6 @@ Knows no architecture and no tensor. Nothing is executed and no file is opened b
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -132,13 +131,13 @@ class Fields:
         return value
 
     def number(self, key: str, *, default: float | None = None) -> float:
-        """Return the positive finite number under `key`; null and absence mean `default`.
+        """Return the positive number under `key`, one that float32 can hold; null and absence mean `default`.
 
         Raises:
             ConvertError: It is absent without a default, or anything else.
         """
         value = self._value(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-30 <= value <= 1e30:
             raise ConvertError(f"{self.where}: {key} is {value!r}, not a positive number")
         return float(value)
 

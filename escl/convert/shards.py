@@ -19,7 +19,8 @@ from escl.errors import ConvertError
 _PICKLE_SUFFIXES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _PICKLE_HINT: Final = (
     "pickle files can run code when they are opened, so they never are here; download the repository's "
-    "safetensors files, or save the checkpoint again with safe_serialization=True"
+    "safetensors files (some lie in a pull request: hf download --revision refs/pr/NUMBER), save the checkpoint again "
+    "with safe_serialization=True, or use a GGUF file made elsewhere"
 )
 _DTYPE_BYTES: Final = {
     "F64": 8,

@@ -74,7 +74,8 @@ class Chat:
             return _CHATML
         raise ChatTemplateError(
             "the GGUF file has no chat template",
-            hint="use a file whose metadata holds tokenizer.chat_template; most chat models have one",
+            hint="use a file whose metadata holds tokenizer.chat_template, as most chat models do, or convert the "
+            "checkpoint with --chat-template",
         )
 
     def _learn_system_role(self) -> bool:
