@@ -13,6 +13,7 @@ from escl.cli.bench import bench
 from escl.cli.bundle import bundle_app
 from escl.cli.cards import cards_app
 from escl.cli.convert import convert
+from escl.cli.doctor import doctor
 from escl.cli.judge import judge_app
 from escl.cli.models import models_app
 from escl.cli.output import progress_console
@@ -52,6 +53,7 @@ app.command()(plan)
 app.command()(convert)
 app.command()(bench)
 app.command()(tune)
+app.command()(doctor)
 app.add_typer(cards_app)
 app.add_typer(bundle_app)
 app.add_typer(judge_app)

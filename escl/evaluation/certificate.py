@@ -17,8 +17,8 @@ import msgspec
 
 from escl.core.dimension import Dimension, Language
 from escl.core.settings import JudgingSettings
+from escl.core.user_home import user_home
 from escl.errors import StorageError
-from escl.shelf.manifest import user_shelf
 from escl.stats.agreement import Agreement
 from escl.stats.equivalence import Verdict
 
@@ -104,8 +104,8 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def certificates_folder() -> Path:
-    """Return where certificates are kept: beside the user's own shelf."""
-    return user_shelf().parent / "certificates"
+    """Return where certificates are kept: in the user's folder."""
+    return user_home() / "certificates"
 
 
 def default_path(certificate: Certificate) -> Path:

@@ -139,8 +139,14 @@ def _ask_llama() -> Listing:
             f"llama.cpp could not list its devices: the process {how_it_ended(done.returncode)}: {' | '.join(last)}",
             hint="install llama-cpp-python anew; SIGILL means a build for another processor",
         )
-    # Drivers may print on stdout too; the listing is the last line.
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Listing)
+    try:
+        # Drivers may print on stdout too; the listing is the last line.
+        return msgspec.json.decode(b"".join(done.stdout.splitlines()[-1:]), type=Listing)
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise EngineCrashedError(
+            f"what llama.cpp's process said of its devices cannot be read: {error}",
+            hint="install escl and llama-cpp-python anew",
+        ) from error
 
 
 def _device(listed: ListedDevice) -> Device:

@@ -21,6 +21,9 @@ import filelock
 from escl.errors import StorageError
 from escl.store import upgrade
 
+OLDEST_SQLITE = (3, 38, 0)
+"""The first with both STRICT tables (3.37) and the JSON functions always built in."""
+WAL_RESET_FIXED = (3, 51, 3)
 APPLICATION_ID = 0x6573636C  # "escl"
 SCHEMA_VERSION = 3
 _MAGIC = b"SQLite format 3\0"
@@ -117,6 +120,12 @@ class Database:
     def _rollback(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+
+def sqlite_version() -> tuple[int, int, int]:
+    """Return the version of the SQLite library that Python brings."""
+    major, minor, patch = sqlite3.sqlite_version_info
+    return major, minor, patch
 
 
 def _refuse_odd_files(path: Path) -> None:

@@ -38,10 +38,24 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "run", "score", "report", "plan", "bench", "convert", "cards", "bundle", "models"]
+    "command",
+    [
+        "demo",
+        "run",
+        "score",
+        "report",
+        "plan",
+        "bench",
+        "convert",
+        "cards",
+        "bundle",
+        "models",
+        "doctor",
+        "judge fidelity",
+    ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    found = escl(command, "--help")
+    found = escl(*command.split(), "--help")
     assert found.returncode == ExitCode.OK
     assert "Example: escl" in found.stdout
 
