@@ -8,17 +8,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from escl import __version__
+from escl.bundle.archive import ArchiveWriter, archive_bytes, is_archive, volume_paths
 from escl.bundle.bom import bill_of_materials
 from escl.bundle.contents import Contents, Item
-from escl.bundle.folder import BLOCK_BYTES, write_new
+from escl.bundle.folder import BLOCK_BYTES, FolderWriter
 from escl.bundle.manifest import (
     BundledFile,
     Manifest,
@@ -41,7 +42,7 @@ VOLUME_BYTES: Final = 3900 << 20
 """Fits FAT32, whose files end 1 byte below 4 GiB, with room to spare."""
 MIN_VOLUME_BYTES: Final = 1 << 10
 MAX_VOLUME_BYTES: Final = (8 << 30) - 1
-"""The largest file that a ustar header can state."""
+"""The largest file that a tar header can state."""
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,10 +75,10 @@ def create(
     volume_bytes: int = VOLUME_BYTES,
     on_progress: OnProgress | None = None,
 ) -> Created:
-    """Write a bundle to the folder `destination` and return what was written.
+    """Write a bundle to `destination` and return what was written.
 
     Args:
-        destination: Must not exist; its parent must.
+        destination: A folder, or with a name ending in .tar an archive. Must not exist; its parent must.
         contents: What goes in.
         wheels: The packages among the contents.
         target: What machines the wheels are for.
@@ -110,16 +111,24 @@ def create(
     content = encode_manifest(manifest)
     signature = signer.sign(content) if signer else None
     stated = sums(manifest, content, signature)
-    check_room(destination, sum(stored_sizes(manifest, content).values()))
-    heads = {MANIFEST: content, SUMS: stated} | ({SIGNATURE: signature} if signature is not None else {})
+    heads = {MANIFEST: content} | ({SIGNATURE: signature} if signature is not None else {}) | {SUMS: stated}
+    sizes = stored_sizes(manifest, content)
+    paths = [destination]
+    if is_archive(destination):
+        paths = volume_paths(destination, archive_bytes(sizes), volume_bytes)
+    check_room(destination, archive_bytes(sizes))
     with staging(destination) as folder:
-        whole = folder / "bundle"
-        _write(whole, sorted(items, key=lambda item: item.path), files, meter)
+        staged = [folder / path.name for path in paths]
+        writer = ArchiveWriter(staged, volume_bytes) if is_archive(destination) else FolderWriter(staged[0])
         for name, head in heads.items():
-            write_new(whole / name, [head])
-        publish(whole, destination, force=False)
+            writer.add(name, len(head), [head])
+        _write(writer, sorted(items, key=lambda item: item.path), files, meter)
+        writer.close()
+        # Without its first volume an archive is not there yet.
+        for path, final in zip(reversed(staged), reversed(paths), strict=True):
+            publish(path, final, force=False)
     return Created(
-        paths=[str(destination)],
+        paths=[str(path) for path in paths],
         name=manifest.name,
         created=created,
         fingerprint=hashlib.sha256(stated).hexdigest(),
@@ -144,14 +153,17 @@ class _Meter:
 def _check_destination(destination: Path, volume_bytes: int) -> None:
     if not destination.parent.is_dir():
         raise StorageError(f"the folder {destination.parent} does not exist")
-    if os.path.lexists(destination):
+    _name(destination)
+    if is_archive(destination) and destination.suffix != ".tar":
+        raise UsageError(f"{destination} is named as a volume", hint="name the archive, ending in .tar")
+    if os.path.lexists(destination) or next(destination.parent.glob(f"{destination.name}.[0-9][0-9][0-9]"), None):
         raise UsageError(f"{destination} exists", hint="give a name that does not exist yet; a bundle is never changed")
     if not MIN_VOLUME_BYTES <= volume_bytes <= MAX_VOLUME_BYTES:
         raise UsageError("--volume-size must be between 1 KiB and 8 GiB less a byte")
 
 
 def _name(destination: Path) -> str:
-    name = destination.name
+    name = destination.name.removesuffix(".tar")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", name, re.ASCII):
         raise UsageError(f"{name!r} cannot name a bundle", hint="use letters, digits, dots, dashes and underscores")
     return name
@@ -218,11 +230,16 @@ def _derived(
     return items
 
 
-def _write(whole: Path, items: Sequence[Item], files: Mapping[str, BundledFile], meter: _Meter) -> None:
+class _Writer(Protocol):
+    def add(self, name: str, size_bytes: int, blocks: Iterable[bytes]) -> None: ...
+    def close(self) -> None: ...
+
+
+def _write(writer: _Writer, items: Sequence[Item], files: Mapping[str, BundledFile], meter: _Meter) -> None:
     for item in items:
         blocks = _again(item, files[item.path], meter)
         for stored in stored_of(files[item.path]):
-            write_new(whole / stored.name, _next_bytes(blocks, stored.size_bytes))
+            writer.add(stored.name, stored.size_bytes, _next_bytes(blocks, stored.size_bytes))
         # Nothing is left, but the check at the end has still to run.
         for _ in blocks:
             pass

@@ -75,6 +75,21 @@ class FolderReader:
                 raise BundleError(f"{name} is longer than its manifest says")
 
 
+class FolderWriter:
+    """Writes the files of a bundle into a new folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def add(self, name: str, size_bytes: int, blocks: Iterable[bytes]) -> None:
+        """Write a file of just this size."""
+        del size_bytes  # An archive has to know it beforehand; here it follows.
+        write_new(self._root / name, blocks)
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a plain file for reading; a link, a pipe or a device is refused.
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from escl.bundle.archive import ArchiveReader, is_archive
 from escl.bundle.folder import FolderReader
 from escl.bundle.manifest import (
     MAX_MANIFEST_BYTES,
@@ -185,4 +186,8 @@ def _damaged(bundle: OpenBundle, on_progress: OnProgress | None) -> list[str]:
 def _reader(source: Path) -> Reader:
     if source.is_dir():
         return FolderReader(source)
-    raise BundleError(f"{source} is not there")
+    if is_archive(source):
+        return ArchiveReader(source)
+    raise BundleError(
+        f"{source} is no bundle", hint="give its folder, its archive (.tar) or the archive's first volume"
+    )

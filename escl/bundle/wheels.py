@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,9 +83,11 @@ def check_complete(folder: Path, platforms: Sequence[str], python: str | None) -
         BundleError: Something is missing; the message is pip's.
     """
     words = ["install", "--dry-run", "--ignore-installed", "--quiet", "--no-index", "--find-links", str(folder)]
-    words += ["--only-binary=:all:", "--target", os.devnull]
     words += [f"--platform={tag}" for tag in platforms] + ([f"--python-version={python}"] if python else [])
-    found = _pip([*words, "escl"], environment=_without_settings(os.environ), capture=True)
+    # pip takes a platform only together with a target; nothing is written there.
+    with tempfile.TemporaryDirectory() as nowhere:
+        words += ["--only-binary=:all:", "--target", nowhere, "escl"]
+        found = _pip(words, environment=_without_settings(os.environ), capture=True)
     if found.returncode:
         said = "\n".join(line for line in found.stderr.splitlines() if line.strip())[-1500:]
         raise BundleError(f"the wheels in {folder} do not install escl by themselves:\n{said}")

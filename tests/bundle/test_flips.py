@@ -12,12 +12,17 @@ from escl.errors import BundleError
 from tests.bundles import make, signer
 
 
-@pytest.mark.parametrize(("is_signed", "flips"), [(True, 1000), (False, 300)])
-def test_every_flipped_bit_is_found(tmp_path: Path, is_signed: bool, flips: int) -> None:
-    folder = tmp_path / "bundle"
-    make(folder, by=signer(tmp_path) if is_signed else None)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    assert verify(folder).problems == []
+@pytest.mark.parametrize(
+    ("name", "is_signed", "flips"),
+    [("stick", True, 1000), ("stick", False, 300), ("b.tar", True, 500), ("b.tar", False, 100)],
+)
+def test_every_flipped_bit_is_found(tmp_path: Path, name: str, is_signed: bool, flips: int) -> None:
+    (tmp_path / "media").mkdir()
+    bundle = tmp_path / "media" / name
+    make(bundle, by=signer(tmp_path) if is_signed else None)
+    files = sorted(path for path in (tmp_path / "media").rglob("*") if path.is_file())
+    assert len(files) > 5
+    assert verify(bundle).problems == []
     luck = random.Random(4)
     unseen = []
     for number in range(flips):
@@ -28,16 +33,16 @@ def test_every_flipped_bit_is_found(tmp_path: Path, is_signed: bool, flips: int)
         damaged = bytearray(sound)
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
-        if _seems_sound(folder):
+        if _seems_sound(bundle):
             unseen.append((path.name, bit))
         path.write_bytes(sound)
     assert unseen == []
-    assert verify(folder).problems == []
+    assert verify(bundle).problems == []
 
 
-def _seems_sound(folder: Path) -> bool:
+def _seems_sound(bundle: Path) -> bool:
     try:
-        return not verify(folder).problems
+        return not verify(bundle).problems
     except BundleError:
         return False
 
