@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -18,6 +18,7 @@ from escl.bundle.contents import CarriedModel, Contents
 from escl.bundle.wheels import Wheel
 from escl.core.printable import printable
 from escl.shelf.gguf_header import GGUFHeader
+from escl.shelf.source import Source
 
 Json: TypeAlias = "str | int | Sequence[Json] | Mapping[str, Json]"
 
@@ -79,22 +80,45 @@ def _model(model: CarriedModel, digests: Mapping[str, str]) -> dict[str, Json]:
             },
             "considerations": {"technicalLimitations": [printable(limit) for limit in limits]},
         },
-        "properties": [
-            {"name": "escl:role", "value": manifest.role.value},
-            {"name": "escl:name", "value": model.reference},
-            {"name": "escl:tensor-types", "value": tensor_types(model.header)},
-        ],
+        "properties": [{"name": f"escl:{name}", "value": value} for name, value in _properties(model)],
     }
+    if manifest.source is not None:
+        component["pedigree"] = {"ancestors": [_ancestor(manifest.source)]}
     if model.adapters:
         component["components"] = [_adapter(path, model, digests) for path in model.adapters]
     return component
 
 
+def _properties(model: CarriedModel) -> Iterator[tuple[str, str]]:
+    manifest = model.manifest
+    yield "role", manifest.role.value
+    yield "name", model.reference
+    yield "tensor-types", tensor_types(model.header)
+    if manifest.licence_note:
+        yield "licence-note", printable(manifest.licence_note)
+    if manifest.made is not None:
+        how = "converted from the source's checkpoint" if manifest.made.converted else "the source's own GGUF file"
+        yield "made", f"{how}, by escl {manifest.made.escl} on {manifest.made.pulled_on}"
+
+
 def _adapter(path: str, model: CarriedModel, digests: Mapping[str, str]) -> dict[str, Json]:
+    source = model.manifest.adapter_source
     return {
         **_file("machine-learning-model", path, digests),
         "description": f"LoRA adapter of {printable(model.manifest.name)}",
         "licenses": [{"license": {"name": printable(model.manifest.licence)}}],
+        **({"pedigree": {"ancestors": [_ancestor(source)]}} if source is not None else {}),
+    }
+
+
+def _ancestor(source: Source) -> dict[str, Json]:
+    """Return what a model was made from; the purl's type is that of package-url/purl-spec for the hub."""
+    at: dict[str, Json] = {"version": source.revision} if source.revision else {}
+    return {
+        "type": "machine-learning-model",
+        "name": source.repo,
+        **at,
+        "purl": f"pkg:huggingface/{source.repo}" + (f"@{source.revision}" if source.revision else ""),
     }
 
 

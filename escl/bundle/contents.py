@@ -5,14 +5,10 @@ Owns where each comes from and what it is called inside. Reads manifests and hea
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
-
-import msgspec
 
 from escl.bundle.manifest import MAX_SMALL_BYTES
 from escl.bundle.paths import HOME, LICENCES, check_path
@@ -21,8 +17,10 @@ from escl.core.printable import printable
 from escl.core.protocol import known_protocols, load_protocol, user_protocols
 from escl.errors import BundleError, UsageError
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
-from escl.shelf.manifest import Manifest, ModelFile, load_manifest, locate_model, manifest_path, manifests
+from escl.shelf.manifest import Manifest, ModelFile, ModelRole, load_manifest, locate_model, manifest_path, manifests
 from escl.shelf.model_check import check_model
+from escl.shelf.places import snapshot
+from escl.shelf.written import manifest_toml
 
 _README: Final = "licences/README.txt"
 
@@ -126,7 +124,20 @@ def _model(reference: str) -> tuple[CarriedModel, list[Item]]:
         adapters=tuple(item.path for item in adapters),
         header=_header(located.path),
     )
-    return model, [Item(path=f"{HOME}/gguf/{name}.toml", source=_small(path)), weights, *adapters]
+    items = [Item(path=f"{HOME}/gguf/{name}.toml", source=_small(path)), weights, *adapters]
+    return model, items + _licence_texts(manifest)
+
+
+def _licence_texts(manifest: Manifest) -> list[Item]:
+    """Return the licences, notices and cards of the model's repositories, where their downloads were kept."""
+    items = []
+    for source in (manifest.source, manifest.adapter_source):
+        if source is None or source.revision is None:
+            continue
+        folder = snapshot(source.repo, source.revision)
+        paths = [path for pattern in ("LICENSE*", "NOTICE*", "README.md") for path in sorted(folder.glob(pattern))]
+        items += [Item(path=f"{LICENCES}/{source.repo}/{path.name}", source=_small(path)) for path in paths]
+    return items
 
 
 def _plain_model(path: Path) -> tuple[CarriedModel, list[Item]]:
@@ -134,20 +145,17 @@ def _plain_model(path: Path) -> tuple[CarriedModel, list[Item]]:
     located = locate_model(str(path))
     header = _header(located.path)
     licence = header.metadata.get("general.license")
-    words = {
-        "name": path.stem,
-        "role": "supporter",
-        "description": f"{path.name}, put into a bundle without a manifest",
-        "architecture": str(header.metadata["general.architecture"]),
-        "licence": licence if isinstance(licence, str) and licence else "not stated in the file",
-    }
-    # A JSON string of printable text is a TOML string too.
-    lines = [f"{key} = {json.dumps(printable(word), ensure_ascii=False)}" for key, word in words.items()]
-    text = "\n".join([*lines, "", "[file]", f"path = {json.dumps(path.name)}", ""])
-    manifest = msgspec.convert(tomllib.loads(text), Manifest)
+    manifest = Manifest(
+        name=printable(path.stem),
+        role=ModelRole.SUPPORTER,
+        description=printable(f"{path.name}, put into a bundle without a manifest"),
+        architecture=str(header.metadata["general.architecture"]),
+        licence=printable(licence) if isinstance(licence, str) and licence else "not stated in the file",
+        file=ModelFile(path=path.name),
+    )
     item = Item(path=f"{HOME}/gguf/{path.name}", source=located.path, sha256=located.sha256)
     model = CarriedModel(reference=path.stem, manifest=manifest, path=item.path, adapters=(), header=header)
-    return model, [Item(path=f"{HOME}/gguf/{path.stem}.toml", source=text.encode()), item]
+    return model, [Item(path=f"{HOME}/gguf/{path.stem}.toml", source=manifest_toml(manifest)), item]
 
 
 def _weights(file: ModelFile, path: Path, folder: PurePosixPath) -> Item:
@@ -189,7 +197,7 @@ def _licence_list(shelf: Iterable[Manifest]) -> bytes:
     lines = ["The licences of the models in this bundle, as their sources state them. Read them before use.", ""]
     for manifest in shelf:
         lines += [f"{manifest.name}: {manifest.licence}", f"    {manifest.description}"]
-        lines += [f"    {manifest.notice}"] if manifest.notice else []
+        lines += [f"    {words}" for words in (manifest.licence_note, manifest.notice) if words]
     return "".join(f"{printable(line)}\n" for line in lines).encode()
 
 

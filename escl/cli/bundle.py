@@ -165,10 +165,10 @@ def install_bundle(
     """
     from escl.bundle.install import install
     from escl.bundle.signing import read_public_key
-    from escl.shelf.manifest import user_shelf
+    from escl.core.user_home import user_home
 
     key = read_public_key(trust) if trust else None
-    home = to or user_shelf().parent
+    home = to or user_home()
     with termination_interrupts(), progress(f"installing {source.name}") as on_progress:
         installed = install(source, home, trust=key, replace=replace, on_progress=on_progress)
     if as_json:

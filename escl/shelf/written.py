@@ -19,14 +19,13 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     Raises:
         StorageError: It cannot be written.
     """
-    fields = _without_none(msgspec.to_builtins(manifest, str_keys=True))
-    assert isinstance(fields, dict)
+    content = manifest_toml(manifest)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
-                tomli_w.dump(fields, file)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             Path(beside).chmod(0o644)
@@ -36,6 +35,13 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
             raise
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def manifest_toml(manifest: Manifest) -> bytes:
+    """Return the TOML file that `load_manifest` reads as `manifest`."""
+    fields = _without_none(msgspec.to_builtins(manifest, str_keys=True))
+    assert isinstance(fields, dict)
+    return tomli_w.dumps(fields).encode()
 
 
 def _without_none(value: object) -> object:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from escl.bundle.contents import Contents, Item, gather
 from escl.bundle.create import create
 from escl.bundle.install import install
 from escl.bundle.opened import verify
-from escl.core.protocol import load_protocol
+from escl.core.protocol import known_protocols, load_protocol, user_protocols
 from escl.errors import BundleError, EsclError, StorageError, UsageError
-from escl.shelf.manifest import find_model
+from escl.shelf.manifest import Manifest, ModelFile, ModelRole, find_model, load_manifest, manifest_path
+from escl.shelf.source import Making, Source
+from escl.shelf.written import write_manifest
 from escl.upstream.protocol import read_protocol, write_protocol
 from tests.bundles import contents, make, read_manifest, signer
 from tests.esc_eval_scripts import write_scripts
@@ -39,6 +44,55 @@ def test_a_plain_gguf_file_gets_a_name_on_the_far_side(tmp_path: Path, monkeypat
     install(tmp_path / "bundle", tmp_path / "home")
     monkeypatch.setenv("ESCL_HOME", str(tmp_path / "home"))
     assert find_model("my-model").sha256 == find_model(str(model)).sha256
+
+
+def test_a_pulled_model_keeps_its_reference_its_origin_and_its_licence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = "a" * 40
+    here = tmp_path / "here"
+    monkeypatch.setenv("ESCL_HOME", str(here))
+    weights = find_model("demo/warm").path.read_bytes()
+    file = ModelFile(path="toy-Q8_0.gguf", size_bytes=len(weights), sha256=hashlib.sha256(weights).hexdigest())
+    manifest = Manifest(
+        name="maker/toy:Q8_0",
+        role=ModelRole.SUPPORTER,
+        description="pulled",
+        architecture="qwen2",
+        licence="mit",
+        licence_note="only on Sundays",
+        file=file,
+        source=Source(repo="maker/toy", revision=revision, files=(file,)),
+        made=Making(quantization="Q8_0", converted=False, escl="0.1.0", pulled_on="2026-01-31"),
+    )
+    write_manifest(here / "gguf" / "hf.co" / "maker" / "toy" / "Q8_0.toml", manifest)
+    (here / "gguf" / "hf.co" / "maker" / "toy" / file.path).write_bytes(weights)
+    kept = here / "downloads" / "models--maker--toy" / "snapshots" / revision
+    kept.mkdir(parents=True)
+    (kept / "LICENSE.txt").write_text("The maker's licence.\n")
+    create(tmp_path / "bundle", gather(models=["hf.co/maker/toy"]))
+    there = install(tmp_path / "bundle", tmp_path / "there")
+    monkeypatch.setenv("ESCL_HOME", str(tmp_path / "there"))
+    assert find_model("hf.co/maker/toy:Q8_0").sha256 == file.sha256
+    assert load_manifest(manifest_path("hf.co/maker/toy")) == manifest
+    record = Path(there.record)
+    assert (record / "licences" / "maker" / "toy" / "LICENSE.txt").read_text() == "The maker's licence.\n"
+    assert "only on Sundays" in (record / "licences" / "README.txt").read_text()
+    bom = (record / "bom.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bom) is None
+    assert f"pkg:huggingface/maker/toy@{revision}" in bom
+
+
+def test_a_protocol_of_the_users_own_has_the_same_name_on_the_far_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ESCL_HOME", str(tmp_path / "here"))
+    user_protocols().mkdir(parents=True)
+    (user_protocols() / "ward-7.toml").write_bytes(known_protocols()["open"].read_bytes())
+    create(tmp_path / "bundle", gather(protocols=["ward-7"]))
+    install(tmp_path / "bundle", tmp_path / "there")
+    monkeypatch.setenv("ESCL_HOME", str(tmp_path / "there"))
+    assert load_protocol("ward-7").sha256() == load_protocol("open").sha256()
 
 
 def test_two_models_that_would_be_one_file_are_refused(tmp_path: Path) -> None:
