@@ -105,6 +105,9 @@ class Stopwatch:
         """Note a failure."""
         self.failures.append(failure)
 
+    def asked_again(self, supporter: str, why: str) -> None:
+        """Nothing to note: the benchmark's supporters are engines."""
+
     def finished(self, phase: Phase) -> None:
         """Nothing to note."""
 
@@ -177,7 +180,7 @@ def speak(simulation: Simulation, store: RunStore, use: MachineUse) -> Observed:
     workload = workload_of(simulation.cards, simulation.protocol, rounds=simulation.rounds, repeats=simulation.repeats)
     plan = plan_for(
         simulation.seeker,
-        simulation.supporters,
+        simulation.loaded_here,
         None,
         workload=workload,
         budget=use.budget,

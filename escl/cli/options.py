@@ -27,7 +27,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="File of the run (SQLite). The same file and settings resume it.")
 ]
-Supporters = Annotated[list[str], typer.Argument(help="Models under test: GGUF files or names on the shelf.")]
+Supporters = Annotated[
+    list[str],
+    typer.Argument(
+        help="Under test: GGUF files, names on the shelf, http(s)://host/v1#model, python:module:Name, TOML files."
+    ),
+]
 CardFiles = Annotated[
     list[Path] | None,
     typer.Option("--cards", help="Role cards (ours or upstream's JSON); the bundled ones when not given."),

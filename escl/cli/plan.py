@@ -62,17 +62,21 @@ def plan(
     """
     from escl.cli.output import print_json, results_console
     from escl.core.protocol import load_protocol
+    from escl.core.sampling import Sampling
     from escl.memory.plan import plan_for
     from escl.memory.workload import workload_of
     from escl.report.plan import print_plan
     from escl.shelf.manifest import ModelRole, locate_model, manifests
+    from escl.supporters.reference import outside_supporter
 
     chosen = choose_cards(cards, lang, limit=limit, crisis=crisis)
-    workload = workload_of(chosen, load_protocol(protocol), rounds=rounds, repeats=repeats)
     toys = all(name.startswith(DEMO_PREFIX) and name in manifests() for name in supporters)
     scorer_name = None if no_score else scorer or ("demo/scorer" if toys else "esc-rank")
     speaking = locate_model(seeker or ("demo/seeker" if toys else "esc-role"), role=ModelRole.SEEKER)
-    tested = [locate_model(name) for name in supporters]
+    elsewhere = {name: found for name in supporters if (found := outside_supporter(name)) is not None}
+    tested = [locate_model(name) for name in supporters if name not in elsewhere]
+    longest = [max_tokens or (one.sampling or Sampling()).max_tokens for one in elsewhere.values()]
+    workload = workload_of(chosen, load_protocol(protocol), rounds=rounds, repeats=repeats, outside=longest)
     rating = None if scorer_name is None else locate_model(scorer_name, role=ModelRole.SCORER)
     wishes = Wishes(
         memory=memory,

@@ -89,12 +89,18 @@ def plan_run(simulation: Simulation, scorer: Model | None, wishes: Wishes) -> Pl
     from escl.memory.workload import workload_of
 
     hardware, budget = machine_and_budget(wishes)
-    workload = workload_of(simulation.cards, simulation.protocol, rounds=simulation.rounds, repeats=simulation.repeats)
+    workload = workload_of(
+        simulation.cards,
+        simulation.protocol,
+        rounds=simulation.rounds,
+        repeats=simulation.repeats,
+        outside=[simulation.sampling(supporter).max_tokens for supporter in simulation.outside],
+    )
 
     def plan() -> Plan:
         return plan_for(
             simulation.seeker,
-            simulation.supporters,
+            simulation.loaded_here,
             scorer,
             workload=workload,
             budget=budget,
@@ -107,7 +113,7 @@ def plan_run(simulation: Simulation, scorer: Model | None, wishes: Wishes) -> Pl
     # What tuning finds may be found anew another day, and differ: a strict run keeps to fixed settings.
     if not wishes.tune or simulation.strict:
         return first
-    models = [simulation.seeker, *simulation.supporters, *([] if scorer is None else [scorer])]
+    models = [simulation.seeker, *simulation.loaded_here, *([] if scorer is None else [scorer])]
     return plan() if measure_unknown(models, first, hardware, budget) else first
 
 
@@ -157,10 +163,14 @@ def as_planned(model: Model, role: Role, plan: Plan) -> Model:
 
 def cast_as_planned(simulation: Simulation, plan: Plan) -> Simulation:
     """Return the simulation with the files that the plan chose."""
+    from escl.shelf.manifest import Model
+
     return replace(
         simulation,
         seeker=as_planned(simulation.seeker, "seeker", plan),
-        supporters=[as_planned(model, "supporter", plan) for model in simulation.supporters],
+        supporters=[
+            as_planned(one, "supporter", plan) if isinstance(one, Model) else one for one in simulation.supporters
+        ],
     )
 
 

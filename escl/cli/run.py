@@ -98,8 +98,12 @@ def run(
 
     Every turn is saved at once: after Ctrl-C, a crash or a power cut, the same command goes on where it was.
 
+    A supporter is a GGUF file or a name on the shelf; an endpoint, http://127.0.0.1:8080/v1#model; Python code,
+    python:package.module:Name; or a TOML file of any of these. docs/supporters.md has them all.
+
     Example: escl run my-model-Q4_K_M.gguf --lang en --limit 20 --out my-model.db
     """
+    from escl.cli.outside import load_supporter
     from escl.cli.planning import Wishes
     from escl.cli.work import load_model
     from escl.core.protocol import load_protocol
@@ -112,7 +116,7 @@ def run(
         )
     chosen = choose_cards(cards, lang, limit=limit, crisis=crisis)
     words = load_protocol(protocol)
-    tested = [load_model(name) for name in supporters]
+    tested = [load_supporter(name, parallel=parallel) for name in supporters]
     for language in {card.language for card in chosen}:
         words.wording(language)
     toys = all(name.startswith(DEMO_PREFIX) and name in manifests() for name in supporters)
@@ -214,6 +218,7 @@ def _evaluate(
     retry_failed: bool = False,
 ) -> int:
     from escl.cli.output import results_console
+    from escl.cli.outside import say_outside
     from escl.cli.planning import as_planned, cast_as_planned, explaining_out_of_memory, plan_run
     from escl.cli.work import default_out, load_model, open_run, say_plan, show, work
     from escl.evaluation.engines import Engines
@@ -230,9 +235,11 @@ def _evaluate(
     settings = simulation.settings(cards_sha256(simulation.cards))
     path = out or default_out(settings)
     say_plan(plan, named)
+    say_outside(simulation)
 
     async def task(store: RunStore, observer: RunObserver, stop: asyncio.Event) -> None:
-        async with Engines(plan, store, observer=observer, stop=stop) as engines:
+        outside = simulation.outside
+        async with Engines(plan, store, observer=observer, stop=stop, outside=outside) as engines:
             await run_simulation(simulation, store, engines=engines, observer=observer, stop=stop)
             if scorer is not None and not stop.is_set():
                 await run_scoring(
@@ -254,9 +261,9 @@ def _evaluate(
 
 
 def seats(simulation: Simulation, scorer: Model | None) -> list[tuple[Role, Model]]:
-    """Return the models of a run with their roles, in the plan's order."""
+    """Return the models of a run that are loaded here with their roles, in the plan's order."""
     speaking: list[tuple[Role, Model]] = [("seeker", simulation.seeker)]
-    speaking += [("supporter", model) for model in simulation.supporters]
+    speaking += [("supporter", model) for model in simulation.loaded_here]
     return speaking if scorer is None else [*speaking, ("scorer", scorer)]
 
 

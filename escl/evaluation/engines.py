@@ -6,18 +6,23 @@ Owns how a plan becomes a pool. Knows no dialogue and no rubric.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
 from escl.engine.wire import Progress, Ready
 from escl.errors import EngineError
 from escl.evaluation.observer import RunObserver
+from escl.evaluation.simulate import Respondent
 from escl.memory.choices import Role
 from escl.memory.plan import Candidate, Plan
 from escl.memory.pool import Handle, Pool, Room
 from escl.memory.predict import PlannedEngine
+from escl.store.records import RequestRow
 from escl.store.run import RunStore
+from escl.supporters.outside import OutsideSupporter, PythonSupporter, Try
 
 FROZEN_TIME = 1_735_689_600
 """What chat templates see as now: 1 January 2025, 00:00 UTC. The same for all runs, or their prompts would differ."""
@@ -31,7 +36,15 @@ class Engines:
         keeps_all: Whether every model stays in memory until the end.
     """
 
-    def __init__(self, plan: Plan, store: RunStore, *, observer: RunObserver, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        store: RunStore,
+        *,
+        observer: RunObserver,
+        stop: asyncio.Event,
+        outside: Sequence[OutsideSupporter] = (),
+    ) -> None:
         """Begin with nothing loaded.
 
         Args:
@@ -39,6 +52,7 @@ class Engines:
             store: Gets the plan and every load.
             observer: Hears of every load.
             stop: Once set, requests that no engine has begun are turned away.
+            outside: Supporters that the plan knows nothing of.
 
         Raises:
             NothingFitsError: The plan found nothing that fits.
@@ -50,6 +64,9 @@ class Engines:
         room = Room(host=plan.budget.host_bytes, device=plan.budget.device_bytes or 0)
         self._pool = Pool(_Recorder(observer, store), room, stop=stop)
         self._handles: dict[tuple[Role, str], Handle] = {}
+        self._at_once = {one.name: one.at_once for one in outside}
+        recorded = partial(_record_try, store, observer)
+        self._outside = {one.name: _respondent(one, partial(recorded, one.name), stop) for one in outside}
 
     def seat(self, role: Role, name: str) -> PlannedEngine:
         """Return how the plan loads the model `name` in this role."""
@@ -62,6 +79,21 @@ class Engines:
             spec = msgspec.structs.replace(seat.spec, frozen_time=FROZEN_TIME)
             self._handles[role, name] = self._pool.handle(self._known_as(role, name), spec, self._size(seat))
         return self._handles[role, name]
+
+    def respondent(self, role: Role, name: str) -> Respondent:
+        """Return who is asked for the replies of a speaker: an engine's handle, or a supporter outside."""
+        return self._outside[name] if role == "supporter" and self.is_outside(name) else self.handle(role, name)
+
+    def is_outside(self, name: str) -> bool:
+        """Return whether the supporter `name` takes no memory here."""
+        return name in self._outside
+
+    def side_by_side(self, name: str) -> int:
+        """Return how many dialogues with the supporter `name` are spoken at once, where engines do not swap."""
+        if not self.is_outside(name):
+            return self.seat("supporter", name).spec.slots
+        seeker = next(engine for engine in self.chosen.engines if engine.role == "seeker")
+        return 1 if seeker.spec.strict else max(seeker.spec.slots, self._at_once[name])
 
     def _known_as(self, role: Role, name: str) -> str:
         """Return what observers and records call the engine: one model may sit in two seats."""
@@ -77,7 +109,33 @@ class Engines:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._pool.__aexit__(*exc)
+        try:
+            for one in self._outside.values():
+                await one.release()
+        finally:
+            await self._pool.__aexit__(*exc)
+
+
+def _respondent(supporter: OutsideSupporter, on_try: Callable[[str, Try], None], stop: asyncio.Event) -> Respondent:
+    # Imported where there is one: a run without endpoints does not even load what could open a connection.
+    if isinstance(supporter, PythonSupporter):
+        from escl.supporters.python_code import PythonCode
+
+        return PythonCode(supporter, on_try=on_try, stop=stop)
+    from escl.supporters.endpoint import Endpoint, key_for
+
+    key = key_for(supporter)
+    return Endpoint(supporter, key=None if key is None else key[1], on_try=on_try, stop=stop)
+
+
+def _record_try(store: RunStore, observer: RunObserver, supporter: str, session: str, tried: Try) -> None:
+    """Keep a try in the run before it is shown; sessions are dialogues."""
+    dialogue_id = int(session)
+    facts = msgspec.structs.asdict(tried)
+    again = facts.pop("again")
+    store.add_request(RequestRow(dialogue_id=dialogue_id, position=len(store.turns(dialogue_id)), **facts))
+    if again:
+        observer.asked_again(supporter, tried.error or "")
 
 
 @dataclass(slots=True)

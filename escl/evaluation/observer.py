@@ -31,5 +31,8 @@ class RunObserver(PoolObserver, Protocol):
     def failed(self, dialogue: DialogueRow, failure: FailureRow) -> None:
         """A failure was committed; the dialogue or reading is given up."""
 
+    def asked_again(self, supporter: str, why: str) -> None:
+        """A supporter that is no engine gave no reply, and will be asked again."""
+
     def finished(self, phase: Phase) -> None:
         """A phase ended: everything is done, failed, or stopped by the user."""

@@ -27,6 +27,9 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         cut_turns: How many turns of either speaker the token limit cut, by the supporter in whose dialogues.
         failures: What was given up, by the speakers and by this scorer.
         loads: Every stay of a model in memory, in order of time.
+        connections: Network connections that were tried in all, 0 where every supporter ran here.
+        asked_again: How often a supporter outside had to be asked again, by its name; zeros left out.
+        answered_as: What an endpoint called its model, by the supporter's name.
     """
 
     settings: GenerationSettings
@@ -38,6 +41,9 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     cells: list[Cell]
     failures: list[FailureRow]
     loads: list[LoadRow]
+    connections: int = 0
+    asked_again: dict[str, int] = {}
+    answered_as: dict[str, list[str]] = {}
 
     @property
     def is_complete(self) -> bool:
@@ -73,6 +79,9 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
         cells=[] if judging_id is None else summarize(_scored(store, dialogues, judging_id)),
         failures=[*store.failures(), *([] if judging_id is None else store.failures(judging_id))],
         loads=store.loads(),
+        connections=store.connections(),
+        asked_again=store.asked_again(),
+        answered_as=store.answered_as(),
     )
 
 

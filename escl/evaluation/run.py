@@ -31,6 +31,10 @@ from escl.memory.choices import Role
 from escl.shelf.manifest import Model
 from escl.store.records import DialogueRow, ModelRow
 from escl.store.run import RunStore
+from escl.supporters.outside import OutsideSupporter
+
+Supporter = Model | OutsideSupporter
+"""A model that is loaded here, an endpoint, or Python code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class Simulation:
     """A simulated run: who talks with whom about what.
 
     Attributes:
+        supporters: All names differ.
         temperature: Of the supporters; None leaves each its manifest's, or the defaults of `Sampling`.
         max_tokens: The same for the length of a supporter's turn.
     """
@@ -45,13 +50,30 @@ class Simulation:
     protocol: Protocol
     cards: Sequence[RoleCard]
     seeker: Model
-    supporters: Sequence[Model]
+    supporters: Sequence[Supporter]
     rounds: int = 5
     repeats: int = 1
     seed: int = 0
     strict: bool = False
     temperature: float | None = None
     max_tokens: int | None = None
+
+    @property
+    def loaded_here(self) -> list[Model]:
+        """The supporters that take up memory here."""
+        return [supporter for supporter in self.supporters if isinstance(supporter, Model)]
+
+    @property
+    def outside(self) -> list[OutsideSupporter]:
+        """The supporters that take no part in the plan."""
+        return [supporter for supporter in self.supporters if not isinstance(supporter, Model)]
+
+    def sampling(self, supporter: Supporter) -> Sampling:
+        """Return how a supporter's replies are drawn: as asked, else by its manifest, else by default."""
+        asked = {"temperature": self.temperature, "max_tokens": self.max_tokens}
+        return msgspec.structs.replace(
+            supporter.sampling or Sampling(), **{key: value for key, value in asked.items() if value is not None}
+        )
 
     def settings(self, cards_sha256: str) -> SimulationSettings:
         """Return what the run's fingerprint is made of.
@@ -68,7 +90,7 @@ class Simulation:
             seeker=SpeakerSettings(
                 name=self.seeker.name, sha256=self.seeker.sha256, sampling=self.seeker.sampling or Sampling()
             ),
-            supporters=tuple(self._supporter(model) for model in self.supporters),
+            supporters=tuple(self._speaker(supporter) for supporter in self.supporters),
             rounds=self.rounds,
             repeats=self.repeats,
             seed=self.seed,
@@ -76,12 +98,16 @@ class Simulation:
             llama_cpp=llama_cpp_version(),
         )
 
-    def _supporter(self, model: Model) -> SpeakerSettings:
-        asked = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        sampling = msgspec.structs.replace(
-            model.sampling or Sampling(), **{key: value for key, value in asked.items() if value is not None}
+    def _speaker(self, supporter: Supporter) -> SpeakerSettings:
+        known = SpeakerSettings(
+            name=supporter.name,
+            sha256=supporter.sha256,
+            sampling=self.sampling(supporter),
+            system_prompt=supporter.system_prompt,
         )
-        return SpeakerSettings(name=model.name, sha256=model.sha256, sampling=sampling)
+        if isinstance(supporter, Model):
+            return known
+        return msgspec.structs.replace(known, kind=supporter.kind, target=supporter.target, told=supporter.told)
 
 
 def llama_cpp_version() -> str:
@@ -117,8 +143,8 @@ async def run_simulation(
     observer.started(Phase.SIMULATION, done=sum(said.values()), total=total)
 
     def voice(role: Role, speaker: SpeakerSettings) -> Voice:
-        handle = engines.handle(role, speaker.name)
-        return Voice(handle=handle, sampling=speaker.sampling)
+        handle = engines.respondent(role, speaker.name)
+        return Voice(handle=handle, sampling=speaker.sampling, system_prompt=speaker.system_prompt)
 
     waiting = [d for d in dialogues if d.state in ("pending", "speaking")]
     if waiting:
@@ -138,20 +164,22 @@ async def run_simulation(
 
 
 async def _speak_all(stage: Stage, waiting: list[DialogueRow], engines: Engines) -> None:
+    # One supporter after the other: two that take turns in the same memory would be swapped at every turn.
+    for name, voice in stage.supporters.items():
+        its_own = [dialogue for dialogue in waiting if dialogue.supporter == name]
+        # Who takes no memory keeps nobody out, so that even where engines swap the seeker stays for these dialogues.
+        if (engines.chosen.swaps and not engines.is_outside(name)) or not its_own or stage.stop.is_set():
+            continue
+        with contextlib.suppress(NotBegunError):
+            await _load_together(stage.seeker.handle, voice.handle)
+        await simulate(stage, its_own, parallel=engines.side_by_side(name))
+        if not engines.keeps_all:
+            await voice.handle.release()
     if engines.chosen.swaps:
         # Every dialogue is begun at once, so that each engine has the whole round's work when its turn comes.
-        await simulate(stage, waiting, parallel=len(waiting))
-    else:
-        # One supporter after the other: two that take turns in the same memory would be swapped at every turn.
-        for name, voice in stage.supporters.items():
-            its_own = [dialogue for dialogue in waiting if dialogue.supporter == name]
-            if not its_own or stage.stop.is_set():
-                continue
-            with contextlib.suppress(NotBegunError):
-                await _load_together(stage.seeker.handle, voice.handle)
-            await simulate(stage, its_own, parallel=engines.seat("supporter", name).spec.slots)
-            if not engines.keeps_all:
-                await voice.handle.release()
+        waves = [dialogue for dialogue in waiting if not engines.is_outside(dialogue.supporter)]
+        if waves and not stage.stop.is_set():
+            await simulate(stage, waves, parallel=len(waves))
     if not engines.keeps_all:
         for voice in (stage.seeker, *stage.supporters.values()):
             await voice.handle.release()
@@ -243,5 +271,6 @@ def _plan(simulation: Simulation, store: RunStore) -> None:
     )
 
 
-def _model_row(role: Literal["seeker", "supporter", "scorer"], model: Model) -> ModelRow:
-    return ModelRow(role=role, name=model.name, sha256=model.sha256, size_bytes=model.size_bytes, notice=model.notice)
+def _model_row(role: Literal["seeker", "supporter", "scorer"], model: Supporter) -> ModelRow:
+    size_bytes = model.size_bytes if isinstance(model, Model) else None
+    return ModelRow(role=role, name=model.name, sha256=model.sha256, size_bytes=size_bytes, notice=model.notice)

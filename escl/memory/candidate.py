@@ -115,6 +115,8 @@ def chosen_line(plan: Plan) -> str:
     roles = {engine.role for engine in best.engines}
     if roles == {"scorer"}:
         who = "the scorer"
+    elif "supporter" not in roles and best.strategy != "all resident":
+        who = "the seeker"
     elif "scorer" in roles and best.strategy != "all resident" and not best.swaps:
         who += ", then the scorer"
     host = _of(best.peak_host_bytes, budget.host_bytes)
@@ -126,7 +128,11 @@ def chosen_line(plan: Plan) -> str:
     rates = "assumed rates" if plan.assumed else "measured rates"
     fewest, most = best.slots
     slots = f"{most}" if fewest == most else f"{fewest} to {most}"
-    return f"plan: {who}: {host}, {slots} side by side, {loads}, about {in_time(best.seconds.total)} ({rates})"
+    took = f"about {in_time(best.seconds.total)} ({rates})"
+    elsewhere = len(plan.workload.outside)
+    if elsewhere:
+        took += f" and what {elsewhere} {'supporter' if elsewhere == 1 else 'supporters'} elsewhere will take"
+    return f"plan: {who}: {host}, {slots} side by side, {loads}, {took}"
 
 
 def _of(part_bytes: int, all_bytes: int) -> str:

@@ -122,7 +122,7 @@ class Workshop:
         seekers = [reply_of(other) for other in self.choices if other.role == "seeker"]
         supporters = [reply_of(other) for other in self.choices if other.role == "supporter"]
         seeker = seekers[0] if seekers else typical_reply(SEEKER_REPLY, SEEKER_REPLY)
-        supporters = supporters or [typical_reply(SUPPORTER_REPLY, SUPPORTER_REPLY)]
+        supporters = [*supporters, *self.workload.outside] or [typical_reply(SUPPORTER_REPLY, SUPPORTER_REPLY)]
         if choice.role == "scorer":
             needed = self.workload.context_of_labels(seeker, supporters)
         else:

@@ -43,7 +43,7 @@ def make_plan(
     """Return the plan for these models, this work and this memory.
 
     Args:
-        choices: One seeker and its supporters, a scorer, or both.
+        choices: One seeker and its supporters (none when all of them are outside), a scorer, or both.
         workload: What is to be said and read.
         budget: What the engines may take at any moment.
         fixed: What the user decided.

@@ -177,6 +177,10 @@ def _speaking(cast: Cast, workload: Workload, *, swaps: bool) -> Iterable[tuple[
     whole = swaps or seeker.engine.spec.strict
     seeks = reply_of(seeker.choice)
     n_seekers_at_once = workload.dialogues * (len(cast.supporters) if swaps else 1)
+    for answers in workload.outside:
+        # The seeker stays for these dialogues, whatever is swapped for the others.
+        work = workload.seeker(seeks, answers, whole=seeker.engine.spec.strict)
+        yield seeker, work, side_by_side(workload.dialogues, seeker.slots)
     for supporter in cast.supporters:
         answers = reply_of(supporter.choice)
         at_once = side_by_side(n_seekers_at_once, seeker.slots), side_by_side(workload.dialogues, supporter.slots)
@@ -191,7 +195,7 @@ def _scoring_s(cast: Cast, workload: Workload) -> float:
     if cast.scorer is None:
         return 0.0
     seeks = _TYPICAL_SEEKER if cast.seeker is None else reply_of(cast.seeker.choice)
-    answers = [reply_of(part.choice) for part in cast.supporters] or [_TYPICAL_SUPPORTER]
+    answers = [*(reply_of(part.choice) for part in cast.supporters), *workload.outside] or [_TYPICAL_SUPPORTER]
     tokens = workload.scoring(seeks, answers)
     return sum(cast.scorer.seconds(tokens, side_by_side(workload.dialogues * len(answers), cast.scorer.slots)))
 
@@ -199,7 +203,8 @@ def _scoring_s(cast: Cast, workload: Workload) -> float:
 def alone_s(part: Part, choices: Sequence[ModelChoice], workload: Workload) -> float:
     """Return the seconds of one engine's own work when it reads whole histories: what different setups differ by."""
     seeks = next((reply_of(choice) for choice in choices if choice.role == "seeker"), _TYPICAL_SEEKER)
-    others = [reply_of(choice) for choice in choices if choice.role == "supporter"] or [_TYPICAL_SUPPORTER]
+    others = [reply_of(choice) for choice in choices if choice.role == "supporter"]
+    others = [*others, *workload.outside] or [_TYPICAL_SUPPORTER]
     match part.choice.role:
         case "seeker":
             work = [workload.seeker(seeks, other, whole=True) for other in others]

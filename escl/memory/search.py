@@ -165,7 +165,7 @@ class Search:
             yield self._try(self._cast(parts), [parts], "all resident", swaps=False)
 
     def _pairs(self, offload: Offload) -> Iterator[Try]:
-        if self._seeker is None:
+        if self._seeker is None or not self._supporters:
             return
         members = (self._seeker, *self._supporters)
         group = _Group(members, tuple((0, at) for at in range(1, len(members))))
@@ -181,7 +181,8 @@ class Search:
         settled = [self._settle(_Group.of([choice]), offload) for choice in self._workshop.choices]
         for cap in sorted({part.slots for ways in settled for (part,) in ways}):
             parts = [self._fastest([part for (part,) in ways], cap) for ways in settled]
-            yield self._try(self._cast(parts), [[part] for part in parts], strategy, swaps=self._seeker is not None)
+            # With nobody here to answer it, the seeker need not leave before its work is done.
+            yield self._try(self._cast(parts), [[part] for part in parts], strategy, swaps=bool(self._supporters))
 
     def _fastest(self, parts: Sequence[Part], cap: int) -> Part:
         """Return the part that is done first among those with at most `cap` slots, or the one with the fewest."""

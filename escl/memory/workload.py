@@ -90,11 +90,17 @@ class LanguageWork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
-    """All dialogues of a run with one supporter, and how often."""
+    """All dialogues of a run with one supporter, and how often.
+
+    Attributes:
+        outside: Replies of the supporters that take no memory here: endpoints and Python code. The seeker talks with
+            each of them and the scorer reads it, but their own time is nobody's to predict.
+    """
 
     languages: tuple[LanguageWork, ...]
     rounds: int
     repeats: int = 1
+    outside: tuple[Reply, ...] = ()
 
     @property
     def dialogues(self) -> int:
@@ -171,8 +177,17 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         return total
 
 
-def workload_of(cards: Sequence[RoleCard], protocol: Protocol, *, rounds: int, repeats: int = 1) -> Workload:
+def workload_of(
+    cards: Sequence[RoleCard], protocol: Protocol, *, rounds: int, repeats: int = 1, outside: Sequence[int] = ()
+) -> Workload:
     """Return the work of playing these cards by this protocol with each supporter.
+
+    Args:
+        cards: With each supporter.
+        protocol: Whose words are read.
+        rounds: Of each dialogue.
+        repeats: Dialogues for each card and supporter.
+        outside: The longest replies, in tokens, of the supporters that take no memory here.
 
     Raises:
         ProtocolError: The protocol has no words for a card's language.
@@ -193,7 +208,8 @@ def workload_of(cards: Sequence[RoleCard], protocol: Protocol, *, rounds: int, r
                     question=_question(protocol, language),
                 )
             )
-    return Workload(languages=tuple(languages), rounds=rounds, repeats=repeats)
+    replies = tuple(typical_reply(SUPPORTER_REPLY, max_tokens) for max_tokens in outside)
+    return Workload(languages=tuple(languages), rounds=rounds, repeats=repeats, outside=replies)
 
 
 def scoring_workload(transcripts: Mapping[Language, Sequence[str]], protocol: Protocol) -> Workload:

@@ -118,6 +118,9 @@ class LineObserver:
     def restarted(self, name: str, error: EngineError) -> None:
         self.note(f"{name} was lost and is started again: {error.message}", style="yellow")
 
+    def asked_again(self, supporter: str, why: str) -> None:
+        self.note(f"{supporter} gave no reply and is asked again: {why}", style="yellow")
+
     def note(self, line: str, *, style: str = "") -> None:
         """Write one line above whatever is shown."""
         self._console.print(Text(printable(line), style=style), soft_wrap=True)

@@ -139,6 +139,7 @@ def _footer(results: Results) -> Group:
     if cut:
         counted = ", ".join(f"{printable(name)} {count}" for name, count in cut.items())
         lines.append(Text(f"turns cut by the token limit, in the dialogues of: {counted}"))
+    lines += [Text(printable(line)) for line in _elsewhere(results)]
     if isinstance(results.settings, SimulationSettings):
         settings = results.settings
         strict = ", strict" if settings.strict else ""
@@ -151,6 +152,16 @@ def _footer(results: Results) -> Group:
     lines += [Text(printable(notice), style="bold yellow") for notice in results.notices]
     lines.append(Text(LIMITS, style="italic"))
     return Group(*lines)
+
+
+def _elsewhere(results: Results) -> list[str]:
+    """Return what is to be said of supporters that are no models here."""
+    lines = [f"{name} answered as {', '.join(models)}" for name, models in results.answered_as.items()]
+    if results.asked_again:
+        lines.append("asked again: " + ", ".join(f"{name} {n} times" for name, n in results.asked_again.items()))
+    if results.connections:
+        lines.append(f"{results.connections} network connections were tried")
+    return lines
 
 
 def _failures(results: Results) -> list[str]:

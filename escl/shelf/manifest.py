@@ -59,6 +59,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         licence: As the source states it.
         licence_note: Where licences conflict, or what else must be known before use.
         notice: Shown wherever results of this model are shown.
+        system_prompt: What a supporter is told in place of the protocol's words; None leaves those.
         making: How to get the files, shown when they are missing.
         chat_template: The name of a chat format that the converter knows ("vicuna"), for a checkpoint without one.
         adapters: LoRA files of a scorer, by language and dimension.
@@ -79,6 +80,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     making: str | None = None
     sampling: Sampling | None = None
     chat_template: str | None = None
+    system_prompt: str | None = None
     adapters: dict[Language, dict[Dimension, ModelFile]] = {}
     source: Source | None = None
     adapter_source: AdapterSource | None = None
@@ -103,6 +105,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     size_bytes: int
     sampling: Sampling | None = None
+    system_prompt: str | None = None
     notice: str | None = None
     adapters: dict[tuple[Language, Dimension], tuple[Path, str]] = {}
 
@@ -279,6 +282,7 @@ def _manifest_model(manifest: Manifest, folder: Path, on_hash: Callable[[Path, i
         sha256=sha256,
         size_bytes=path.stat().st_size,
         sampling=manifest.sampling,
+        system_prompt=manifest.system_prompt,
         notice=manifest.notice,
         adapters=adapters,
     )

@@ -387,6 +387,25 @@ class RunStore:
         )
         return [msgspec.convert(dict(row), RequestRow) for row in rows]
 
+    def asked_again(self) -> dict[str, int]:
+        """Return how often each supporter had to be asked again for a turn, by its name, zeros left out."""
+        rows = self._database.rows(
+            "SELECT supporter, count(*) AS n FROM request JOIN dialogue ON dialogue.id = dialogue_id"
+            " WHERE number > 1 GROUP BY supporter"
+        )
+        return {row["supporter"]: row["n"] for row in rows}
+
+    def answered_as(self) -> dict[str, list[str]]:
+        """Return what the endpoint of each supporter called its model, by the supporter's name, in order of time."""
+        rows = self._database.rows(
+            "SELECT supporter, model FROM request JOIN dialogue ON dialogue.id = dialogue_id"
+            " WHERE model IS NOT NULL GROUP BY supporter, model ORDER BY min(request.id)"
+        )
+        named: dict[str, list[str]] = {}
+        for row in rows:
+            named.setdefault(row["supporter"], []).append(row["model"])
+        return named
+
     def connections(self) -> int:
         """Return how many network connections all commands that worked on this run tried to open."""
         (row,) = self._database.rows("SELECT coalesce(sum(connections), 0) AS n FROM attempt")

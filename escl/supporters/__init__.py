@@ -1,0 +1,1 @@
+"""Supporters that are no engine here: endpoints that speak the OpenAI dialect, and Python code."""
