@@ -40,7 +40,9 @@ CardFiles = Annotated[
 CardLanguage = Annotated[LanguageChoice, typer.Option("--lang", help="Language of the cards.")]
 CardLimit = Annotated[int | None, typer.Option("--limit", min=1, help="Cards of each language at most, in file order.")]
 CrisisCards = Annotated[bool, typer.Option("--crisis", help="Use the crisis cards instead of the quality cards.")]
-Rounds = Annotated[int, typer.Option(min=1, help="Rounds of a dialogue.")]
+Rounds = Annotated[
+    int | None, typer.Option(min=1, help="Rounds of a dialogue. Default: the protocol's, which is 5 unless it says so.")
+]
 Repeats = Annotated[int, typer.Option(min=1, help="Dialogues for each card and supporter.")]
 MaxTokens = Annotated[
     int | None, typer.Option(min=1, help="Tokens of a supporter's turn at most. Default: its manifest's, else 512.")

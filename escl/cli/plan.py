@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 import typer
 
 from escl.cli.options import (
@@ -42,7 +43,7 @@ def plan(
     lang: CardLanguage = LanguageChoice.BOTH,
     limit: CardLimit = None,
     crisis: CrisisCards = False,
-    rounds: Rounds = 5,
+    rounds: Rounds = None,
     repeats: Repeats = 1,
     strict: Annotated[bool, typer.Option("--strict", help="One dialogue at a time, no KV reuse.")] = False,
     protocol: ProtocolName = "open",
@@ -61,8 +62,8 @@ def plan(
     Example: escl plan my-model-Q4_K_M.gguf --lang en --limit 20 --memory 8GiB
     """
     from escl.cli.output import print_json, results_console
+    from escl.core.dialogue import Speaker
     from escl.core.protocol import load_protocol
-    from escl.core.sampling import Sampling
     from escl.memory.plan import plan_for
     from escl.memory.workload import workload_of
     from escl.report.plan import print_plan
@@ -74,9 +75,13 @@ def plan(
     scorer_name = None if no_score else scorer or ("demo/scorer" if toys else "esc-rank")
     speaking = locate_model(seeker or ("demo/seeker" if toys else "esc-role"), role=ModelRole.SEEKER)
     elsewhere = {name: found for name in supporters if (found := outside_supporter(name)) is not None}
-    tested = [locate_model(name) for name in supporters if name not in elsewhere]
-    longest = [max_tokens or (one.sampling or Sampling()).max_tokens for one in elsewhere.values()]
-    workload = workload_of(chosen, load_protocol(protocol), rounds=rounds, repeats=repeats, outside=longest)
+    words = load_protocol(protocol)
+    default = words.default_sampling(Speaker.SUPPORTER)
+    located = [locate_model(name) for name in supporters if name not in elsewhere]
+    tested = [msgspec.structs.replace(one, sampling=one.sampling or default) for one in located]
+    speaking = msgspec.structs.replace(speaking, sampling=speaking.sampling or words.default_sampling(Speaker.SEEKER))
+    longest = [max_tokens or (one.sampling or default).max_tokens for one in elsewhere.values()]
+    workload = workload_of(chosen, words, rounds=rounds or words.default_rounds(), repeats=repeats, outside=longest)
     rating = None if scorer_name is None else locate_model(scorer_name, role=ModelRole.SCORER)
     wishes = Wishes(
         memory=memory,

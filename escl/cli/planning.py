@@ -99,14 +99,13 @@ def plan_run(simulation: Simulation, scorer: Model | None, wishes: Wishes) -> Pl
 
     def plan() -> Plan:
         return plan_for(
-            simulation.seeker,
-            simulation.loaded_here,
+            msgspec.structs.replace(simulation.seeker, sampling=simulation.seeker_sampling),
+            [msgspec.structs.replace(one, sampling=simulation.sampling(one)) for one in simulation.loaded_here],
             scorer,
             workload=workload,
             budget=budget,
             hardware=hardware,
             fixed=fixed_by(wishes, strict=simulation.strict),
-            max_tokens=simulation.max_tokens,
         )
 
     first = plan()

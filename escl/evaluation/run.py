@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from escl.core.card import RoleCard
+from escl.core.dialogue import Speaker
 from escl.core.dimension import Dimension, Language, adapter_name
 from escl.core.protocol import Protocol
 from escl.core.sampling import Sampling
@@ -43,7 +44,7 @@ class Simulation:
 
     Attributes:
         supporters: All names differ.
-        temperature: Of the supporters; None leaves each its manifest's, or the defaults of `Sampling`.
+        temperature: Of the supporters; None leaves each its manifest's, or else the protocol's.
         max_tokens: The same for the length of a supporter's turn.
     """
 
@@ -68,11 +69,17 @@ class Simulation:
         """The supporters that take no part in the plan."""
         return [supporter for supporter in self.supporters if not isinstance(supporter, Model)]
 
+    @property
+    def seeker_sampling(self) -> Sampling:
+        """How the seeker's replies are drawn: by its manifest, else as the protocol says."""
+        return self.seeker.sampling or self.protocol.default_sampling(Speaker.SEEKER)
+
     def sampling(self, supporter: Supporter) -> Sampling:
-        """Return how a supporter's replies are drawn: as asked, else by its manifest, else by default."""
+        """Return how a supporter's replies are drawn: as asked, else by its manifest, else as the protocol says."""
         asked = {"temperature": self.temperature, "max_tokens": self.max_tokens}
         return msgspec.structs.replace(
-            supporter.sampling or Sampling(), **{key: value for key, value in asked.items() if value is not None}
+            supporter.sampling or self.protocol.default_sampling(Speaker.SUPPORTER),
+            **{key: value for key, value in asked.items() if value is not None},
         )
 
     def settings(self, cards_sha256: str) -> SimulationSettings:
@@ -87,9 +94,7 @@ class Simulation:
         return SimulationSettings(
             cards_sha256=cards_sha256,
             protocol_sha256=self.protocol.sha256(),
-            seeker=SpeakerSettings(
-                name=self.seeker.name, sha256=self.seeker.sha256, sampling=self.seeker.sampling or Sampling()
-            ),
+            seeker=SpeakerSettings(name=self.seeker.name, sha256=self.seeker.sha256, sampling=self.seeker_sampling),
             supporters=tuple(self._speaker(supporter) for supporter in self.supporters),
             rounds=self.rounds,
             repeats=self.repeats,

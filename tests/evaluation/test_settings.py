@@ -6,18 +6,25 @@ import asyncio
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
+from msgspec import structs
 
+from escl.core.dialogue import Speaker
 from escl.core.dimension import Dimension, Language
+from escl.core.protocol import SamplingDefaults
 from escl.core.sampling import Sampling
+from escl.core.settings import SpeakerSettings, fingerprint
 from escl.errors import UsageError
 from escl.evaluation.engines import Engines
-from escl.evaluation.run import Simulation, run_scoring
+from escl.evaluation.run import Simulation, Supporter, run_scoring
 from escl.shelf.manifest import Model
+from escl.supporters.outside import EndpointSupporter
 from tests.evaluation.test_simulate import Silent
 from tests.runs import CARD, PROTOCOL, begin
 
 OWN = Sampling(temperature=0.9, max_tokens=96, top_k=7)
+OWN_MODEL = Model(name="own", path=Path("own.gguf"), sha256="1" * 64, size_bytes=1, sampling=OWN)
 MODEL = Model(name="m", path=Path("m.gguf"), sha256="0" * 64, size_bytes=1, sampling=OWN)
 
 
@@ -42,3 +49,34 @@ def test_a_scorer_that_lacks_an_adapter_is_refused_before_it_reads(tmp_path: Pat
     with pytest.raises(UsageError, match="no adapter for en/fluency"):
         asyncio.run(main())
     store.close()
+
+
+def test_what_neither_command_nor_manifest_says_is_the_protocols() -> None:
+    defaults = {
+        Speaker.SEEKER: SamplingDefaults(max_tokens=40),
+        Speaker.SUPPORTER: SamplingDefaults(max_tokens=256, temperature=0.0),
+    }
+    protocol = structs.replace(PROTOCOL, sampling=defaults)
+    plain = structs.replace(MODEL, sampling=None)
+    elsewhere = EndpointSupporter(name="e", url="http://127.0.0.1:1/v1", model="m", system_prompt="Be brief.")
+    simulation = Simulation(protocol=protocol, cards=[CARD], seeker=plain, supporters=[plain, elsewhere, OWN_MODEL])
+    settings = simulation.settings("0" * 64)
+    assert settings.seeker.sampling == Sampling(max_tokens=40)
+    expected = Sampling(max_tokens=256, temperature=0.0)
+    assert [one.sampling for one in settings.supporters] == [expected, expected, OWN]
+
+
+def test_the_settings_say_what_a_supporter_elsewhere_is_and_leave_models_as_they_were() -> None:
+    elsewhere = EndpointSupporter(name="e", url="http://127.0.0.1:1/v1", model="m", system_prompt="Be brief.")
+    other_port = structs.replace(elsewhere, url="http://127.0.0.1:2/v1")
+    kinder = structs.replace(elsewhere, system_prompt="Be kind.")
+    faster = structs.replace(elsewhere, concurrency=9, timeout_s=1.0, key_env="A_API_KEY")
+
+    def print_of(supporter: Supporter) -> str:
+        simulation = Simulation(protocol=PROTOCOL, cards=[CARD], seeker=MODEL, supporters=[supporter])
+        return fingerprint(simulation.settings("0" * 64))
+
+    assert len({print_of(one) for one in (elsewhere, other_port, kinder)}) == 3
+    assert print_of(elsewhere) == print_of(faster)
+    as_before = msgspec.json.decode(msgspec.json.encode(SpeakerSettings(name="m", sha256="0", sampling=OWN)))
+    assert as_before.keys() == {"name", "sha256", "sampling"}
