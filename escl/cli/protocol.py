@@ -170,7 +170,7 @@ def _imported(protocol: Protocol, entry: ProtocolEntry) -> Iterator[str]:
     yield f"{protocol.default_rounds()} rounds"
     if protocol.origin:
         yield from (_draws(name, sampling) for name, sampling in protocol.origin.supporters.items())
-        yield from (f"missing: {line}" for line in protocol.origin.missing)
+        yield from (f"note: {line}" for line in protocol.origin.notes)
     yield f"{entry.name} is kept in {entry.file}; use it with --protocol {entry.name}"
 
 
@@ -191,6 +191,8 @@ def _shown(protocol: Protocol) -> Iterator[tuple[str, str]]:
         yield "Transcript", "\n".join([f"turns joined by {rewriting.separator!r}", *replaced])
     else:
         yield "Transcript", "each turn on one line"
+    if protocol.origin and protocol.origin.notes:
+        yield "Notes", "\n".join(protocol.origin.notes)
     for source in _sources(protocol):
         yield f"Read from {source.name}", f"sha256 {source.sha256} ({source.known_as or 'unknown to escl'})"
     for language, wording in protocol.languages.items():

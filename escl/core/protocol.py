@@ -122,12 +122,12 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         sources: sha256 of each file by its name.
         supporters: How upstream's example supporters draw their replies, by class name.
-        missing: What no source gave, each with what is done about it.
+        notes: What its user should know: a part that no source gave, a slip in a source.
     """
 
     sources: dict[str, str]
     supporters: dict[str, SamplingDefaults] = {}
-    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class ScorerPrompt(msgspec.Struct, frozen=True, kw_only=True):

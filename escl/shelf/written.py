@@ -1,4 +1,4 @@
-"""Writing manifests to the user's shelf: whole or not at all."""
+"""Writing manifests and other small files of the user's: whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     Raises:
         StorageError: It cannot be written.
     """
-    content = manifest_toml(manifest)
+    write_whole(path, manifest_toml(manifest))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, replacing what is there, or leave everything as it was.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")

@@ -5,8 +5,7 @@ escl ships none of its words: the repository has no licence, and the scorer need
 
 from __future__ import annotations
 
-import os
-import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,9 +16,10 @@ from escl.convert.system_prompt import default_system_prompt
 from escl.core.dialogue import Speaker
 from escl.core.dimension import Language
 from escl.core.protocol import Origin, Protocol, Rubric, Wording, protocol_of, user_protocols
-from escl.errors import ProtocolError, StorageError
+from escl.errors import ProtocolError
 from escl.shelf.gguf_header import Array, read_gguf_header
 from escl.shelf.manifest import is_there, locate_model, sha256_of
+from escl.shelf.written import write_whole
 from escl.upstream.evaluate_script import EvaluateParts, read_evaluate
 from escl.upstream.score_script import ScoreParts, read_score
 from escl.upstream.script import find_scripts
@@ -30,8 +30,8 @@ MODELING: Final = "modeling_internlm2.py"
 _VERSION: Final = 1
 _DEFAULT_SYSTEM_KEY: Final = "escl.chat.default_system_prompt"
 _NO_SYSTEM_PROMPT: Final = (
-    f"the scorer's system message: no {MODELING} was given and esc-rank is not on the shelf, so the scorer's own "
-    f"default is used; a GGUF file that `escl convert` made of internlm2-chat-7b carries the same text"
+    f"the scorer's system message is left open: no {MODELING} was given and no esc-rank on the shelf carries it, so "
+    f"the scorer's own default is used; a GGUF file that escl made of internlm2-chat-7b has the same text there"
 )
 
 
@@ -67,14 +67,21 @@ def read_protocol(path: Path, *, modeling: Path | None = None) -> Protocol:
         rewriting=score.rewriting,
         rounds=evaluate.rounds,
         sampling={Speaker.SEEKER: evaluate.seeker, Speaker.SUPPORTER: next(iter(evaluate.supporters.values()))},
-        origin=Origin(
-            sources=sources, supporters=evaluate.supporters, missing=() if system is not None else (_NO_SYSTEM_PROMPT,)
-        ),
+        origin=Origin(sources=sources, supporters=evaluate.supporters, notes=tuple(_notes(evaluate, score, system))),
     )
     try:
         return protocol_of(msgspec.to_builtins(protocol))
     except ValueError as error:
         raise ProtocolError(f"{path}: what its scripts say is no protocol: {error}") from error
+
+
+def _notes(evaluate: EvaluateParts, score: ScoreParts, system: SystemPrompt | None) -> Iterator[str]:
+    if system is None:
+        yield _NO_SYSTEM_PROMPT
+    for label in evaluate.labels.values():
+        if not any(old in label for old, _ in score.rewriting.replacements):
+            # evaluate.py of the first months misspells a label.
+            yield f"score.py does not rewrite the label {label} that this evaluate.py writes, though it means to"
 
 
 def _wording(language: Language, evaluate: EvaluateParts, score: ScoreParts, system: SystemPrompt | None) -> Wording:
@@ -124,13 +131,5 @@ def write_protocol(protocol: Protocol) -> Path:
         StorageError: The disk refuses.
     """
     path = user_protocols() / f"{protocol.name}.json"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(protocol), indent=2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+    write_whole(path, msgspec.json.format(msgspec.json.encode(protocol), indent=2) + b"\n")
     return path

@@ -61,7 +61,7 @@ def test_a_known_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_import_says_what_the_example_supporters_do_and_what_is_missing(tmp_path: Path) -> None:
     said = escl("import", write_scripts(tmp_path / "copy")).stdout
     assert "ShortHelper: 128 tokens, greedy" in said
-    assert "missing: the scorer's system message" in said
+    assert "note: the scorer's system message is left open" in said
 
 
 def test_a_broken_file_among_the_users_own_is_listed_with_its_problem(home: Path) -> None:

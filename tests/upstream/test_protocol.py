@@ -73,7 +73,16 @@ def test_without_a_system_message_it_says_what_happens_instead(tmp_path: Path) -
     protocol = read_protocol(write_scripts(tmp_path / "copy"))
     assert protocol.wording(Language.ENGLISH).scorer_system is None
     assert protocol.origin
-    assert "the scorer's own default is used" in protocol.origin.missing[0]
+    assert "the scorer's own default is used" in protocol.origin.notes[0]
+
+
+def test_a_label_that_the_rewriting_misses_is_noted(tmp_path: Path) -> None:
+    misspelt = EVALUATE.replace('"AI assistant：" +', '"AI assitant：" +')
+    folder = write_scripts(tmp_path / "copy", evaluate=misspelt)
+    protocol = read_protocol(folder, modeling=folder)
+    assert protocol.origin
+    assert [note for note in protocol.origin.notes if "does not rewrite the label AI assitant：" in note]
+    assert protocol.wording(Language.ENGLISH).supporter_label == "AI assitant："
 
 
 def test_the_system_message_comes_from_the_converted_scorer_on_the_shelf(tmp_path: Path, home: Path) -> None:
