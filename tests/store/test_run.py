@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from msgspec import structs
+from msgspec import Struct, structs
 
 from escl.core import connections
 from escl.core.dialogue import Speaker, Turn
@@ -262,6 +262,51 @@ def test_the_judging_that_was_asked_for_last_is_the_one_shown(tmp_path: Path) ->
     assert results_of(store).scorer == "s"
     assert results_of(store, judging_id=second).scorer == "other"
     store.close()
+
+
+class Odd(Struct):
+    """A plan of another shape."""
+
+    chosen: int | str | None = None
+    candidates: list[dict[str, object]] = []
+
+
+def planned(*kv_types: str, chosen: int = 0) -> Odd:
+    """Return what matters of a plan: the scorer's and another engine's keys and values, for each candidate."""
+    return Odd(
+        chosen=chosen,
+        candidates=[
+            {"engines": [{"role": "seeker", "spec": {"kv_type": "q4_0"}}, {"role": "scorer", "spec": {"kv_type": kv}}]}
+            for kv in kv_types
+        ],
+    )
+
+
+def test_a_judging_knows_the_kv_types_that_its_readings_were_planned_with(tmp_path: Path) -> None:
+    reading = Reading(
+        dialogue_id=1,
+        dimension=Dimension.EMPATHY,
+        reply="",
+        label=None,
+        probabilities=None,
+        off_label_mass=None,
+        drafted=False,
+        busy_s=0,
+    )
+    plans = [planned("f16", "q8_0", chosen=1), planned("f16"), planned("q4_0"), Odd(), Odd(chosen=3), None]
+    for plan, dimension in zip(plans, Dimension, strict=False):
+        store = begin(tmp_path / "run.db")
+        if plan is not None:
+            store.add_plan(plan)
+        judging = store.add_judging(structs.replace(JUDGING, scorer="other" if plan is plans[2] else "s"))
+        store.add_reading(judging, structs.replace(reading, dimension=dimension))
+        store.close()
+        # Readings and attempts are told apart by their time, in milliseconds.
+        time.sleep(0.005)
+    with Database.reader(tmp_path / "run.db") as database:
+        store = RunStore.read(database)
+        kv_types = {scorer: store.kv_types(number) for number, scorer in store.judgings()}
+    assert kv_types == {"s": ("f16", "q8_0"), "other": ("q4_0",)}
 
 
 def test_a_judging_that_is_not_to_be_shown_leaves_the_shown_one(tmp_path: Path) -> None:
