@@ -218,6 +218,15 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return self.rewriting.transcript(label[turn.speaker] + turn.text for turn in turns)
         return "\n".join(label[turn.speaker] + " ".join(turn.text.split()) for turn in turns)
 
+    def may_forge(self, language: Language, text: str) -> bool:
+        """Return whether the scorer could take something in an utterance for the beginning of another turn."""
+        if self.rewriting is UNSET:
+            return False
+        wording = self.wording(language)
+        labels = {wording.seeker_label, wording.supporter_label}
+        labels |= {self.rewriting.transcript([label]) for label in labels}
+        return any(label in text for label in labels if label)
+
     def scorer_prompt(self, language: Language, dimension: Dimension, turns: Sequence[Turn]) -> ScorerPrompt:
         """Return the question to the scorer about one dimension of one dialogue."""
         wording = self.wording(language)
@@ -257,7 +266,10 @@ def load_protocol(name_or_path: str) -> Protocol:
         hint = f"known: {', '.join(known)}, or a TOML or JSON file; ESC-Eval's own comes with `escl protocol import`"
         raise ProtocolError(f"no protocol named {name_or_path}", hint=hint)
     try:
-        return protocol_of(strict.read_document(path))
+        document = strict.read_document(path)
+        if twice := strict.doubled_key(document):
+            raise ValueError(f"the key {strict.quoted(twice)} is given twice in one table")
+        return protocol_of(document)
     except ValueError as error:
         raise ProtocolError(f"{path}: {error}") from error
 

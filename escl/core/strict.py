@@ -74,6 +74,17 @@ def read_document(path: Path) -> object:
         raise ValueError(f"is not {kind}: {error}") from None
 
 
+def doubled_key(document: object) -> str | None:
+    """Return a key that a JSON document gives twice in one object, or None; TOML has none that can be read."""
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, _JsonObject) and value.doubled:
+            return value.doubled[0]
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return None
+
+
 def read_fields(table: object, fields: Mapping[str, Field]) -> tuple[dict[str, str], list[tuple[str | None, str]]]:
     """Return the fields of `table` that can be read, and (field, reason) for everything that is wrong with it."""
     if not isinstance(table, dict):

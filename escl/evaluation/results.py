@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import msgspec
 
@@ -21,6 +22,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """What a run has come to.
 
     Attributes:
+        protocol: The name of the run's protocol.
         notices: What must be said wherever the scores are shown.
         n_dialogues: Dialogues by state.
         scorer: Whose readings these are; None when nothing was scored.
@@ -33,6 +35,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     settings: GenerationSettings
+    protocol: str
     models: list[ModelRow]
     notices: list[str]
     n_dialogues: dict[str, int]
@@ -71,8 +74,12 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
     speakers = {model.name for model in models if model.role != "scorer"}
     return Results(
         settings=store.settings,
+        protocol=store.protocol.name,
         models=models,
-        notices=list(dict.fromkeys(m.notice for m in models if m.notice and m.name in {*speakers, scorer})),
+        notices=[
+            *dict.fromkeys(m.notice for m in models if m.notice and m.name in {*speakers, scorer}),
+            *_forgeries(store, dialogues),
+        ],
         n_dialogues=states,
         cut_turns=by_supporter,
         scorer=scorer,
@@ -83,6 +90,23 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
         asked_again=store.asked_again(),
         answered_as=store.answered_as(),
     )
+
+
+def _forgeries(store: RunStore, dialogues: list[DialogueRow]) -> list[str]:
+    """Return a notice for each supporter whose dialogues hold what its scorer may have taken for turns of their own."""
+    protocol = store.protocol
+    if not protocol.rewriting:
+        return []
+    counted = Counter(
+        dialogue.supporter
+        for dialogue in dialogues
+        if any(protocol.may_forge(dialogue.language, turn.text) for turn in store.turns(dialogue.id))
+    )
+    return [
+        f"{n} dialogues with {supporter} hold a speaker's label inside an utterance: under {protocol.name} the scorer "
+        "may have taken that for a turn"
+        for supporter, n in counted.items()
+    ]
 
 
 def chosen_judging(store: RunStore, judging_id: int | None) -> tuple[int | None, str | None]:

@@ -146,6 +146,7 @@ def _footer(results: Results) -> Group:
         lines.append(
             Text(f"seeker {printable(settings.seeker.name)}, {settings.rounds} rounds, seed {settings.seed}{strict}")
         )
+    lines.append(Text(f"protocol {printable(results.protocol)}"))
     lines.append(
         Text("Score: mean expected label x 25. Interval: Student t over cards. Labels: the scorer's own answers.")
     )

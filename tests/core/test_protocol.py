@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import tomli_w
 from hypothesis import given
@@ -18,6 +20,7 @@ from escl.core.card import Category, RoleCard, card_text
 from escl.core.dialogue import Message, Speaker, Turn
 from escl.core.dimension import LABELS, Dimension, Language
 from escl.core.protocol import Protocol, load_protocol
+from escl.core.sampling import Sampling
 from escl.errors import ProtocolError
 
 OPEN = load_protocol("open")
@@ -188,6 +191,67 @@ def test_a_malformed_protocol_is_refused_by_field(
     with pytest.raises(ProtocolError, match=said.replace("{", r"\{").replace("?", r"\?")) as caught:
         load(tmp_path, change)
     assert str(tmp_path / "changed.toml") in caught.value.message
+
+
+def as_json(folder: Path, change: Callable[[dict[str, Any]], object]) -> Protocol:
+    """Return the open protocol as a JSON file after `change` to its content."""
+    raw = copy.deepcopy(RAW)
+    change(raw)
+    path = folder / "changed.json"
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    return load_protocol(str(path))
+
+
+def test_a_json_file_says_the_same_as_a_toml_file(tmp_path: Path) -> None:
+    assert as_json(tmp_path, lambda raw: None) == OPEN
+
+
+def test_a_rubric_without_levels_is_its_definition_to_the_letter(tmp_path: Path) -> None:
+    words = {"name": "fluecy", "definition": "  As it  stands.\n'", "levels": None}
+    changed = as_json(tmp_path, lambda raw: raw["languages"]["en"]["rubrics"].update(fluency=words))
+    prompt = changed.scorer_prompt(Language.ENGLISH, Dimension.FLUENCY, [])
+    assert prompt.prefix.startswith("  As it  stands.\n'")
+    assert "The fluecy score is N." in prompt.rest
+
+
+def test_what_a_protocol_says_of_rounds_and_sampling_stands_where_it_says_it(tmp_path: Path) -> None:
+    draws = {"seeker": {"max_tokens": 9}, "supporter": {"temperature": 0}}
+    changed = as_json(tmp_path, lambda raw: raw.update(rounds=3, sampling=draws))
+    assert (changed.default_rounds(), OPEN.default_rounds()) == (3, 5)
+    assert changed.default_sampling(Speaker.SEEKER) == msgspec.structs.replace(Sampling(), max_tokens=9)
+    assert changed.default_sampling(Speaker.SUPPORTER) == msgspec.structs.replace(Sampling(), temperature=0.0)
+    assert OPEN.default_sampling(Speaker.SEEKER) == Sampling()
+
+
+def test_the_hash_of_the_open_protocol_is_that_of_earlier_runs() -> None:
+    # Runs are resumed under this hash: it changes with a word of open.toml (and its version), not with the format.
+    assert (OPEN.version, OPEN.sha256()[:16]) == (1, "50bb717941a07dd3")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rewriting": {"separator": "", "replacements": []}}, "length >= 1.*separator"),
+        ({"rewriting": {"separator": "\n", "replacements": [["", "x"]]}}, "length >= 1.*replacements"),
+        ({"rewriting": {"separator": "\n", "replacements": [["a", "x" * 101]]}}, "length <= 100"),
+        ({"rewriting": {"separator": "\n", "replacements": [["a", "b"]] * 5}}, "length <= 4"),
+        ({"rewriting": {"separator": "\x1b[2J", "replacements": []}}, "rewriting holds a control"),
+        ({"rewriting": {"seperator": "\n", "replacements": []}}, "seperator|separator"),
+        ({"rounds": 0}, ">= 1.*rounds"),
+        ({"sampling": {"seeker": {"max_tokens": 0}}}, ">= 1"),
+        ({"sampling": {"scorer": {}}}, "scorer"),
+    ],
+)
+def test_settings_out_of_bounds_are_refused(tmp_path: Path, change: dict[str, object], said: str) -> None:
+    with pytest.raises(ProtocolError, match=said):
+        as_json(tmp_path, lambda raw: raw.update(change))
+
+
+def test_a_key_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.json"
+    path.write_text(json.dumps(RAW).replace('"greeting": ', '"greeting": "Hm.", "greeting": ', 1))
+    with pytest.raises(ProtocolError, match='the key "greeting" is given twice'):
+        load_protocol(str(path))
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

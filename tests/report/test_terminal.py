@@ -46,6 +46,7 @@ def results(supporter: str, notice: str) -> Results:
     ]
     return Results(
         settings=settings(),
+        protocol="esc\x1b[31m-eval",
         models=[ModelRow(role="supporter", name=supporter, sha256="0", size_bytes=1)],
         notices=[notice],
         n_dialogues={"complete": 3, "failed": 1, "speaking": 0, "pending": 0},
