@@ -17,6 +17,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
+from huggingface_hub import close_session, constants
+
+from escl.shelf import hub as downloader
+
 LARGE = (".safetensors", ".gguf", "tokenizer.model", ".bin")
 
 
@@ -124,6 +129,26 @@ def running_hub() -> Iterator[Hub]:
         yield hub
     finally:
         hub.close()
+
+
+@contextlib.contextmanager
+def asked_by_this_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """Give a hub that huggingface_hub asks in this process; the user's home and caches lie in `home`."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with running_hub() as server:
+        monkeypatch.setenv("ESCL_HOME", str(home / "home"))
+        monkeypatch.setenv("LLAMA_CACHE", str(home / "llama"))
+        monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
+        url = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hf"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "no-token"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(downloader, "_LONGEST_PAUSE_S", 0.0)
+        close_session()
+        yield server
+        close_session()
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -17,7 +17,16 @@ from escl.core.printable import printable
 from escl.core.protocol import known_protocols, load_protocol, user_protocols
 from escl.errors import BundleError, UsageError
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
-from escl.shelf.manifest import Manifest, ModelFile, ModelRole, load_manifest, locate_model, manifest_path, manifests
+from escl.shelf.manifest import (
+    Manifest,
+    ModelFile,
+    ModelRole,
+    load_manifest,
+    locate_model,
+    manifest_path,
+    manifests,
+    place_of,
+)
 from escl.shelf.model_check import check_model
 from escl.shelf.places import snapshot
 from escl.shelf.written import manifest_toml
@@ -117,6 +126,7 @@ def _model(reference: str) -> tuple[CarriedModel, list[Item]]:
         _weights(manifest.adapters[language][dimension], file, folder)
         for (language, dimension), file in located.adapters.items()
     ]
+    texts = [_weights(file, place_of(file, path.parent), folder) for file in manifest.licence_files]
     model = CarriedModel(
         reference=name,
         manifest=manifest,
@@ -124,7 +134,7 @@ def _model(reference: str) -> tuple[CarriedModel, list[Item]]:
         adapters=tuple(item.path for item in adapters),
         header=_header(located.path),
     )
-    items = [Item(path=f"{HOME}/gguf/{name}.toml", source=_small(path)), weights, *adapters]
+    items = [Item(path=f"{HOME}/gguf/{name}.toml", source=_small(path)), weights, *adapters, *texts]
     return model, items + _licence_texts(manifest)
 
 

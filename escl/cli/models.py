@@ -13,6 +13,7 @@ from escl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from escl.memory.devices import Budget
+    from escl.pulling.pull import Pulled
 
 models_app = typer.Typer(
     name="models",
@@ -55,21 +56,20 @@ def pull_models(
     pulled = []
     with termination_interrupts():
         for name in names:
-            with progress(name) as show:
-                done = pull(
-                    name,
-                    quantize=quantize,
-                    keep_checkpoint=keep_checkpoint,
-                    budget=lambda: _budget(memory),
-                    on_progress=show,
-                )
+            try:
+                with progress(name) as show:
+                    done = pull(
+                        name,
+                        quantize=quantize,
+                        keep_checkpoint=keep_checkpoint,
+                        budget=lambda: _budget(memory),
+                        on_progress=show,
+                    )
+            except KeyboardInterrupt:
+                progress_console().print("Stopped; what was received is kept. The same command goes on from there.")
+                raise
             pulled.append(done)
-            for note in done.notes:
-                progress_console().print(f"note: {printable(note)}", markup=False, soft_wrap=True)
-            if not as_json:
-                state = "is on the shelf already" if done.already else "is on the shelf now"
-                line = f"{done.name} {state}: {done.path}, {done.quantization or '?'}, {_size(done.size_bytes)}"
-                results_console().print(printable(line), markup=False, soft_wrap=True)
+            _say_pulled(done, as_json=as_json)
     if as_json:
         print_json(pulled)
 
@@ -163,7 +163,7 @@ def remove_model(
 
     Example: escl models rm esc-role
     """
-    from escl.shelf.inventory import removal, remove
+    from escl.shelf.removal import removal, remove
 
     found = removal(name)
     if not yes:
@@ -177,6 +177,17 @@ def remove_model(
         print_json(found)
     else:
         line = f"removed {name}: {len(found.paths)} files and folders, {_size(found.size_bytes)}"
+        results_console().print(printable(line), markup=False, soft_wrap=True)
+
+
+def _say_pulled(done: Pulled, *, as_json: bool) -> None:
+    for note in done.notes:
+        progress_console().print(f"note: {printable(note)}", markup=False, soft_wrap=True)
+    for folder in done.checkpoint:
+        progress_console().print(f"its checkpoint stays in {printable(folder)}", markup=False, soft_wrap=True)
+    if not as_json:
+        state = "is on the shelf already" if done.already else "is on the shelf now"
+        line = f"{done.name} {state}: {done.path}, {done.quantization or '?'}, {_size(done.size_bytes)}"
         results_console().print(printable(line), markup=False, soft_wrap=True)
 
 

@@ -18,14 +18,14 @@ from escl.core.printable import printable
 from escl.errors import ConvertError, GGUFError, UsageError
 from escl.memory.devices import Budget
 from escl.pulling.fit import CANDIDATES, choose_quantization, quantized_bytes, read_sizes
-from escl.pulling.selection import adapter_files, checkpoint_files, weights_bytes
+from escl.pulling.selection import adapter_files, checkpoint_files, licence_files, weights_bytes
 from escl.shelf import hub
 from escl.shelf.gguf_header import Array, read_gguf_header
 from escl.shelf.manifest import Manifest, sha256_of
 from escl.shelf.other_caches import check_in_place, folder_in_hub_cache
 from escl.shelf.places import snapshot
 from escl.shelf.repository import Listing, RemoteFile, check_pinned
-from escl.shelf.source import AdapterSource, ModelFile, Source
+from escl.shelf.source import AdapterSource, ModelFile
 
 OnProgress = Callable[[int, int, str], None]
 """Called with bytes done, bytes to do, and what is being done."""
@@ -91,6 +91,7 @@ class Made:
     file: Path
     sha256: str
     sources: list[Brought]
+    licences: list[Brought] = field(default_factory=list)
     adapters: dict[Language, dict[Dimension, tuple[Path, str]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -123,6 +124,7 @@ def make(job: Job) -> Made:
     made.sha256 = _convert(job, base.folder, target, base, quantize=chosen, notes=made.notes)
     if job.adapters is not None:
         _make_adapters(job, made, adapters)
+    made.licences = [_bring(job, brought.listing, licence_files(brought.listing), ()) for brought in made.sources]
     return made
 
 
@@ -238,8 +240,3 @@ def _make_adapters(
         base = made.sources[0].folder
         sha256 = _convert(job, brought.folder / folder, path, brought, base=base, notes=made.notes)
         made.adapters.setdefault(language, {})[dimension] = (path, sha256)
-
-
-def source_of(brought: Brought) -> Source:
-    """Return the pinned source that was brought."""
-    return Source(repo=brought.listing.repo, revision=brought.listing.revision, files=tuple(brought.files))

@@ -6,39 +6,34 @@ cleaned up at the end. The manifest is written last: a model that has one is who
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from escl import __version__
 from escl.convert.disk import check_room
 from escl.convert.quantize import quantization
 from escl.core.bundled import bundled
 from escl.errors import GGUFError, ManifestError, UsageError
 from escl.memory.devices import Budget
-from escl.pulling.checkpoint import Job, Made, OnProgress, Tally, make, source_of
-from escl.pulling.generation import sampling_of
-from escl.pulling.selection import gguf_file, has_gguf
+from escl.pulling.checkpoint import Brought, Job, OnProgress, Tally, make
+from escl.pulling.record import of_converted, of_ready
+from escl.pulling.selection import gguf_file, has_gguf, licence_files
 from escl.shelf import hub
 from escl.shelf.gguf_header import read_gguf_header
-from escl.shelf.manifest import Manifest, ModelRole, is_whole, load_manifest, manifests, user_shelf
+from escl.shelf.manifest import Manifest, ModelRole, is_whole, load_manifest, manifests, place_of, user_shelf
 from escl.shelf.model_check import check_model
 from escl.shelf.places import discard_downloads, kept_listing, snapshot
-from escl.shelf.reference import HubReference, hub_reference, quantization_in, reference_of
+from escl.shelf.reference import HubReference, hub_reference, quantization_in
 from escl.shelf.repository import Listing, check_pinned
-from escl.shelf.source import AdapterSource, Making, ModelFile, Source
+from escl.shelf.source import ModelFile, Source
 from escl.shelf.written import write_manifest
 
-_TEMPLATE: Final = "tokenizer.chat_template"
 _NO_QUANT: Final = "GGUF"
 """In place of a quantization, for a repository's only file whose name says none."""
-_SPEAKS: Final = ModelRole.SUPPORTER
 
 
 class Pulled(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +97,7 @@ def pull(
 def _shipped(name: str) -> Manifest:
     path = bundled("gguf") / f"{name}.toml"
     known = manifests()
-    if not path.is_file() and name not in known:
+    if name not in known:
         can = ", ".join(sorted(one for one, at in known.items() if load_manifest(at).source is not None))
         raise ManifestError(f"no model is named {name}", hint=f"hf.co/owner/repo names any; by name there are {can}")
     manifest = load_manifest(path if path.is_file() else known[name])
@@ -158,6 +153,7 @@ class _Errand:
     def from_manifest(self, name: str, manifest: Manifest) -> Pulled:
         """Pull what a manifest names."""
         assert manifest.source is not None
+        place_of(manifest.file, user_shelf())
         base = self.listing(manifest.source)
         if has_gguf(base):
             return self.gguf(name, manifest, base, quantization_in(manifest.file.path))
@@ -210,29 +206,21 @@ class _Errand:
         path.parent.mkdir(parents=True, exist_ok=True)
         check_room(target, hub.missing_bytes(listing, [file], folder))
         tally = Tally(file.size_bytes, self.on_progress)
-        record = hub.fetch(listing, [file], folder, pinned=manifest.source.files, on_bytes=tally.add)[0]
+        wanted = [file, *licence_files(listing)]
+        files = hub.fetch(listing, wanted, folder, pinned=manifest.source.files, on_bytes=tally.add)
         try:
-            header = read_gguf_header(folder / file.path, max_items=1)
-            check_model(header, path=folder / file.path)
+            check_model(read_gguf_header(folder / file.path, max_items=1), path=folder / file.path)
         except GGUFError:
-            (folder / file.path).unlink()
+            discard_downloads(listing.repo)
             raise
         if os.path.lexists(target):
             raise UsageError(f"{target} is in the way", hint="remove it")
         shutil.move(folder / file.path, target)
-        template = header.metadata.get(_TEMPLATE)
-        finished = msgspec.structs.replace(
-            manifest,
-            name=_shown(name, manifest),
-            architecture=header.architecture,
-            file=ModelFile(path=target.name, size_bytes=record.size_bytes, sha256=record.sha256),
-            source=Source(repo=listing.repo, revision=listing.revision, files=(record,)),
-            unpinned=(),
-            made=_making(quant, template=template, converted=False),
-        )
+        brought = Brought(listing=listing, folder=folder, files=files, is_ours=True)
+        finished = of_ready(manifest, brought, target, quant, path)
         write_manifest(path, finished)
         discard_downloads(listing.repo)
-        return _pulled(path, finished, notes=_template_notes(template))
+        return _pulled(path, finished, notes=_notes(finished, listing))
 
     def checkpoint(self, name: str | None, manifest: Manifest, base: Listing, adapters: Listing | None) -> Pulled:
         """Bring a checkpoint, convert it, and remove what is not needed any more."""
@@ -257,7 +245,7 @@ class _Errand:
             )
         )
         path = shelf / f"{name or f'hf.co/{base.repo}/{made.quantization}'}.toml"
-        finished = _finished(manifest, made, path)
+        finished = of_converted(manifest, made, path)
         write_manifest(path, finished)
         left = []
         for brought in made.sources:
@@ -265,60 +253,14 @@ class _Errand:
                 discard_downloads(brought.listing.repo)
             else:
                 left.append(str(brought.folder))
-        return _pulled(path, finished, notes=made.notes, checkpoint=left)
+        return _pulled(path, finished, notes=[*made.notes, *_notes(finished, base)], checkpoint=left)
 
 
-def _finished(manifest: Manifest, made: Made, path: Path) -> Manifest:
-    """Return the manifest of a converted model, with every file and source pinned."""
-    header = read_gguf_header(made.file, max_items=1)
-    adapter_source = manifest.adapter_source
-    if adapter_source is not None:
-        pinned = source_of(made.sources[1])
-        adapter_source = AdapterSource(
-            repo=pinned.repo, revision=pinned.revision, files=pinned.files, folders=adapter_source.folders
-        )
-    name = path.relative_to(user_shelf()).with_suffix("").as_posix()
-    return msgspec.structs.replace(
-        manifest,
-        name=_shown(name, manifest),
-        architecture=header.architecture,
-        file=_record(made.file, path.parent, made.sha256),
-        adapters={
-            language: {
-                dimension: _record(file, path.parent, sha256) for dimension, (file, sha256) in by_dimension.items()
-            }
-            for language, by_dimension in made.adapters.items()
-        },
-        source=source_of(made.sources[0]),
-        adapter_source=adapter_source,
-        sampling=manifest.sampling or (sampling_of(made.sources[0].folder) if manifest.role is _SPEAKS else None),
-        unpinned=(),
-        made=_making(made.quantization, template=header.metadata.get(_TEMPLATE), converted=True),
-    )
-
-
-def _record(path: Path, folder: Path, sha256: str) -> ModelFile:
-    return ModelFile(path=path.relative_to(folder).as_posix(), size_bytes=path.stat().st_size, sha256=sha256)
-
-
-def _shown(name: str, manifest: Manifest) -> str:
-    """Return the name that runs and tables show: a shelf name as it is, a repository with its quantization."""
-    if not name.startswith("hf.co/"):
-        return manifest.name
-    return reference_of(name).removeprefix("hf.co/")
-
-
-def _making(quant: str | None, *, template: object, converted: bool) -> Making:
-    return Making(
-        quantization=quant,
-        converted=converted,
-        escl=__version__,
-        pulled_on=datetime.now(UTC).date().isoformat(),
-        template_sha256=hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) else None,
-    )
-
-
-def _template_notes(template: object) -> list[str]:
-    if isinstance(template, str):
-        return []
-    return ["the file has no chat template, so it cannot be a supporter; look for one that has"]
+def _notes(manifest: Manifest, listing: Listing) -> list[str]:
+    """Return what the user should know of a model's template and licence."""
+    notes = []
+    if manifest.made is not None and manifest.made.template_sha256 is None and manifest.role is ModelRole.SUPPORTER:
+        notes.append("the file has no chat template, so it cannot be run as a supporter; look for one that has")
+    if listing.licence is not None and listing.licence.lower() not in manifest.licence.lower():
+        notes.append(f"its source states the licence {listing.licence!r}; the manifest says {manifest.licence!r}")
+    return notes

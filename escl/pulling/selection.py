@@ -13,9 +13,11 @@ from escl.shelf.repository import Listing, RemoteFile
 _CHECKPOINT: Final = re.compile(
     r"config\.json|generation_config\.json|tokenizer(_config)?\.json|tokenizer\.model|special_tokens_map\.json|"
     r"added_tokens\.json|vocab\.json|merges\.txt|chat_template\.jinja|modeling_internlm2\.py|"
-    r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|LICENSE(\.\w+)?|README\.md|NOTICE(\.\w+)?"
+    r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json"
 )
-"""What escl.convert reads, and the words about the licence. The Python file is parsed for a default, never run."""
+"""What escl.convert reads. The Python file is parsed for a default, never run."""
+_LICENCE: Final = re.compile(r"readme\.md|(licen[cs]e|notice|copying|use_policy)([ _.-][\w .-]{0,60})?", re.IGNORECASE)
+_MAX_LICENCE_BYTES: Final = 1 << 20
 _ADAPTER: Final = re.compile(r"adapter_config\.json|adapter_model\.safetensors")
 _PICKLE: Final = re.compile(r"(pytorch_model|consolidated).*\.(bin|pth|pt)")
 _NO_MODEL: Final = re.compile(r"mmproj|imatrix", re.IGNORECASE)
@@ -78,6 +80,11 @@ def checkpoint_files(listing: Listing) -> list[RemoteFile]:
             "(@refs/pr/N), or for a repository of ready GGUF files",
         )
     return sorted(files, key=lambda file: file.size_bytes)
+
+
+def licence_files(listing: Listing) -> list[RemoteFile]:
+    """Return the texts of the licence that a repository has at its top, and its card."""
+    return [file for file in listing.files if _LICENCE.fullmatch(file.path) and file.size_bytes <= _MAX_LICENCE_BYTES]
 
 
 def weights_bytes(files: Iterable[RemoteFile]) -> int:

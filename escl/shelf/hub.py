@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -173,8 +173,11 @@ def _receive_some(url: str, file: RemoteFile, partial: Path, on_bytes: OnBytes) 
         with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
             hf_raise_for_status(response)
             with partial.open("ab") as stream:
-                _append(response, stream.fileno(), have, file, on_bytes)
-                os.fsync(stream.fileno())
+                try:
+                    _append(response, stream, have, file, on_bytes)
+                finally:
+                    stream.flush()
+                    os.fsync(stream.fileno())
     except HfHubHTTPError as error:
         if error.response.status_code in (408, 429) or error.response.status_code >= 500:
             return f"the server answered {error.response.status_code}"
@@ -191,10 +194,10 @@ def _token() -> dict[str, str]:
     return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
-def _append(response: Response, descriptor: int, have: int, file: RemoteFile, on_bytes: OnBytes) -> None:
+def _append(response: Response, stream: BinaryIO, have: int, file: RemoteFile, on_bytes: OnBytes) -> None:
     if response.status_code == 200:
         # The server does not know ranges: it begins again.
-        os.ftruncate(descriptor, 0)
+        stream.truncate(0)
         on_bytes(f"downloading {file.path}", -have)
         have = 0
     elif not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
@@ -202,11 +205,11 @@ def _append(response: Response, descriptor: int, have: int, file: RemoteFile, on
     for chunk in response.iter_bytes():
         have += len(chunk)
         if have > file.size_bytes:
-            os.ftruncate(descriptor, 0)
+            stream.truncate(0)
             raise DownloadError(
                 f"{file.path}: the server sent more than the {file.size_bytes:,} bytes it had announced"
             )
-        os.write(descriptor, chunk)
+        stream.write(chunk)
         on_bytes(f"downloading {file.path}", len(chunk))
 
 

@@ -9,11 +9,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from escl.core.bundled import bundled
-from escl.errors import EsclError, ManifestError, StorageError, UsageError
+from escl.errors import EsclError, StorageError
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
 from escl.shelf.manifest import Manifest, is_whole, load_manifest, manifest_path, manifests, place_of
-from escl.shelf.places import discard_downloads, downloads, user_shelf
 from escl.shelf.reference import quantization_in, reference_of
 from escl.shelf.source import ModelFile, Source
 
@@ -109,19 +107,6 @@ class FileCheck(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         verdict = self.problem or ("ok" if self.pinned else "there, but its manifest states no hash")
         return f"{self.model}: {self.path}: {verdict}"
-
-
-class Removal(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be removed.
-
-    Attributes:
-        paths: Files and folders.
-        repos: Repositories whose downloads are among them.
-    """
-
-    paths: list[str]
-    size_bytes: int
-    repos: list[str]
 
 
 def inventory() -> list[ShelfModel]:
@@ -245,7 +230,7 @@ def verify(
     for name in wanted:
         at = manifest_path(name)
         manifest = load_manifest(at)
-        files += [(manifest.name, file, place_of(file, at.parent)) for file in manifest.files()]
+        files += [(manifest.name, file, place_of(file, at.parent)) for file in all_files(manifest)]
     total = sum(path.stat().st_size for _, _, path in files if path.is_file())
     done, checks = 0, []
     for name, file, path in files:
@@ -287,65 +272,9 @@ def _problem(file: ModelFile, path: Path, digest: str | None) -> str | None:
     return None
 
 
-def removal(reference: str) -> Removal:
-    """Return what removing a model would remove: files on the user's shelf, its record, what is left of its download.
-
-    Raises:
-        ManifestError: Nothing of that name.
-        UsageError: It ships with escl, or lies outside the user's shelf.
-    """
-    at = manifest_path(reference)
-    manifest = load_manifest(at)
-    shelf = user_shelf()
-    places = [place_of(file, at.parent) for file in manifest.files()]
-    # A file that another manifest names too stays for that one.
-    others = {
-        place_of(file, other.parent) for other in manifests().values() if other != at for file in _files_of(other)
-    }
-    paths = [path for path in places if path.is_file() and path.is_relative_to(shelf.resolve()) and path not in others]
-    if at.is_relative_to(shelf):
-        paths.append(at)
-    repos = [source.repo for source in (manifest.source, manifest.adapter_source) if source is not None]
-    folders = [folder for repo in repos if (folder := downloads(repo)).is_dir()]
-    if not paths and not folders:
-        ships = at.is_relative_to(bundled("gguf"))
-        where = "it ships with escl" if ships and all(place.is_file() for place in places) else "nothing of it is here"
-        raise UsageError(f"there is nothing to remove of {reference}: {where}")
-    inside = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return Removal(
-        paths=[str(path) for path in (*paths, *folders)],
-        size_bytes=sum(path.stat().st_size for path in (*paths, *inside)),
-        repos=repos,
-    )
-
-
-def _files_of(path: Path) -> list[ModelFile]:
-    try:
-        return load_manifest(path).files()
-    except ManifestError:
-        return []
-
-
-def remove(found: Removal) -> None:
-    """Remove what `removal` found, the record first: a model without a record can be pulled again.
-
-    Raises:
-        StorageError: Something cannot be removed.
-    """
-    shelf = user_shelf().resolve()
-    try:
-        for path in sorted(map(Path, found.paths), key=lambda path: path.suffix != ".toml"):
-            if path.is_dir():
-                continue
-            path.unlink(missing_ok=True)
-            for folder in path.resolve().parents:
-                if folder == shelf or not folder.is_relative_to(shelf) or any(folder.iterdir()):
-                    break
-                folder.rmdir()
-    except OSError as error:
-        raise StorageError(f"{error.filename} cannot be removed: {error.strerror or error}") from error
-    for repo in found.repos:
-        discard_downloads(repo)
+def all_files(manifest: Manifest) -> list[ModelFile]:
+    """Return the model's file, its adapters and the texts of its licence."""
+    return [*manifest.files(), *manifest.licence_files]
 
 
 def _told(source: Source) -> str:

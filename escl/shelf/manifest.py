@@ -57,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         file: The model, or where it will be once it is pulled; on a pulled model's manifest with size and hash.
         licence: As the source states it.
+        licence_files: The source's own texts of it and its card, kept beside the model.
         licence_note: Where licences conflict, or what else must be known before use.
         notice: Shown wherever results of this model are shown.
         system_prompt: What a supporter is told in place of the protocol's words; None leaves those.
@@ -76,6 +77,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     licence: str
     file: ModelFile
     licence_note: str | None = None
+    licence_files: tuple[ModelFile, ...] = ()
     notice: str | None = None
     making: str | None = None
     sampling: Sampling | None = None

@@ -12,13 +12,15 @@ import pytest
 from huggingface_hub import constants
 
 from escl.core.dimension import Dimension, Language
+from escl.core.sampling import Sampling
 from escl.errors import DownloadError, EsclError, ExitCode, ManifestError, StorageError, UsageError
 from escl.memory.devices import Budget
 from escl.pulling.pull import Pulled, pull
 from escl.shelf.gguf_header import read_gguf_header
-from escl.shelf.inventory import describe, removal, remove, verify
+from escl.shelf.inventory import describe, verify
 from escl.shelf.manifest import ModelRole, find_model, load_manifest
 from escl.shelf.reference import hub_reference
+from escl.shelf.removal import removal, remove
 from escl.shelf.source import AdapterSource, ModelFile, Source
 from escl.shelf.written import write_manifest
 from tests.checkpoints import write_adapter, write_internlm2, write_qwen2
@@ -34,7 +36,7 @@ def bring(reference: str, *, quantize: str | None = "Q8_0", keep_checkpoint: boo
 
 def offer_checkpoint(hub: Hub, folder: Path, **more: object) -> dict[str, bytes]:
     write_qwen2(folder, shards=3)
-    files = files_of(folder) | {"README.md": b"about", "pytorch_model.bin": b"never fetched"}
+    files = files_of(folder) | {"README.md": b"about", "LICENSE": b"terms", "pytorch_model.bin": b"never fetched"}
     return hub.add("maker/toy", files, **more).files
 
 
@@ -55,41 +57,45 @@ def test_a_checkpoint_becomes_a_pinned_model_that_is_found_by_its_reference(hub:
     assert manifest.source.revision == hub.repositories["maker/toy"].revision
     taken = {file.path: file.sha256 for file in manifest.source.files}
     assert taken == {
-        path: hashlib.sha256(content).hexdigest() for path, content in files.items() if path != "pytorch_model.bin"
+        path: hashlib.sha256(content).hexdigest()
+        for path, content in files.items()
+        if path not in ("pytorch_model.bin", "README.md", "LICENSE")
     }
     header = read_gguf_header(model.path)
     assert header.metadata["escl.source.repository"] == "maker/toy"
     assert header.metadata["escl.source.revision"] == manifest.source.revision
-    assert home_files(tmp_path) == ["gguf/hf.co/maker/toy/Q8_0.toml", "gguf/hf.co/maker/toy/toy-Q8_0.gguf"]
+    assert home_files(tmp_path) == [
+        "gguf/hf.co/maker/toy/Q8_0.toml",
+        "gguf/hf.co/maker/toy/licences/maker--toy/LICENSE",
+        "gguf/hf.co/maker/toy/licences/maker--toy/README.md",
+        "gguf/hf.co/maker/toy/toy-Q8_0.gguf",
+    ]
+    assert manifest.sampling == Sampling(temperature=1.0, top_p=1.0, top_k=50, repeat_penalty=1.0)
     assert not any(request.path.endswith(".bin") for request in hub.requests)
 
 
+def offer_ready(hub: Hub, tmp_path: Path, **more: object) -> bytes:
+    """Offer a repository with one GGUF file and return its content."""
+    content = gguf_bytes(tmp_path)
+    hub.add("maker/toy-GGUF", {"toy-Q4_K_M.gguf": content}, **more)
+    return content
+
+
 def test_what_is_there_is_not_pulled_again(hub: Hub, tmp_path: Path) -> None:
-    offer_checkpoint(hub, tmp_path / "src")
-    first = bring("hf.co/maker/toy:Q8_0", quantize=None)
+    offer_ready(hub, tmp_path)
+    first = bring("hf.co/maker/toy-GGUF:Q4_K_M", quantize=None)
     seen = len(hub.requests)
-    again = bring("hf.co/maker/toy:Q8_0", quantize=None)
+    again = bring("hf.co/maker/toy-GGUF:Q4_K_M", quantize=None)
     assert (again.already, again.path, len(hub.requests)) == (True, first.path, seen)
-    remove(removal("hf.co/maker/toy:Q8_0"))
+    remove(removal("hf.co/maker/toy-GGUF:Q4_K_M"))
     assert home_files(tmp_path) == []
     with pytest.raises(ManifestError, match="not on the shelf"):
-        find_model("hf.co/maker/toy:Q8_0")
+        find_model("hf.co/maker/toy-GGUF:Q4_K_M")
 
 
-def test_a_kept_checkpoint_stays_until_the_model_is_removed(hub: Hub, tmp_path: Path) -> None:
-    offer_checkpoint(hub, tmp_path / "src")
-    done = bring("hf.co/maker/toy", keep_checkpoint=True)
-    assert (Path(done.checkpoint[0]) / "config.json").is_file()
-    remove(removal("hf.co/maker/toy"))
-    assert home_files(tmp_path) == []
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_connection_that_breaks_at_random_bytes_is_taken_up_where_it_broke(
-    hub: Hub, tmp_path: Path, seed: int
-) -> None:
+def test_a_connection_that_breaks_at_random_bytes_is_taken_up_where_it_broke(hub: Hub, tmp_path: Path) -> None:
     files = offer_checkpoint(hub, tmp_path / "src")
-    rng = random.Random(seed)
+    rng = random.Random(0)
     expected: dict[str, list[int]] = {}
     for path in (name for name in files if name.endswith(".safetensors")):
         left, starts, cuts = len(files[path]), [0], []
@@ -122,59 +128,28 @@ def test_a_pull_that_gave_up_goes_on_in_the_next_run(hub: Hub, tmp_path: Path) -
     assert set(starts) == {path for path in files if path.endswith("s") and len(files[path]) >= len(files[shard])}
 
 
-def test_a_server_that_knows_no_ranges_gives_the_whole_file_again(hub: Hub, tmp_path: Path) -> None:
-    offer_checkpoint(hub, tmp_path / "src")
-    hub.faults.cuts["model-00001-of-00003.safetensors"] = [4000]
-    hub.faults.no_ranges = True
-    assert find_model(f"hf.co/{bring('hf.co/maker/toy').name}").size_bytes > 0
-
-
-def test_a_stalled_connection_is_left_and_taken_up(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = offer_checkpoint(hub, tmp_path / "src")
-    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
-    shard = "model-00001-of-00003.safetensors"
-    hub.faults.stall[shard] = step = len(files[shard]) // 3
-    bring("hf.co/maker/toy")
-    assert hub.starts(shard)[:3] == [0, step, 2 * step]
-
-
-def test_busy_and_broken_answers_are_tried_again(hub: Hub, tmp_path: Path) -> None:
-    offer_checkpoint(hub, tmp_path / "src")
-    hub.faults.status["config.json"] = [503, 429, 500]
-    assert not bring("hf.co/maker/toy").already
-
-
-@pytest.mark.parametrize("path", ["model-00002-of-00003.safetensors", "config.json"])
-def test_a_file_with_another_hash_is_thrown_away_and_nothing_is_put_on_the_shelf(
-    hub: Hub, tmp_path: Path, path: str
-) -> None:
-    offer_checkpoint(hub, tmp_path / "src", promised={path: "0" * (64 if path.endswith("s") else 40)})
-    with pytest.raises(DownloadError, match=f"{path} of maker/toy arrived with another hash than 0000"):
+def test_a_file_with_another_hash_never_comes_onto_the_shelf(hub: Hub, tmp_path: Path) -> None:
+    shard = "model-00002-of-00003.safetensors"
+    offer_checkpoint(hub, tmp_path / "src", promised={shard: "0" * 64})
+    with pytest.raises(DownloadError, match=f"{shard} of maker/toy arrived with another hash than 0000"):
         bring("hf.co/maker/toy")
-    assert not any(name.endswith((".gguf", ".toml", f"/{path}")) for name in home_files(tmp_path))
-
-
-def test_a_file_that_is_gone_says_so(hub: Hub, tmp_path: Path) -> None:
-    offer_checkpoint(hub, tmp_path / "src")
-    hub.faults.gone.add("model-00003-of-00003.safetensors")
-    with pytest.raises(DownloadError, match=r"model-00003-of-00003\.safetensors of maker/toy is not there any more"):
-        bring("hf.co/maker/toy")
+    assert not any(name.endswith((".gguf", ".toml", f"/{shard}")) for name in home_files(tmp_path))
 
 
 def test_a_gated_repository_says_what_to_do_and_opens_with_a_token(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    offer_checkpoint(hub, tmp_path / "src", gated=True)
+    offer_ready(hub, tmp_path, gated=True)
     with pytest.raises(DownloadError, match="only to who accepts its conditions") as caught:
-        bring("hf.co/maker/toy")
-    assert f"{hub.endpoint}/maker/toy" in (caught.value.hint or "")
+        bring("hf.co/maker/toy-GGUF", quantize=None)
+    assert f"{hub.endpoint}/maker/toy-GGUF" in (caught.value.hint or "")
     assert "HF_TOKEN" in (caught.value.hint or "")
     assert caught.value.exit_code is ExitCode.NETWORK
     monkeypatch.setenv("HF_TOKEN", "hf_other")
     with pytest.raises(DownloadError, match="only to who accepts its conditions"):
-        bring("hf.co/maker/toy")
+        bring("hf.co/maker/toy-GGUF", quantize=None)
     monkeypatch.setenv("HF_TOKEN", "hf_allowed")
-    bring("hf.co/maker/toy")
+    bring("hf.co/maker/toy-GGUF", quantize=None)
     led = [request for request in hub.requests if request.host == "cdn"]
     assert led
     assert {request.token for request in led} == {None}
@@ -194,7 +169,8 @@ def test_without_a_network_what_was_downloaded_is_enough(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer_checkpoint(hub, tmp_path / "src")
-    bring("hf.co/maker/toy", keep_checkpoint=True)
+    done = bring("hf.co/maker/toy", keep_checkpoint=True)
+    assert (Path(done.checkpoint[0]) / "config.json").is_file()
     at = tmp_path / "home" / "gguf"
     for path in [path for path in at.rglob("*") if path.is_file()]:
         path.unlink()
@@ -202,6 +178,7 @@ def test_without_a_network_what_was_downloaded_is_enough(
     seen = len(hub.requests)
     assert not bring("hf.co/maker/toy").already
     assert len(hub.requests) == seen
+    assert "downloads" not in {path.name for path in (tmp_path / "home").iterdir() if any(path.iterdir())}
     with pytest.raises(DownloadError, match="HF_HUB_OFFLINE forbids"):
         bring("hf.co/maker/other")
 
@@ -251,8 +228,7 @@ def test_a_ready_gguf_file_is_taken_as_it_is(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_llama_cpps_cache_is_used_where_the_file_is_right(hub: Hub, tmp_path: Path) -> None:
-    content = gguf_bytes(tmp_path)
-    hub.add("maker/toy-GGUF", {"toy-Q4_K_M.gguf": content})
+    content = offer_ready(hub, tmp_path)
     (tmp_path / "llama").mkdir()
     cached = tmp_path / "llama" / "maker_toy-GGUF_toy-Q4_K_M.gguf"
     cached.write_bytes(content)
@@ -388,7 +364,7 @@ def test_a_manifests_promise_is_held_against_the_hub_before_the_download(hub: Hu
 
 
 def test_a_changed_file_is_found_and_named(hub: Hub, tmp_path: Path) -> None:
-    hub.add("maker/toy-GGUF", {"toy-Q4_K_M.gguf": gguf_bytes(tmp_path)})
+    offer_ready(hub, tmp_path)
     done = bring("hf.co/maker/toy-GGUF", quantize=None)
     content = bytearray(Path(done.path).read_bytes())
     content[-1] ^= 1

@@ -1,0 +1,170 @@
+"""`escl models` from the command line: a whole pull in processes of its own, and what the commands print and return."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from escl.cli.main import app
+from escl.errors import ExitCode, UsageError
+from escl.shelf.gguf_header import read_gguf_header
+from tests.checkpoints import write_qwen2
+from tests.hub_server import Hub, asked_by_this_process, running_hub
+from tests.tiny_gguf import Script, write_model
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = "import sys; sys.argv[0] = 'escl'; from escl.cli.main import main; main()"
+
+
+def environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
+    return {
+        "PYTHONPATH": str(ROOT),
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "ESCL_HOME": str(tmp_path / "home"),
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_ENDPOINT": hub.endpoint,
+        "COLUMNS": "120",
+    }
+
+
+def escl(hub: Hub, tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", PROGRAM, *words]
+    env = environment(hub, tmp_path)
+    return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_gated_checkpoint_is_pulled_with_the_token_of_hf_home_and_speaks_in_a_run(tmp_path: Path) -> None:
+    write_qwen2(tmp_path / "src")
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf" / "token").write_text("hf_allowed")
+    with running_hub() as hub:
+        hub.add("maker/toy", tmp_path / "src", gated=True)
+        done = escl(hub, tmp_path, "models", "pull", "hf.co/maker/toy", "--memory", "4GiB", "--json")
+        assert done.returncode == ExitCode.OK, done.stderr
+        (pulled,) = json.loads(done.stdout)
+        assert (pulled["name"], pulled["quantization"]) == ("maker/toy:Q8_0", "Q8_0")
+        assert "note: Q8_0 of Q8_0, Q6_K, Q5_K_M, Q4_K_M: needs about" in done.stderr
+        assert {request.token for request in hub.requests if request.host == "cdn"} == {None}
+    words = ["--seeker", "demo/seeker", "--no-score", "--limit", "1", "--lang", "en", "--rounds", "1", "--max-tokens"]
+    done = escl(hub, tmp_path, "run", "hf.co/maker/toy:Q8_0", *words, "4", "--ctx", "512", "--out", "run.db", "--json")
+    assert done.returncode == ExitCode.OK, done.stderr
+
+
+@pytest.mark.kill
+def test_a_pull_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    content = write_model(tmp_path / "m.gguf", Script(table={})).read_bytes()
+    with running_hub() as hub:
+        hub.add("maker/toy-GGUF", {"toy-Q4_K_M.gguf": content})
+        hub.faults.stall["toy-Q4_K_M.gguf"] = 60_000
+        command = [sys.executable, "-c", PROGRAM, "models", "pull", "hf.co/maker/toy-GGUF"]
+        child = subprocess.Popen(command, env=environment(hub, tmp_path), cwd=tmp_path, stderr=subprocess.PIPE)
+        try:
+            assert hub.faults.stalled.wait(30)
+            partial = tmp_path / "home" / "downloads"
+            while not any(path.is_file() and path.stat().st_size > 50_000 for path in partial.rglob("*")):
+                assert child.poll() is None
+        finally:
+            child.send_signal(signal.SIGKILL)
+            child.communicate()
+        hub.faults.released.set()
+        done = escl(hub, tmp_path, "models", "pull", "hf.co/maker/toy-GGUF")
+        assert done.returncode == ExitCode.OK, done.stderr
+        first, second = hub.starts("toy-Q4_K_M.gguf")
+        assert first == 0
+        assert 50_000 < second <= 60_000
+        assert "maker/toy-GGUF:Q4_K_M is on the shelf now" in done.stdout
+        done = escl(hub, tmp_path, "models", "pull", "hf.co/maker/none")
+        assert (done.returncode, done.stdout) == (ExitCode.NETWORK, "")
+        assert "has no maker/none, or does not show it" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def pulled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a pulled model; the model's file."""
+    content = write_model(tmp_path / "m.gguf", Script(table={})).read_bytes()
+    with asked_by_this_process(tmp_path, monkeypatch) as hub:
+        hub.add("maker/toy-GGUF", {"toy-Q4_K_M.gguf": content, "LICENSE": b"terms"}, licence="odd-1.0")
+        done = CliRunner().invoke(app, ["models", "pull", "hf.co/maker/toy-GGUF", "--json"])
+        assert done.exit_code == ExitCode.OK, done.stderr
+        return Path(json.loads(done.stdout)[0]["path"])
+
+
+def invoke(*words: str, typed: str = "") -> Result:
+    return CliRunner().invoke(app, ["models", *words], input=typed)
+
+
+def test_show_tells_template_licence_and_where_it_came_from(pulled: Path) -> None:
+    found = json.loads(invoke("show", "hf.co/maker/toy-GGUF", "--json").stdout)
+    template = read_gguf_header(pulled).text("tokenizer.chat_template")
+    assert found["template"] == template
+    assert found["template_sha256"] == hashlib.sha256(template.encode()).hexdigest()
+    assert found["template_sha256"] == found["manifest"]["made"]["template_sha256"]
+    assert (found["architecture"], found["quantization"], found["state"]) == ("qwen2", "Q4_K_M", "here")
+    assert found["manifest"]["licence"] == "odd-1.0"
+    assert found["manifest"]["source"]["files"][0]["sha256"] == hashlib.sha256(pulled.read_bytes()).hexdigest()
+    text = invoke("show", "hf.co/maker/toy-GGUF:Q4_K_M").stdout
+    assert f"hf.co/maker/toy-GGUF at {found['manifest']['source']['revision']}" in text
+    assert json.loads(invoke("show", str(pulled), "--json").stdout)["template"] == template
+
+
+def test_ls_shows_what_is_here_and_what_could_be(pulled: Path) -> None:
+    found = {model["name"]: model for model in json.loads(invoke("ls", "--json").stdout)}
+    toy = found["hf.co/maker/toy-GGUF:Q4_K_M"]
+    assert (toy["state"], toy["pinned"], toy["size_bytes"]) == ("here", True, pulled.stat().st_size)
+    assert (found["esc-role"]["state"], found["esc-role"]["role"]) == ("not here", "seeker")
+    broken = pulled.with_name("broken.toml")
+    broken.write_text("name = 3")
+    found = {model["name"]: model for model in json.loads(invoke("ls", "--json").stdout)}
+    assert found["hf.co/maker/toy-GGUF:broken"]["state"] == "unreadable"
+    assert "broken.toml" in found["hf.co/maker/toy-GGUF:broken"]["problem"]
+    assert "unreadable" in invoke("ls").stdout
+
+
+def test_verify_ends_with_3_when_a_file_has_changed(pulled: Path) -> None:
+    assert invoke("verify", "hf.co/maker/toy-GGUF").exit_code == ExitCode.OK
+    content = bytearray(pulled.read_bytes())
+    content[len(content) // 2] ^= 1
+    pulled.write_bytes(content)
+    done = invoke("verify", "--json")
+    assert done.exit_code == ExitCode.BAD_INPUT
+    wrong = [check["path"] for check in json.loads(done.stdout) if check["problem"]]
+    assert wrong == [str(pulled)]
+    pulled.unlink()
+    assert "is not there" in invoke("verify", "hf.co/maker/toy-GGUF:Q4_K_M").stdout
+
+
+def test_rm_asks_and_removes_all_of_it(pulled: Path, tmp_path: Path) -> None:
+    done = invoke("rm", "hf.co/maker/toy-GGUF", typed="n\n")
+    assert isinstance(done.exception, UsageError)
+    assert pulled.is_file()
+    assert str(pulled) in done.stderr
+    assert invoke("rm", "hf.co/maker/toy-GGUF", typed="y\n").exit_code == ExitCode.OK
+    assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+
+
+def test_rm_leaves_what_ships_and_what_lies_elsewhere(pulled: Path) -> None:
+    done = invoke("rm", "demo/warm", "--yes")
+    assert isinstance(done.exception, UsageError)
+    assert "does not lie on your own shelf" in str(done.exception)
+    assert isinstance(invoke("rm", "esc-role", "--yes").exception, UsageError)
+    assert pulled.is_file()
+
+
+def test_rm_discards_a_download_that_was_never_finished(pulled: Path, tmp_path: Path) -> None:
+    left = tmp_path / "home" / "downloads" / "models--maker--other" / "snapshots" / "x" / ".partial"
+    left.mkdir(parents=True)
+    (left / "0").write_bytes(b"12345")
+    done = json.loads(invoke("rm", "hf.co/maker/other", "--yes", "--json").stdout)
+    assert done["size_bytes"] == 5
+    assert not (tmp_path / "home" / "downloads" / "models--maker--other").exists()
+    assert pulled.is_file()

@@ -1,0 +1,196 @@
+"""A file arrives with the bytes that the hub promised, however the network behaves, or an error says what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+import pytest
+from filelock import FileLock
+from huggingface_hub import constants
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from escl.errors import DownloadError, StorageError
+from escl.shelf.hub import fetch, list_repository, missing_bytes
+from escl.shelf.repository import Listing, RemoteFile, checked_listing
+from escl.shelf.source import ModelFile, leaves_its_folder
+from tests.hub_server import Hub
+
+CONTENT: Final = bytes(range(256)) * 40
+NAME: Final = "w.safetensors"
+
+
+def offer(hub: Hub, **more: object) -> None:
+    hub.add("maker/toy", {NAME: CONTENT, "config.json": b"{}"}, **more)
+
+
+def listed(tmp_path: Path) -> Listing:
+    return list_repository("maker/toy", None, kept=tmp_path / "kept.json")
+
+
+def bring(tmp_path: Path, *names: str) -> list[ModelFile]:
+    listing = listed(tmp_path)
+    return fetch(listing, [file for file in listing.files if file.path in (names or (NAME,))], tmp_path / "to")
+
+
+@given(cuts=st.lists(st.integers(min_value=0, max_value=4000), max_size=6))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_answers_that_break_off_anywhere_are_taken_up_at_the_byte_where_they_broke(
+    hub: Hub, tmp_path_factory: pytest.TempPathFactory, cuts: list[int]
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("cuts")
+    offer(hub)
+    hub.requests.clear()
+    hub.faults.cuts[NAME] = list(cuts)
+    idle = 0
+    for cut in cuts:
+        idle = 0 if cut else idle + 1
+        if idle == 5:
+            return
+    bring(tmp_path)
+    assert (tmp_path / "to" / NAME).read_bytes() == CONTENT
+    starts = [0]
+    for cut in cuts:
+        starts.append(starts[-1] + cut)
+    assert hub.starts(NAME) == [start for start in starts if start < len(CONTENT)]
+
+
+def test_another_run_goes_on_where_the_last_one_gave_up(hub: Hub, tmp_path: Path) -> None:
+    offer(hub)
+    hub.faults.cuts[NAME] = [777, 0, 0, 0, 0, 0]
+    with pytest.raises(DownloadError, match=r"stopped coming at 777 of 10,240 bytes"):
+        bring(tmp_path)
+    listing = listed(tmp_path)
+    assert (
+        missing_bytes(listing, [file for file in listing.files if file.path == NAME], tmp_path / "to") == 10_240 - 777
+    )
+    hub.requests.clear()
+    bring(tmp_path)
+    assert hub.starts(NAME) == [777]
+
+
+def test_a_partial_download_is_never_continued_with_other_content(hub: Hub, tmp_path: Path) -> None:
+    offer(hub)
+    hub.faults.cuts[NAME] = [777, 0, 0, 0, 0, 0]
+    with pytest.raises(DownloadError, match="stopped coming"):
+        bring(tmp_path)
+    hub.add("maker/toy", {NAME: CONTENT[::-1], "config.json": b"{}"})
+    hub.requests.clear()
+    bring(tmp_path)
+    assert hub.starts(NAME) == [0]
+    assert (tmp_path / "to" / NAME).read_bytes() == CONTENT[::-1]
+
+
+def test_a_server_that_knows_no_ranges_gives_the_whole_file_again(hub: Hub, tmp_path: Path) -> None:
+    offer(hub)
+    hub.faults.cuts[NAME], hub.faults.no_ranges = [4000], True
+    bring(tmp_path)
+    assert (tmp_path / "to" / NAME).read_bytes() == CONTENT
+
+
+def test_a_silent_connection_is_left_and_taken_up(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(hub)
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
+    hub.faults.stall[NAME] = 4000
+    bring(tmp_path)
+    assert hub.starts(NAME) == [0, 4000, 8000]
+
+
+def test_busy_and_broken_answers_are_tried_again(hub: Hub, tmp_path: Path) -> None:
+    offer(hub)
+    hub.faults.status["config.json"] = [503, 429, 500, 502]
+    assert bring(tmp_path, "config.json")[0].sha256 == hashlib.sha256(b"{}").hexdigest()
+    (tmp_path / "to" / "config.json").unlink()
+    hub.faults.status["config.json"] = [503] * 5
+    with pytest.raises(DownloadError, match="the server answered 503"):
+        bring(tmp_path, "config.json")
+
+
+def test_more_bytes_than_announced_are_refused(hub: Hub, tmp_path: Path) -> None:
+    offer(hub)
+    listing = listed(tmp_path)
+    file = RemoteFile(path=NAME, size_bytes=100, sha256=hashlib.sha256(CONTENT[:100]).hexdigest())
+    with pytest.raises(DownloadError, match="more than the 100 bytes"):
+        fetch(listing, [file], tmp_path / "to")
+
+
+@pytest.mark.parametrize(("name", "digits"), [(NAME, 64), ("config.json", 40)])
+def test_a_file_with_another_hash_is_thrown_away(hub: Hub, tmp_path: Path, name: str, digits: int) -> None:
+    offer(hub, promised={name: "0" * digits})
+    with pytest.raises(DownloadError, match=f"{name} of maker/toy arrived with another hash than 0000"):
+        bring(tmp_path, name)
+    assert not [path for path in (tmp_path / "to").rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def test_a_file_that_was_there_and_changed_is_brought_again(hub: Hub, tmp_path: Path) -> None:
+    offer(hub)
+    bring(tmp_path)
+    (tmp_path / "to" / NAME).write_bytes(CONTENT[:-1] + b"x")
+    bring(tmp_path)
+    assert (tmp_path / "to" / NAME).read_bytes() == CONTENT
+
+
+def test_a_file_that_is_gone_is_named(hub: Hub, tmp_path: Path) -> None:
+    offer(hub)
+    hub.faults.gone.add(NAME)
+    with pytest.raises(DownloadError, match=r"w\.safetensors of maker/toy is not there any more"):
+        bring(tmp_path)
+
+
+def test_two_processes_do_not_write_the_same_file(hub: Hub, tmp_path: Path) -> None:
+    offer(hub)
+    (tmp_path / "to").mkdir()
+    with (
+        FileLock(tmp_path / "to" / ".partial.lock", thread_local=False),
+        pytest.raises(StorageError, match="another escl brings files"),
+    ):
+        bring(tmp_path)
+
+
+def test_a_full_disk_loses_nothing(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(hub)
+    hub.faults.cuts[NAME] = [4000]
+    real, calls = os.fsync, list[int]()
+
+    def full(descriptor: int) -> None:
+        real(descriptor)
+        calls.append(descriptor)
+        if len(calls) == 1:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="No space left on device") as caught:
+        bring(tmp_path)
+    assert "is kept" in (caught.value.hint or "")
+    bring(tmp_path)
+    assert hub.starts(NAME) == [0, 4000]
+
+
+@pytest.mark.parametrize(
+    "path", ["../x", "/etc/x", "a/../../x", "C:\\x", "..\\x", "a:b", "", "x" * 500, "\\\\host\\share"]
+)
+def test_a_listing_that_leads_out_of_its_folder_is_refused(path: str) -> None:
+    assert leaves_its_folder(path)
+    files = [{"path": path, "size_bytes": 1}]
+    with pytest.raises(DownloadError, match="would leave its folder"):
+        checked_listing({"repo": "a/b", "revision": "0" * 40, "files": files}, source="the hub")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"revision": "main"},
+        {"repo": "../b"},
+        {"files": [{"path": "a", "size_bytes": -1}]},
+        {"files": [{"path": "a", "size_bytes": 1 << 50}]},
+        {"files": [{"path": "a", "size_bytes": 1, "sha256": "../../x"}]},
+        {"files": None},
+    ],
+)
+def test_an_impossible_listing_is_refused(change: dict[str, object]) -> None:
+    fields: dict[str, object] = {"repo": "a/b", "revision": "0" * 40, "files": []}
+    with pytest.raises(DownloadError, match="impossible answer"):
+        checked_listing(fields | change, source="the hub")
