@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Final
 
 from escl.cli.output import progress_console
 from escl.core.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from escl.evaluation.run import Simulation, Supporter
     from escl.supporters.outside import EndpointSupporter, OutsideSupporter
+
+_PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy")
 
 
 def load_supporter(reference: str, *, parallel: int | None) -> Supporter:
@@ -63,22 +68,28 @@ def _key_in_words(supporter: EndpointSupporter) -> str:
 def _notes(supporter: OutsideSupporter, simulation: Simulation) -> list[str]:
     from escl.supporters.outside import PythonSupporter
 
-    notes = []
+    notes: list[str] = []
     if simulation.strict:
         notes.append("--strict is about the models here: nobody can promise the same reply twice of this one")
     if isinstance(supporter, PythonSupporter):
         if simulation.temperature is not None or simulation.max_tokens is not None:
             notes.append("--temperature and --max-tokens do not reach it: code is called with the messages only")
         return notes
-    if supporter.url.startswith("http://") and not _stays_here(supporter):
-        notes.append("the address is not https: dialogues and key can be read on the way")
-    return notes
+    return [*notes, *_on_the_way(supporter)]
 
 
-def _stays_here(supporter: EndpointSupporter) -> bool:
+def _on_the_way(supporter: EndpointSupporter) -> Iterator[str]:
+    """Yield who may read along between here and an endpoint on another machine."""
     from escl.supporters.endpoint import is_loopback
 
-    return is_loopback(supporter.url)
+    if is_loopback(supporter.url):
+        return
+    if supporter.url.startswith("http://"):
+        yield "the address is not https: dialogues and key can be read on the way"
+    # Names only: the address of a proxy may hold a password.
+    proxies = [name for name in os.environ if name.lower() in _PROXIES and os.environ[name]]
+    if proxies:
+        yield f"proxies that the environment names may stand in between: {', '.join(sorted(proxies))}"
 
 
 def _say(line: str, *, style: str = "") -> None:

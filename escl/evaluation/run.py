@@ -178,7 +178,8 @@ async def _speak_all(stage: Stage, waiting: list[DialogueRow], engines: Engines)
         with contextlib.suppress(NotBegunError):
             await _load_together(stage.seeker.handle, voice.handle)
         await simulate(stage, its_own, parallel=engines.side_by_side(name))
-        if not engines.keeps_all:
+        # The plan knows nothing of the memory that code of others takes.
+        if not engines.keeps_all or engines.is_outside(name):
             await voice.handle.release()
     if engines.chosen.swaps:
         # Every dialogue is begun at once, so that each engine has the whole round's work when its turn comes.

@@ -106,19 +106,6 @@ def chosen_line(plan: Plan) -> str:
         NothingFitsError: There is none.
     """
     best, budget = plan.best(), plan.budget
-    who = {
-        "all resident": "all models together",
-        "seeker and supporter": "seeker and supporter together",
-        "one at a time": "one model at a time",
-        "partial offload": "one model at a time" if best.swaps else "seeker and supporter together",
-    }[best.strategy]
-    roles = {engine.role for engine in best.engines}
-    if roles == {"scorer"}:
-        who = "the scorer"
-    elif "supporter" not in roles and best.strategy != "all resident":
-        who = "the seeker"
-    elif "scorer" in roles and best.strategy != "all resident" and not best.swaps:
-        who += ", then the scorer"
     host = _of(best.peak_host_bytes, budget.host_bytes)
     if best.peak_device is not None and budget.device_bytes is not None:
         on_device = f"{_of(best.peak_device_bytes, budget.device_bytes)} on {budget.device}"
@@ -132,7 +119,25 @@ def chosen_line(plan: Plan) -> str:
     elsewhere = len(plan.workload.outside)
     if elsewhere:
         took += f" and what {elsewhere} {'supporter' if elsewhere == 1 else 'supporters'} elsewhere will take"
-    return f"plan: {who}: {host}, {slots} side by side, {loads}, {took}"
+    return f"plan: {_who(best)}: {host}, {slots} side by side, {loads}, {took}"
+
+
+def _who(best: Candidate) -> str:
+    """Return which models are in memory together."""
+    roles = {engine.role for engine in best.engines}
+    if len(roles) == 1:
+        return f"the {min(roles)}"
+    who = {
+        "all resident": "all models together",
+        "seeker and supporter": "seeker and supporter together",
+        "one at a time": "one model at a time",
+        "partial offload": "one model at a time" if best.swaps else "seeker and supporter together",
+    }[best.strategy]
+    if best.strategy == "all resident" or best.swaps:
+        return who
+    if "supporter" not in roles:
+        who = "the seeker"
+    return f"{who}, then the scorer" if "scorer" in roles else who
 
 
 def _of(part_bytes: int, all_bytes: int) -> str:

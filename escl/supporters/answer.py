@@ -132,7 +132,7 @@ def _reply(completion: _Completion) -> Said:
         raise SupporterError("the endpoint's reply is empty")
     usage = completion.usage or _Usage()
     return Said(
-        text=text,
+        text=text.strip(),
         reasoning=reasoning,
         finish=finish,
         n_prompt=_count(usage.prompt_tokens),

@@ -110,7 +110,7 @@ class PythonCode:
                 child = None
             self._idle.put_nowait(child)
         reasoning, said = split_reasoning(text)
-        return Said(text=said, reasoning=reasoning, finish=None, busy_s=time.monotonic() - began)
+        return Said(text=said.strip(), reasoning=reasoning, finish=None, busy_s=time.monotonic() - began)
 
     async def _recorded(self, session: str, child: _Child, messages: Sequence[Message]) -> str:
         began, wrong = time.monotonic(), "stopped"

@@ -19,7 +19,6 @@ import msgspec
 from escl.core import strict
 from escl.core.sampling import Sampling
 from escl.errors import ManifestError, UsageError
-from escl.shelf.manifest import manifests
 from escl.supporters.outside import (
     DEFAULT_TIMEOUT_S,
     DIALECTS,
@@ -75,8 +74,7 @@ def outside_supporter(reference: str) -> OutsideSupporter | None:
     """Return the supporter outside the engines that `reference` names; None when it is the shelf's to find.
 
     Args:
-        reference: An address with a model, "python:" with a target or an entry point's name, a TOML file, or the name
-            of one on the shelf.
+        reference: An address with a model, "python:" with a target or an entry point's name, or a TOML file.
 
     Raises:
         UsageError: An address or target that cannot be.
@@ -93,8 +91,7 @@ def outside_supporter(reference: str) -> OutsideSupporter | None:
     if reference.startswith(_PYTHON):
         target = _resolved(reference.removeprefix(_PYTHON))
         return PythonSupporter(name=reference.removeprefix(_PYTHON), target=target, sha256=sha256_of_code(target))
-    path = Path(reference) if reference.endswith(".toml") else manifests().get(reference)
-    return None if path is None else _from_file(path)
+    return _from_file(Path(reference)) if reference.endswith(".toml") else None
 
 
 def _from_file(path: Path) -> OutsideSupporter | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import cast
 
@@ -18,11 +19,12 @@ from escl.core.settings import SpeakerSettings, fingerprint
 from escl.errors import UsageError
 from escl.evaluation.engines import Engines
 from escl.evaluation.run import Simulation, Supporter, run_scoring
-from escl.shelf.manifest import Model
+from escl.shelf.manifest import Model, find_model
 from escl.supporters.outside import EndpointSupporter
 from tests.evaluation.test_simulate import Silent
 from tests.runs import CARD, PROTOCOL, begin
 
+ROOT = Path(__file__).parents[2]
 OWN = Sampling(temperature=0.9, max_tokens=96, top_k=7)
 OWN_MODEL = Model(name="own", path=Path("own.gguf"), sha256="1" * 64, size_bytes=1, sampling=OWN)
 MODEL = Model(name="m", path=Path("m.gguf"), sha256="0" * 64, size_bytes=1, sampling=OWN)
@@ -80,3 +82,12 @@ def test_the_settings_say_what_a_supporter_elsewhere_is_and_leave_models_as_they
     assert print_of(elsewhere) == print_of(faster)
     as_before = msgspec.json.decode(msgspec.json.encode(SpeakerSettings(name="m", sha256="0", sampling=OWN)))
     assert as_before.keys() == {"name", "sha256", "sampling"}
+
+
+def test_a_models_manifest_may_hold_its_own_system_prompt(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "gguf/demo/curt.gguf", tmp_path)
+    manifest = (ROOT / "gguf/demo/curt.toml").read_text(encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(f'system_prompt = "Be brief."\n{manifest}', encoding="utf-8")
+    model = find_model(str(tmp_path / "mine.toml"))
+    simulation = Simulation(protocol=PROTOCOL, cards=[CARD], seeker=MODEL, supporters=[model, MODEL])
+    assert [one.system_prompt for one in simulation.settings("0" * 64).supporters] == ["Be brief.", None]

@@ -108,15 +108,6 @@ def test_a_toml_file_says_everything_about_python_code(tmp_path: Path) -> None:
     )
 
 
-def test_a_toml_file_on_the_shelf_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ESCL_HOME", str(tmp_path))
-    (tmp_path / "gguf").mkdir()
-    written(tmp_path / "gguf", ENDPOINT)
-    found = outside_supporter("supporter")
-    assert found is not None
-    assert found.name == "Qwen3 on the lab's server"
-
-
 @pytest.mark.parametrize("reference", ["demo/warm", "model.gguf", "nothing-here", "gguf/demo/warm.toml"])
 def test_models_are_left_to_the_shelf(reference: str) -> None:
     assert outside_supporter(reference) is None
