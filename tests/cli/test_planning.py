@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from escl.cli.planning import Wishes, machine_and_budget, measure_unknown
+from escl.cli.planning import Wishes, fixed_by, machine_and_budget, measure_unknown
 from escl.engine.wire import EngineSpec
 from escl.errors import EngineHungError, EsclError, GGUFError, OutOfMemoryError, UsageError
 from escl.memory import devices
@@ -51,6 +51,11 @@ def test_no_layers_on_the_accelerator_leave_it_alone(found: Found) -> None:
     assert machine_and_budget(Wishes())[1].device == "CUDA0"
     budget = machine_and_budget(Wishes(gpu_layers=0, memory="8GiB"))[1]
     assert (budget.device, budget.device_bytes, budget.host_bytes) == (None, None, 8 * GIB - int(8 * GIB * 0.05))
+
+
+def test_what_the_user_fixed_reaches_the_plan() -> None:
+    fixed = fixed_by(Wishes(kv_type="q8_0", named_only=True, ctx=512), strict=False)
+    assert (fixed.kv_type, fixed.named_only, fixed.ctx, fixed.strict) == ("q8_0", True, 512, False)
 
 
 @pytest.mark.parametrize("layers", [-1, 20])
