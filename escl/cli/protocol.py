@@ -14,7 +14,8 @@ from escl.core.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from escl.core.protocol import Protocol, SamplingDefaults, Wording
+    from escl.core.protocol import Protocol
+    from escl.core.wording import SamplingDefaults, Wording
 
 protocol_app = typer.Typer(
     name="protocol",

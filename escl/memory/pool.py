@@ -13,8 +13,8 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from escl.core.dialogue import Message
-from escl.core.protocol import ScorerPrompt
 from escl.core.sampling import Sampling
+from escl.core.wording import ScorerPrompt
 from escl.engine.client import Engine
 from escl.engine.wire import EngineSpec, Generated, LabelRead, Progress, Ready
 from escl.errors import (

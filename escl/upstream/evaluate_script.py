@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from escl.core.dialogue import Speaker
 from escl.core.dimension import Language
-from escl.core.protocol import SamplingDefaults
+from escl.core.wording import SamplingDefaults
+from escl.upstream.exchange import read_exchange
 from escl.upstream.script import Script, assigned, item_of, message_of, method_call, name_of, sum_of, text_of
 
 _CARD = "{card}"
@@ -47,16 +48,6 @@ class EvaluateParts:
     supporters: dict[str, SamplingDefaults]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Exchange:
-    """The names of one round: whose variable speaks, and which list it reads."""
-
-    seeker: str
-    seeker_hears: str
-    supporter: str
-    supporter_hears: str
-
-
 def read_evaluate(script: Script) -> EvaluateParts:
     """Return the parts of evaluate.py.
 
@@ -68,14 +59,12 @@ def read_evaluate(script: Script) -> EvaluateParts:
         "a function run_rolellm",
     )
     openings, seeker_hears = _openings(script, function)
-    loop, rounds = _loop(script, function, seeker_hears)
-    exchange = _exchange(script, loop, seeker_hears)
-    _check_supporter_hears_nothing_first(script, function, exchange)
+    exchange = read_exchange(script, function, seeker_hears)
     supporters = _supporter_classes(script, function, exchange.supporter)
     return EvaluateParts(
         openings=openings,
         supporter_prompt=_supporter_prompt(script, supporters),
-        rounds=rounds,
+        rounds=exchange.rounds,
         labels=_labels(script, function, seeker_hears),
         seeker=_sampling(script, _class(script, _seeker_class(script, function, exchange.seeker))),
         supporters={node.name: _sampling(script, node) for node in supporters},
@@ -154,109 +143,6 @@ def _greetings(body: Sequence[ast.stmt]) -> Iterator[tuple[str, str]]:
         name, text = name_of(call[0]), text_of(message[1])
         if message[0] == "user" and name is not None and text is not None:
             yield name, text
-
-
-# The rounds: who hears what
-
-
-def _loop(script: Script, function: ast.FunctionDef, heard: str) -> tuple[ast.For, int]:
-    loops = (
-        (node, _count(node))
-        for node in ast.walk(function)
-        if isinstance(node, ast.For) and any(_appends_to(statement) == heard for statement in node.body)
-    )
-    loop, rounds = script.only(loops, f"a loop that appends to {heard}", function)
-    if rounds is None:
-        raise script.refuse("for ... in range(a number of rounds)", loop)
-    return loop, rounds
-
-
-def _count(loop: ast.For) -> int | None:
-    match loop.iter:
-        case ast.Call(func=ast.Name(id="range"), args=[ast.Constant(value=int(count))], keywords=[]):
-            return count
-    return None
-
-
-def _appends_to(node: ast.stmt) -> str | None:
-    call = method_call(node.value, "append") if isinstance(node, ast.Expr) else None
-    return None if call is None else name_of(call[0])
-
-
-def _exchange(script: Script, loop: ast.For, heard: str) -> _Exchange:
-    """Follow one round through the loop's body, and return who speaks in it."""
-    events = list(_events(script, loop.body))
-    callers = [event for event in events if len(event) == 2]
-    if len(callers) != 2:
-        raise script.refuse("two models to be called in a round, the seeker and the supporter", loop)
-    (seeker, seeker_hears), (supporter, supporter_hears) = callers
-    expected = [
-        (seeker, heard),
-        (heard, "assistant", seeker),
-        (supporter_hears, "user", seeker),
-        (supporter, supporter_hears),
-        (heard, "user", supporter),
-        (supporter_hears, "assistant", supporter),
-    ]
-    if events != expected or seeker_hears != heard or supporter_hears == heard:
-        raise script.refuse(
-            "a round of this order: the seeker speaks, both lists get its words (as assistant in its own, as user in "
-            "the supporter's), the supporter speaks, both lists get its words likewise",
-            loop,
-        )
-    return _Exchange(seeker=seeker, seeker_hears=heard, supporter=supporter, supporter_hears=supporter_hears)
-
-
-def _events(script: Script, body: Sequence[ast.stmt]) -> Iterator[tuple[str, ...]]:
-    """Yield (model, list) for a call of a model, and (list, role, model) where its words are appended to a list."""
-    said: dict[str, str] = {}
-    messages: dict[str, tuple[str, str]] = {}
-    for node in body:
-        pair = assigned(node)
-        appended = method_call(node.value, "append") if isinstance(node, ast.Expr) else None
-        if pair is not None and (call := _model_call(pair[1])) is not None:
-            said[pair[0]] = call[0]
-            yield call
-        elif pair is not None and (message := _spoken(pair[1], said)) is not None:
-            messages[pair[0]] = message
-        elif appended is not None and (message := _appended(appended[1], said, messages)) is not None:
-            yield (name_of(appended[0]) or "", *message)
-        else:
-            raise script.refuse("only calls of the two models and their words appended to lists", node)
-
-
-def _model_call(value: ast.expr) -> tuple[str, str] | None:
-    """Return (model, list) of `model(list)` and `model.__call__(message=list)`."""
-    if not isinstance(value, ast.Call):
-        return None
-    function = value.func
-    if isinstance(function, ast.Attribute) and function.attr == "__call__":
-        function = function.value
-    handed = [*value.args, *(keyword.value for keyword in value.keywords)]
-    model, heard = name_of(function), name_of(handed[0]) if len(handed) == 1 else None
-    return None if model is None or heard is None else (model, heard)
-
-
-def _spoken(value: ast.expr, said: dict[str, str]) -> tuple[str, str] | None:
-    """Return (role, model) of a message whose content is what a model said."""
-    message = message_of(value)
-    speaker = None if message is None else said.get(name_of(message[1]) or "")
-    return None if message is None or speaker is None else (message[0], speaker)
-
-
-def _appended(
-    arguments: Sequence[ast.expr], said: dict[str, str], messages: dict[str, tuple[str, str]]
-) -> tuple[str, str] | None:
-    if len(arguments) != 1:
-        return None
-    return messages.get(name_of(arguments[0]) or "") or _spoken(arguments[0], said)
-
-
-def _check_supporter_hears_nothing_first(script: Script, function: ast.FunctionDef, exchange: _Exchange) -> None:
-    begun = [pair[1] for node in ast.walk(function) if (pair := assigned(node)) and pair[0] == exchange.supporter_hears]
-    first = script.only(begun, f"{exchange.supporter_hears} to begin as an empty list", function)
-    if not isinstance(first, ast.List) or first.elts:
-        raise script.refuse(f"{exchange.supporter_hears} to begin as an empty list", first)
 
 
 # The result file

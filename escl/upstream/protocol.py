@@ -15,7 +15,8 @@ import msgspec
 from escl.convert.system_prompt import default_system_prompt
 from escl.core.dialogue import Speaker
 from escl.core.dimension import Language
-from escl.core.protocol import Origin, Protocol, Rubric, Wording, protocol_of, user_protocols
+from escl.core.protocol import Protocol, protocol_of, user_protocols
+from escl.core.wording import Origin, Rubric, Wording
 from escl.errors import ProtocolError
 from escl.shelf.gguf_header import Array, read_gguf_header
 from escl.shelf.manifest import is_there, locate_model, sha256_of

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from escl.core.dimension import LABELS, Dimension, Language
-from escl.core.protocol import Rewriting
+from escl.core.wording import Rewriting
 from escl.upstream.script import Script, assigned, method_call, name_of, sum_of, text_of
 
 _RUBRICS: Final = {Language.ENGLISH: "prompt_EN", Language.CHINESE: "prompt_ZH"}

@@ -15,8 +15,9 @@ from benchmarks.random_weights import Speaks, write_random
 from benchmarks.shapes import SHAPES
 from escl.core.card import RoleCard
 from escl.core.dimension import Dimension, Language
-from escl.core.protocol import Protocol, Rubric, Wording
+from escl.core.protocol import Protocol
 from escl.core.sampling import Sampling
+from escl.core.wording import Rubric, Wording
 from escl.evaluation.engines import Engines
 from escl.evaluation.run import Simulation, run_scoring, run_simulation
 from escl.memory.devices import Budget, Hardware

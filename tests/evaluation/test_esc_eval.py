@@ -19,9 +19,10 @@ from escl.core.card import RoleCard, cards_sha256
 from escl.core.card_file import load_cards
 from escl.core.dialogue import Message, Speaker, Turn
 from escl.core.dimension import Dimension, Language, adapter_name, lowest_digit
-from escl.core.protocol import Protocol, ScorerPrompt, load_protocol
+from escl.core.protocol import Protocol, load_protocol
 from escl.core.sampling import Sampling
 from escl.core.settings import JudgingSettings, SimulationSettings, SpeakerSettings
+from escl.core.wording import ScorerPrompt
 from escl.engine.wire import Generated, LabelRead
 from escl.evaluation.results import results_of
 from escl.evaluation.score import Bench, score

@@ -13,9 +13,9 @@ from msgspec import structs
 
 from escl.core.dialogue import Speaker
 from escl.core.dimension import Dimension, Language
-from escl.core.protocol import SamplingDefaults
 from escl.core.sampling import Sampling
 from escl.core.settings import SpeakerSettings, fingerprint
+from escl.core.wording import SamplingDefaults
 from escl.errors import UsageError
 from escl.evaluation.engines import Engines
 from escl.evaluation.run import Simulation, Supporter, run_scoring

@@ -11,7 +11,8 @@ import pytest
 
 from escl.core.dialogue import Speaker
 from escl.core.dimension import Dimension, Language
-from escl.core.protocol import SamplingDefaults, load_protocol
+from escl.core.protocol import load_protocol
+from escl.core.wording import SamplingDefaults
 from escl.errors import ProtocolError
 from escl.upstream.protocol import read_protocol, write_protocol
 from tests.esc_eval_scripts import DEFAULT_SYSTEM, EVALUATE, MODELING, SCORE, write_scripts
