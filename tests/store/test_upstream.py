@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from escl.core.dialogue import Speaker
+from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Language
 from escl.errors import DialogueFileError
-from escl.store.upstream import language_of, read_upstream
+from escl.store.upstream import SEEKER_LABEL, SUPPORTER_LABELS, language_of, read_upstream, result_json
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "esc-eval" / "result"
 GOOD = ["AI assistant：Hi.", "ESC-Role：I am sad: very.", "AI assistant：Why?\n\nTell me."]
@@ -63,6 +66,34 @@ def test_the_seeker_decides_the_language(tmp_path: Path) -> None:
     answered_in_chinese = ["AI assistant：Hi", "ESC-Role：I am sad", "AI assistant：我明白"]
     found = read_upstream(write(tmp_path, {"0": answered_in_english, "1": answered_in_chinese})).dialogues
     assert [language_of(turns) for turns in found.values()] == [Language.CHINESE, Language.ENGLISH]
+
+
+@given(st.lists(st.lists(st.text(), min_size=3, max_size=5), min_size=1, max_size=3), st.sampled_from(SUPPORTER_LABELS))
+def test_whatever_was_said_is_read_from_what_was_written(talks: list[list[str]], label: str) -> None:
+    talks = [talk if len(talk) % 2 else talk[:-1] for talk in talks]
+    speakers = [Speaker.SUPPORTER, Speaker.SEEKER] * 3
+    said = {
+        str(at): [Turn(speaker=who, text=text) for who, text in zip(speakers, talk, strict=False)]
+        for at, talk in enumerate(talks)
+    }
+    content = result_json(said, seeker_label=SEEKER_LABEL, supporter_label=label)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x_en.json"
+        path.write_bytes(content)
+        read = read_upstream(path)
+    assert (read.dialogues, read.supporter_label) == (said, label)
+
+
+def test_half_a_surrogate_pair_is_refused_before_anything_stores_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"0": [GOOD[0], GOOD[1] + "\ud800", GOOD[2]]}))
+    with pytest.raises(DialogueFileError, match="surrogates"):
+        read_upstream(path)
+
+
+def test_the_two_labels_do_not_mix_in_a_file(tmp_path: Path) -> None:
+    with pytest.raises(DialogueFileError, match="dialogue 1, message 0"):
+        read_upstream(write(tmp_path, {"0": GOOD, "1": ["AI assitant：Hi.", *GOOD[1:]]}))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="upstream's sample files are not here")
