@@ -31,7 +31,6 @@ CHATML: Final = (
 )
 CONTROL: Final = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
-_WORDS: Final = 6_000
 # Bytes that no UTF-8 text holds: tokens made of them fill a vocabulary and never match.
 _FILLERS: Final = (0xC0, 0xC1, *range(0xF5, 0x100))
 
@@ -57,12 +56,12 @@ def byte_level(n_tokens: int) -> Vocabulary:
     letters = _byte_letters()
     known = dict.fromkeys(letters)
     merges: list[str] = []
-    for word in _frequent_words():
-        spelled = "".join(letters[byte] for byte in word.encode())
-        for end in range(2, len(spelled) + 1):
-            if spelled[:end] not in known and len(known) < n_tokens - len(CONTROL):
-                known[spelled[:end]] = None
-                merges.append(f"{spelled[: end - 1]} {spelled[end - 1]}")
+    for word in _prompt_words():
+        parts = ["".join(letters[byte] for byte in part) for part in _parts(word)]
+        for opening, part in zip(itertools.accumulate(parts), parts[1:], strict=False):
+            if opening + part not in known and len(known) < n_tokens - len(CONTROL):
+                known[opening + part] = None
+                merges.append(f"{opening} {part}")
     room = n_tokens - len(CONTROL) - len(known)
     fillers = list(itertools.islice(_filler_words("".join(letters[byte] for byte in _FILLERS)), room))
     merges += [f"{text[:-1]} {text[-1]}" for text in fillers]
@@ -91,11 +90,23 @@ def _byte_letters() -> list[str]:
     return [chr(byte if byte in printable else next(spare)) for byte in range(256)]
 
 
-def _frequent_words() -> list[str]:
-    """Return the most frequent words, with the space before them, of all that escl's prompts are made of."""
-    counts = Counter(word for text in _prompt_texts() for word in re.findall(r" ?[a-z]+|[\u4e00-\u9fff]{1,2}", text))
-    counts.update(char for word, n in list(counts.items()) if not word.isascii() for char in list(word) * n)
-    return [word for word, _ in counts.most_common(_WORDS)]
+def _prompt_words() -> list[str]:
+    """Return all words that escl's prompts are made of, by kind, frequent ones first.
+
+    A merge happens wherever its two parts meet, also inside other words, whose own merges then find a part gone. So
+    English words with the space before them come before those without: of the former only one merge fits at any time.
+    Characters that are not ASCII come before the Chinese words of two of them, which are one merge more.
+    """
+    texts = list(_prompt_texts())
+    kinds = (r"[^\x00-\x7f]", r" [a-z]+", r"(?=([\u4e00-\u9fff]{2}))", r"(?<![ a-z])[a-z]+")
+    counts = [Counter(word for text in texts for word in re.findall(kind, text)) for kind in kinds]
+    return [word for words in counts for word, _ in words.most_common()]
+
+
+def _parts(word: str) -> list[bytes]:
+    """Return what the merges of a word put together: bytes, or two Chinese characters."""
+    is_pair = len(word) == 2 and not word.isascii()
+    return [char.encode() for char in word] if is_pair else [bytes([byte]) for byte in word.encode()]
 
 
 def _prompt_texts() -> Iterator[str]:

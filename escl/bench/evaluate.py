@@ -25,7 +25,7 @@ from escl.evaluation.observer import Phase
 from escl.evaluation.run import Simulation, run_scoring, run_simulation
 from escl.memory.devices import Budget, Hardware
 from escl.memory.parts import Fixed
-from escl.memory.plan import chosen_line, plan_for
+from escl.memory.plan import Plan, chosen_line, plan_for
 from escl.memory.workload import SEEKER_REPLY, scoring_workload, workload_of
 from escl.shelf.manifest import Model
 from escl.store.database import Database
@@ -133,11 +133,15 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         total_s: From the call to its return: child processes started, models loaded, everything committed, all ended.
+        predicted_s: What the plan said of it.
+        working_s: From the moment that the first engine can be asked to the last turn or reading.
         latencies_s: From one turn of a dialogue to the next, queueing included.
         peak_bytes: Most memory resident in all processes together.
     """
 
     total_s: float
+    predicted_s: float
+    working_s: float
     first_s: float
     n_done: int
     n_prompt: int
@@ -199,6 +203,8 @@ def speak(simulation: Simulation, store: RunStore, use: MachineUse) -> Observed:
     rows = [row for _, _, _, row in turns]
     return Observed(
         total_s=total_s,
+        predicted_s=plan.best().seconds.total,
+        working_s=turns[-1][0] - watch.loads[0][1],
         first_s=turns[0][0],
         n_done=len(turns),
         n_prompt=sum(row.n_prompt or 0 for row in rows),
@@ -220,15 +226,7 @@ def read(scorer: Model, store: RunStore, use: MachineUse) -> Observed:
         EngineError: Nothing fits, or a reading failed.
     """
     watch = Stopwatch()
-    plan = plan_for(
-        None,
-        [],
-        scorer,
-        workload=scoring_workload(_transcripts(store), store.protocol),
-        budget=use.budget,
-        hardware=use.hardware,
-        fixed=use.fixed(),
-    )
+    plan = reading_plan(scorer, store, use)
 
     async def work() -> None:
         stop = asyncio.Event()
@@ -239,6 +237,8 @@ def read(scorer: Model, store: RunStore, use: MachineUse) -> Observed:
     progress = watch.latest.get(scorer.name)
     return Observed(
         total_s=total_s,
+        predicted_s=plan.best().seconds.total,
+        working_s=watch.readings[-1][0] - watch.loads[0][1],
         first_s=watch.readings[0][0],
         n_done=len(watch.readings),
         n_prompt=0 if progress is None else progress.n_prompt_evaluated,
@@ -248,6 +248,23 @@ def read(scorer: Model, store: RunStore, use: MachineUse) -> Observed:
         load_s=[ready.load_s for _, _, ready in watch.loads],
         peak_bytes=peak_bytes,
         plan=chosen_line(plan).removeprefix("plan: "),
+    )
+
+
+def reading_plan(scorer: Model, store: RunStore, use: MachineUse) -> Plan:
+    """Return the plan by which `read` scores all dialogues in `store`.
+
+    Raises:
+        GGUFError: A file's header is malformed.
+    """
+    return plan_for(
+        None,
+        [],
+        scorer,
+        workload=scoring_workload(_transcripts(store), store.protocol),
+        budget=use.budget,
+        hardware=use.hardware,
+        fixed=use.fixed(),
     )
 
 

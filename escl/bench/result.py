@@ -113,6 +113,12 @@ def shorter(what: str, unit: str, pairs: Sequence[tuple[float, float]], *, goal:
     return _row(what, unit, pairs, [other / escl for escl, other in pairs], goal=goal)
 
 
+def predicted(pairs: Sequence[tuple[float, float]]) -> Row:
+    """Return the row of what a plan said before, from pairs (predicted, measured) of seconds; a ratio of 1 is right."""
+    what = "seconds predicted, against measured"
+    return _row(what, "s", pairs, [foreseen / taken for foreseen, taken in pairs], goal=None)
+
+
 def _row(
     what: str, unit: str, pairs: Sequence[tuple[float, float]], ratios: Sequence[float], *, goal: float | None
 ) -> Row:

@@ -5,28 +5,39 @@ from __future__ import annotations
 import itertools
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from escl.bench.evaluate import Casting, MachineUse, Observed, begin, read, simulation_of
-from escl.bench.result import Row, Table, faster, missing, shorter
+from escl.bench.evaluate import Casting, MachineUse, Observed, begin, read, reading_plan, simulation_of
+from escl.bench.result import Row, Table, faster, missing, predicted, shorter
 from escl.bench.spoken import fill
 from escl.core.dimension import Dimension, adapter_name
 from escl.engine.sequential import Dialogue, Loading, Outcome, Read, run_in_sequence
+from escl.engine.trial import Alike, Evaluated, Evaluation, Stand
+from escl.errors import EngineError
 from escl.store.run import RunStore
 
 OTHER: Final = "one create_chat_completion for each dimension"
 _MAX_TOKENS: Final = 64
 """Of a reply, as escl's own default."""
+_OF_BARE: Final = 0.95
+_PATIENCE: Final = 4.0
+"""How many times longer than escl bare llama.cpp may take before it is given up."""
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
-    """Both sides, once; `reusing` is the script that keeps the KV of the rubric."""
+    """Both sides, once.
+
+    Attributes:
+        bare: llama.cpp on the tokens that must be evaluated, and nothing else; or why that was not measured.
+        reusing: The script that keeps the KV of the rubric.
+    """
 
     escl: Observed
+    bare: Evaluated | str
     script: Outcome
     reusing: Outcome | None
     same_labels: int
@@ -67,13 +78,17 @@ def compare_scoring(
             "readings, escl": last.escl.n_done,
             "readings, script": len(last.script.calls),
             "prompt tokens, script": sum(call.n_prompt for call in last.script.calls),
-            "prompt tokens evaluated, escl": last.escl.n_prompt,
+            "prompt tokens that must be evaluated": "unknown" if isinstance(last.bare, str) else last.bare.n_tokens,
             "readings with the same label": last.same_labels,
         },
         notes=(
             "Both from the start of loading to the last reading; the script switches adapters only when it must.",
             "The script evaluates every prompt whole. Where it is said to reuse, llama-cpp-python keeps what a prompt "
             "has in common with the one before, which here is the rubric.",
+            "Bare llama.cpp evaluates the tokens that must be: each rubric once for its adapter, each dialogue after "
+            "it, in escl's own context and settings, with neither labels nor requests. Both without the start of the "
+            "process and the load: from the first token (escl: once it can be asked) to the last reading.",
+            "The best prefill in tuning is that of any prompt, without adapter and context before it: other work.",
         ),
     )
 
@@ -85,13 +100,44 @@ def _measure(casting: Casting, use: MachineUse, *, rounds: int, with_reuse: bool
         try:
             fill(store, simulation)
             ours = read(casting.scorer, store, use)
+            bare = _bare(casting, store, use, within_s=_PATIENCE * ours.working_s)
             job = _job(casting, store, use)
             script = run_in_sequence(job)
             reusing = run_in_sequence(msgspec.structs.replace(job, reuse=True)) if with_reuse else None
             same = _same_labels(store, script)
         finally:
             store.close()
-    return Scored(escl=ours, script=script, reusing=reusing, same_labels=same)
+    return Scored(escl=ours, bare=bare, script=script, reusing=reusing, same_labels=same)
+
+
+def _bare(casting: Casting, store: RunStore, use: MachineUse, *, within_s: float) -> Evaluated | str:
+    (engine,) = reading_plan(casting.scorer, store, use).best().engines
+    asked = Evaluation(spec=engine.spec, groups=_groups(casting, store))
+    try:
+        with Stand(casting.scorer.path) as stand:
+            return stand.evaluate(asked, within_s=within_s)
+    except EngineError as error:
+        return error.message
+
+
+def _groups(casting: Casting, store: RunStore) -> list[Alike]:
+    """Return all that the scorer reads, by adapter."""
+    groups = []
+    rows = store.dialogues()
+    for language in sorted({row.language for row in rows}):
+        said = [store.turns(row.id) for row in rows if row.language is language]
+        for dimension in Dimension:
+            prompts = [casting.protocol.scorer_prompt(language, dimension, turns) for turns in said]
+            has_adapter = (language, dimension) in casting.scorer.adapters
+            groups.append(
+                Alike(
+                    adapter=adapter_name(language, dimension) if has_adapter else None,
+                    system=prompts[0].system,
+                    prefix=prompts[0].prefix,
+                    rests=[prompt.rest for prompt in prompts],
+                )
+            )
+    return groups
 
 
 def _job(casting: Casting, store: RunStore, use: MachineUse) -> Read:
@@ -135,8 +181,23 @@ def _rows(measured: Sequence[Scored], *, goal: float | None, best_prefill_tps: f
     rows.append(shorter("time to the first reading", "s", first))
     peaks = [(float(m.escl.peak_bytes), float(m.script.peak_rss_bytes)) for m in measured]
     rows.append(shorter("peak memory", "bytes", peaks))
-    what = "prompt tokens, against the best measured prefill"
+    predictions = [(m.escl.predicted_s, m.escl.total_s) for m in measured]
+    return [*rows, *_prefill_rows(measured, best_prefill_tps), predicted(predictions)]
+
+
+def _prefill_rows(measured: Sequence[Scored], best_prefill_tps: float | None) -> Iterator[Row]:
+    what = "tokens that must be evaluated, against bare llama.cpp on the same"
+    of_best = "the same, against the best prefill in tuning"
+    reason = next((m.bare for m in measured if isinstance(m.bare, str)), None)
+    if reason is not None:
+        yield missing(what, "tokens/s", goal=_OF_BARE, why=reason)
+        yield missing(of_best, "tokens/s", why=reason)
+        return
+    pairs = [(m.escl.working_s, m.bare) for m in measured if not isinstance(m.bare, str)]
+    ours = [bare.n_tokens / ours_s for ours_s, bare in pairs]
+    rates = [bare.n_tokens / sum(bare.seconds) for _, bare in pairs]
+    yield faster(what, "tokens/s", list(zip(ours, rates, strict=True)), goal=_OF_BARE)
     if best_prefill_tps is None:
-        return [*rows, missing(what, "tokens/s", goal=0.95, why="the prefill rate was not measured")]
-    evaluated = [(m.escl.n_prompt / (m.escl.total_s - sum(m.escl.load_s)), best_prefill_tps) for m in measured]
-    return [*rows, faster(what, "tokens/s", evaluated, goal=0.95)]
+        yield missing(of_best, "tokens/s", why="the prefill rate was not measured")
+    else:
+        yield faster(of_best, "tokens/s", [(rate, best_prefill_tps) for rate in ours])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from escl.bench.evaluate import Casting, MachineUse, Observed, begin, simulation_of, speak
-from escl.bench.result import Fact, Row, Table, faster, shorter
+from escl.bench.result import Fact, Row, Table, faster, predicted, shorter
 from escl.engine.sequential import Loading, Outcome, Speak, run_in_sequence
 
 OTHER = "create_chat_completion, one after the other"
@@ -79,6 +79,7 @@ def _rows(measured: Sequence[tuple[Observed, Outcome]], *, goal: float | None) -
         shorter("turn latency, median", "s", median),
         shorter("turn latency, 95th percentile", "s", slow),
         shorter("peak memory", "bytes", [(float(o.peak_bytes), float(s.peak_rss_bytes)) for o, s in measured]),
+        predicted([(o.predicted_s, o.total_s) for o, _ in measured]),
     ]
 
 

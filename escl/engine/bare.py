@@ -12,6 +12,37 @@ import numpy as np
 from escl.engine.llama import Context, Tokens
 
 
+class BareReading:
+    """Evaluates prompts that begin alike: the opening once, then what follows it, one prompt after the other."""
+
+    def __init__(self, context: Context) -> None:
+        """Take over a context with two or more sequences in one pool of cells."""
+        self._context = context
+
+    def evaluate(self, opening: Tokens, rests: Sequence[Tokens]) -> None:
+        """Empty the cache, evaluate the opening and each rest in full batches, and choose each prompt's next token."""
+        context = self._context
+        context.clear()
+        self._evaluate(opening, start=0, sequence=1)
+        for rest in rests:
+            context.share(1, 0, opening.size)
+            self._evaluate(rest, start=opening.size, sequence=0)
+            context.logits(1)[0].argmax()
+            context.remove(0, -1)
+
+    def _evaluate(self, tokens: Tokens, *, start: int, sequence: int) -> None:
+        context = self._context
+        for at in range(0, tokens.size, context.n_batch):
+            part = tokens[at : at + context.n_batch]
+            count = part.size
+            context.tokens[:count] = part
+            context.positions[:count] = np.arange(start + at, start + at + count)
+            context.sequences[:count] = sequence
+            context.wanted[:count] = 0
+            context.wanted[count - 1] = sequence == 0
+            context.decode(count)
+
+
 class BareLoop:
     """Evaluates prompts, one after the other in full batches, then decodes one token of every sequence in each step."""
 

@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 import numpy as np
@@ -24,11 +24,25 @@ import numpy as np
 from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
 from escl.engine import child
-from escl.engine.bare import BareLoop
+from escl.engine.bare import BareLoop, BareReading
 from escl.engine.batcher import Batcher
 from escl.engine.chat import Chat
+from escl.engine.context_shape import context_shape
+from escl.engine.labels import DEFAULT_SYSTEM_KEY
 from escl.engine.llama import Context, Model, Tokens
-from escl.engine.trial import Answer, Compared, Comparison, Measured, Probe, Question, Setting, framed
+from escl.engine.trial import (
+    Alike,
+    Answer,
+    Compared,
+    Comparison,
+    Evaluated,
+    Evaluation,
+    Measured,
+    Probe,
+    Question,
+    Setting,
+    framed,
+)
 from escl.engine.wire import EngineSpec, Failed, Generate
 from escl.errors import EngineError
 
@@ -48,7 +62,15 @@ class Bench:
 
     def answer(self, question: Question) -> Answer:
         """Measure what is asked. Raises EngineError when a setting cannot be loaded or run."""
-        return self._probe(question) if isinstance(question, Probe) else self._compare(question)
+        match question:
+            case Probe():
+                return self._probe(question)
+            case Comparison():
+                return self._compare(question)
+            case Evaluation():
+                return _evaluate(self._path, question)
+            case _:
+                assert_never(question)
 
     def _load(self, setting: Setting) -> tuple[Model, float | None]:
         wanted = (setting.repack, setting.gpu_layers, setting.device)
@@ -181,6 +203,54 @@ class _Rivals:
         self._batcher.close()
 
 
+def _evaluate(path: Path, asked: Evaluation) -> Evaluated:
+    """Return what the prompts' tokens take in a context as the label reader makes it, each adapter switched to once."""
+    spec = asked.spec
+    model = Model(path, gpu_layers=spec.gpu_layers, device=spec.device, repack=spec.repack)
+    model.add_adapters({name: Path(adapter) for name, adapter in spec.adapters.items()})
+    n_ctx = min(spec.ctx_per_slot, model.n_ctx_train)
+    shape = context_shape(spec, n_ctx=n_ctx)
+    context = Context(
+        model,
+        n_ctx=shape.n_ctx,
+        n_batch=spec.n_batch,
+        n_sequences=shape.n_sequences,
+        n_outputs=shape.n_outputs,
+        unified=shape.unified,
+        threads=spec.threads or child.physical_cores(),
+        n_ubatch=spec.n_ubatch,
+        kv_type=spec.kv_type,
+        flash_attention=spec.flash_attention,
+    )
+    chat = Chat(model, frozen_time=spec.frozen_time, max_tokens=n_ctx)
+    prompts = [_opening_and_rests(model, chat, group) for group in asked.groups]
+    bare, seconds = BareReading(context), []
+    for group, (opening, rests) in zip(asked.groups, prompts, strict=True):
+        started = time.monotonic()
+        context.use_adapter(group.adapter)
+        bare.evaluate(opening, rests)
+        seconds.append(time.monotonic() - started)
+    context.close()
+    model.close()
+    n_tokens = sum(opening.size + sum(rest.size for rest in rests) for opening, rests in prompts)
+    return Evaluated(n_tokens=n_tokens, seconds=seconds)
+
+
+def _opening_and_rests(model: Model, chat: Chat, group: Alike) -> tuple[Tokens, list[Tokens]]:
+    system = model.metadata(DEFAULT_SYSTEM_KEY) if group.system is None else group.system
+    before = [] if system is None else [Message("system", system)]
+    prompts = [chat.encode([*before, Message("user", group.prefix + rest)]) for rest in ["", *group.rests]]
+    # The end of the rubric alone and with a dialogue after it may be other tokens.
+    shared = min(_common_length(prompts[0], prompt) for prompt in prompts[1:])
+    return prompts[0][:shared], [prompt[shared:] for prompt in prompts[1:]]
+
+
+def _common_length(one: Tokens, other: Tokens) -> int:
+    length = min(one.size, other.size)
+    differs = np.flatnonzero(one[:length] != other[:length])
+    return int(differs[0]) if differs.size else length
+
+
 def _context(model: Model, setting: Setting, *, sequences: int, cells: int) -> Context:
     return Context(
         model,
@@ -228,7 +298,7 @@ def main() -> int:
         # A collection in the middle of a loop would be taken for llama.cpp's time.
         gc.collect()
         try:
-            answer = bench.answer(msgspec.msgpack.decode(payload, type=Probe | Comparison))
+            answer = bench.answer(msgspec.msgpack.decode(payload, type=Question))
         except EngineError as error:
             answer = Failed(id=None, error=type(error).__name__, message=error.message, hint=error.hint)
         except Exception:  # noqa: BLE001 - the worker boundary: the parent gets the traceback with the crash

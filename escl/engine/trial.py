@@ -21,7 +21,7 @@ import msgspec
 from escl import errors
 from escl.engine import launch
 from escl.engine.frames import LENGTH_BYTES, checked_length, payload_length
-from escl.engine.wire import Failed, KVType
+from escl.engine.wire import EngineSpec, Failed, KVType
 from escl.errors import EngineError, EngineHungError
 
 COMMAND: Final = (sys.executable, "-P", "-m", "escl.engine.measure")
@@ -102,8 +102,36 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     batcher_decode_s: list[float]
 
 
-Question = Probe | Comparison
-Answer = Measured | Compared | Failed
+class Alike(msgspec.Struct, frozen=True, kw_only=True):
+    """Scorer's prompts that differ in their `rests` only; the fields are those of ReadLabel."""
+
+    adapter: str | None
+    system: str | None
+    prefix: str
+    rests: list[str]
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Measure evaluating the tokens that scoring must evaluate, and nothing else.
+
+    Attributes:
+        spec: Of the engine that this is compared with: its file, settings, adapters and context.
+        groups: In order; each one's opening is evaluated once.
+    """
+
+    spec: EngineSpec
+    groups: list[Alike]
+
+
+class Evaluated(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What an Evaluation took, from its first token on, by group; loading and tokenizing are left out."""
+
+    n_tokens: int
+    seconds: list[float]
+
+
+Question = Probe | Comparison | Evaluation
+Answer = Measured | Compared | Evaluated | Failed
 
 _encoder: Final = msgspec.msgpack.Encoder()
 
@@ -158,6 +186,10 @@ class Stand:
     def compare(self, question: Comparison, *, within_s: float) -> Compared:
         """Return what batcher and bare loop took. Raises as `probe`."""
         return self._ask(question, Compared, within_s)
+
+    def evaluate(self, question: Evaluation, *, within_s: float) -> Evaluated:
+        """Return what bare llama.cpp takes for a scorer's prompts. Raises as `probe`."""
+        return self._ask(question, Evaluated, within_s)
 
     def _ask(self, question: Question, kind: type[T], within_s: float) -> T:
         self._write(framed(question))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from escl.engine import trial
-from escl.engine.trial import Comparison, Probe, Setting, Stand
+from escl.engine.trial import Alike, Comparison, Evaluated, Evaluation, Probe, Setting, Stand
+from escl.engine.wire import EngineSpec
 from escl.errors import EngineCrashedError, EngineHungError, ModelLoadError
 from tests.engine.conftest import WriteModel
 from tests.tiny_gguf import Script, chain
@@ -50,6 +51,27 @@ def test_both_sides_of_a_comparison_do_the_same_work(path: Path) -> None:
     )
     assert {len(side) for side in times} == {2}
     assert all(taken > 0 for side in times for taken in side)
+
+
+def test_a_scorers_prompts_are_evaluated_with_each_opening_once(path: Path) -> None:
+    spec = EngineSpec(model=str(path), purpose="labels", slots=1, ctx_per_slot=512, repack=False, gpu_layers=0)
+    rests = ["one more thing to say", "another thing to say"]
+    with Stand(path) as stand:
+
+        def evaluated(*groups: Alike) -> Evaluated:
+            return stand.evaluate(Evaluation(spec=spec, groups=list(groups)), within_s=30)
+
+        def group(*rests: str) -> Alike:
+            return Alike(adapter=None, system=None, prefix="A rubric of some words. ", rests=list(rests))
+
+        alone = [evaluated(group(rest)).n_tokens for rest in rests]
+        empty = evaluated(group("")).n_tokens
+        together = evaluated(group(*rests), group(rests[0]))
+    assert len(together.seconds) == 2
+    assert min(together.seconds) > 0
+    # What the prompts have in common beyond the rubric, the frame before it, is counted once as well.
+    assert max(alone) < together.n_tokens - alone[0] < sum(alone)
+    assert empty < min(alone)
 
 
 def test_a_setting_that_llama_cpp_refuses_leaves_the_stand_in_use(path: Path) -> None:
