@@ -26,9 +26,9 @@ from escl.shelf import hub
 from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.manifest import Manifest, ModelRole, is_whole, load_manifest, manifests, place_of, user_shelf
 from escl.shelf.model_check import check_model
-from escl.shelf.places import discard_downloads, kept_listing, snapshot
+from escl.shelf.places import discard_downloads, downloads, kept_listing, snapshot
 from escl.shelf.reference import HubReference, hub_reference, quantization_in
-from escl.shelf.repository import Listing, check_pinned
+from escl.shelf.repository import Listing, RemoteFile, check_pinned, verified
 from escl.shelf.source import ModelFile, Source
 from escl.shelf.written import write_manifest
 
@@ -125,7 +125,9 @@ def _on_shelf(name: str, quantize: str | None, revision: str | None) -> Pulled |
     if other or (revision is not None and source is not None and source.revision != revision):
         has = f"{manifest.made.quantization} of revision {source.revision if source else 'unknown'}"
         raise UsageError(f"{name} is on the shelf as {has}", hint=f"escl models rm {name}, then pull it again")
-    return _pulled(path, manifest, already=True)
+    sources = [one for one in (manifest.source, manifest.adapter_source) if one is not None]
+    left = [str(downloads(one.repo)) for one in sources if downloads(one.repo).is_dir()]
+    return _pulled(path, manifest, already=True, checkpoint=left)
 
 
 def _pulled(path: Path, manifest: Manifest, *, already: bool = False, **more: list[str]) -> Pulled:
@@ -204,6 +206,7 @@ class _Errand:
         path, folder = user_shelf() / f"{name}.toml", snapshot(listing.repo, listing.revision)
         target = path.parent / Path(file.path).name
         path.parent.mkdir(parents=True, exist_ok=True)
+        _take_back(target, file, folder)
         check_room(target, hub.missing_bytes(listing, [file], folder))
         tally = Tally(file.size_bytes, self.on_progress)
         wanted = [file, *licence_files(listing)]
@@ -213,8 +216,6 @@ class _Errand:
         except GGUFError:
             discard_downloads(listing.repo)
             raise
-        if os.path.lexists(target):
-            raise UsageError(f"{target} is in the way", hint="remove it")
         shutil.move(folder / file.path, target)
         brought = Brought(listing=listing, folder=folder, files=files, is_ours=True)
         finished = of_ready(manifest, brought, target, quant, path)
@@ -254,6 +255,20 @@ class _Errand:
             else:
                 left.append(str(brought.folder))
         return _pulled(path, finished, notes=[*made.notes, *_notes(finished, base)], checkpoint=left)
+
+
+def _take_back(target: Path, file: RemoteFile, folder: Path) -> None:
+    """Put a file that an interrupted pull left on the shelf without a record back among the downloads.
+
+    Raises:
+        UsageError: It is another file.
+    """
+    if not os.path.lexists(target):
+        return
+    if not target.is_file() or verified(target, file, on_bytes=lambda _what, _n: None) is None:
+        raise UsageError(f"{target} is in the way: it is another file", hint="remove it")
+    (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(target, folder / file.path)
 
 
 def _notes(manifest: Manifest, listing: Listing) -> list[str]:

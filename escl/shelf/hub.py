@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
+from urllib.parse import quote
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -25,7 +26,7 @@ from escl import __version__
 from escl.core.printable import printable
 from escl.errors import DownloadError, StorageError
 from escl.shelf.other_caches import cached_listing, elsewhere
-from escl.shelf.repository import Listing, OnBytes, RemoteFile, checked_listing, verified
+from escl.shelf.repository import Listing, OnBytes, RemoteFile, checked_listing, listing_from_hub, verified
 from escl.shelf.source import ModelFile
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _TRIES: Final = 5
 _LONGEST_PAUSE_S: Final = 30.0
 _PARTIAL: Final = ".partial"
 _GOES_ON: Final = "what was received is kept; the same command goes on from there"
-_MAX_LICENCE_CHARS: Final = 100
+_MAX_LISTING_BYTES: Final = 32 << 20
 
 
 def list_repository(repo: str, revision: str | None, *, kept: Path) -> Listing:
@@ -168,7 +169,7 @@ def _receive_some(url: str, file: RemoteFile, partial: Path, on_bytes: OnBytes) 
 
     have = partial.stat().st_size
     # Encoded bytes could not be asked for from the middle. The client drops the token when it is led to another host.
-    headers = _token() | {"Accept-Encoding": "identity", "Range": f"bytes={have}-", "User-Agent": f"escl/{__version__}"}
+    headers = _headers() | {"Accept-Encoding": "identity", "Range": f"bytes={have}-"}
     try:
         with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
             hf_raise_for_status(response)
@@ -187,11 +188,11 @@ def _receive_some(url: str, file: RemoteFile, partial: Path, on_bytes: OnBytes) 
     return "the server ended its answer"
 
 
-def _token() -> dict[str, str]:
+def _headers() -> dict[str, str]:
     from huggingface_hub import constants, get_token
 
     token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
-    return {} if token is None else {"Authorization": f"Bearer {token}"}
+    return {"User-Agent": f"escl/{__version__}"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
 
 
 def _append(response: Response, stream: BinaryIO, have: int, file: RemoteFile, on_bytes: OnBytes) -> None:
@@ -228,26 +229,22 @@ class _UnreachableError(DownloadError):
 
 
 def _ask(repo: str, revision: str | None) -> Listing:
-    from huggingface_hub import HfApi, constants
+    """Return the hub's own answer. Its size is bounded, which huggingface_hub's `model_info` does not do."""
+    from huggingface_hub import constants, get_session, hf_raise_for_status
 
-    with _explained(repo, f"{repo} at {revision}" if revision else repo):
-        told = HfApi().model_info(
-            repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
-        )
-    licence = getattr(told.card_data, "license_name", None) or getattr(told.card_data, "license", None)
-    files: list[dict[str, object]] = [
-        {
-            "path": sibling.rfilename,
-            "size_bytes": sibling.size,
-            "sha256": sibling.lfs.sha256 if sibling.lfs else None,
-            "git_sha1": None if sibling.lfs else sibling.blob_id,
-        }
-        for sibling in told.siblings or []
-    ]
-    fields: dict[str, object] = {"repo": repo, "revision": told.sha, "files": files}
-    if isinstance(licence, str) and licence:
-        fields["licence"] = " ".join(printable(licence[:_MAX_LICENCE_CHARS]).split())
-    listing = checked_listing(fields, source=f"the hub, asked for {repo},")
+    at = f"/revision/{quote(revision, safe='')}" if revision else ""
+    url, content = f"{constants.ENDPOINT}/api/models/{repo}{at}", b""
+    wait_s = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    with (
+        _explained(repo, f"{repo} at {revision}" if revision else repo),
+        get_session().stream("GET", url, params={"blobs": "true"}, headers=_headers(), timeout=wait_s) as response,
+    ):
+        hf_raise_for_status(response)
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > _MAX_LISTING_BYTES:
+                raise DownloadError(f"the hub, asked for {repo}, gives more than {_MAX_LISTING_BYTES:,} bytes")
+    listing = listing_from_hub(content, repo=repo)
     if revision is not None and len(revision) == 40 and listing.revision != revision:
         raise DownloadError(f"the hub was asked for {repo} at {revision} and answered with {listing.revision}")
     return listing

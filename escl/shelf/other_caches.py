@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from escl.shelf.repository import Listing, OnBytes, RemoteFile, checked_listing, verified
-from escl.shelf.source import ModelFile
+from escl.shelf.source import ModelFile, leaves_its_folder
 
 
 def folder_in_hub_cache(listing: Listing, files: Sequence[RemoteFile]) -> Path | None:
@@ -70,12 +70,14 @@ def _llama_cache() -> Path:
 
 def cached_listing(repo: str, revision: str | None) -> Listing | None:
     """Return what the Hugging Face cache holds of a repository; its blobs are named by their hashes."""
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
 
-    probe = try_to_load_from_cache(repo, "config.json", revision=revision)
-    if not isinstance(probe, str):
+    cache = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
+    reference = cache / "refs" / (revision or "main")
+    commit = reference.read_text(encoding="ascii", errors="replace").strip() if reference.is_file() else revision
+    if not commit or leaves_its_folder(commit) or not (cache / "snapshots" / commit).is_dir():
         return None
-    snapshot = Path(probe).parent
+    snapshot = cache / "snapshots" / commit
     files: list[dict[str, object]] = []
     for path in sorted(path for path in snapshot.rglob("*") if path.is_file()):
         blob = path.resolve().name

@@ -100,7 +100,8 @@ def remove(found: Removal) -> None:
         for path in map(Path, found.paths):
             if not path.is_dir():
                 path.unlink(missing_ok=True)
-        for folder in sorted({Path(path).parent for path in found.paths}, reverse=True):
+        touched = [*found.paths, *([found.record] if found.record else [])]
+        for folder in sorted({Path(path).resolve().parent for path in touched}, reverse=True):
             _prune(folder, shelf)
     except OSError as error:
         raise StorageError(f"{error.filename} cannot be removed: {error.strerror or error}") from error

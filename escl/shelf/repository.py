@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from escl.core.printable import printable
 from escl.errors import DownloadError
 from escl.shelf.source import ModelFile, Repository, Revision, Sha256, SizeBytes, leaves_its_folder
 
@@ -20,6 +21,7 @@ OnBytes = Callable[[str, int], None]
 
 _MAX_FILES: Final = 20_000
 _MAX_FILE_BYTES: Final = 1 << 42
+_MAX_LICENCE_CHARS: Final = 100
 _HASH_BLOCK: Final = 1 << 22
 
 
@@ -71,6 +73,58 @@ def checked_listing(fields: dict[str, object], *, source: str) -> Listing:
         if leaves_its_folder(file.path):
             raise DownloadError(f"{source} lists a file that would leave its folder: {file.path!r}")
     return listing
+
+
+class _Lfs(msgspec.Struct):
+    sha256: str
+    size: int
+
+
+class _Sibling(msgspec.Struct, rename="camel"):
+    rfilename: str
+    size: int | None = None
+    blob_id: str | None = None
+    lfs: _Lfs | None = None
+
+
+class _Card(msgspec.Struct):
+    license: str | list[str] | None = None
+    license_name: str | None = None
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    sha: str
+    siblings: list[_Sibling] = []
+    card_data: _Card | None = None
+
+
+def listing_from_hub(content: bytes, *, repo: str) -> Listing:
+    """Return the listing in the JSON that the hub answers to /api/models/<repo>?blobs=true.
+
+    Raises:
+        DownloadError: It is not such an answer, or an impossible one.
+    """
+    source = f"the hub, asked for {repo},"
+    try:
+        answer = msgspec.json.decode(content, type=_Answer)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DownloadError(f"{source} gives an answer that cannot be read: {error}") from error
+    files = [
+        {
+            "path": one.rfilename,
+            "size_bytes": one.lfs.size if one.lfs else one.size,
+            "sha256": one.lfs.sha256 if one.lfs else None,
+            "git_sha1": None if one.lfs else one.blob_id,
+        }
+        for one in answer.siblings
+        if one.lfs is not None or one.size is not None
+    ]
+    fields: dict[str, object] = {"repo": repo, "revision": answer.sha, "files": files}
+    card = answer.card_data or _Card()
+    named = card.license_name or (card.license if isinstance(card.license, str) else ", ".join(card.license or ()))
+    if named:
+        fields["licence"] = " ".join(printable(named[:_MAX_LICENCE_CHARS]).split())
+    return checked_listing(fields, source=source)
 
 
 def check_pinned(listing: Listing, pinned: Sequence[ModelFile], *, wanted: Sequence[RemoteFile]) -> None:

@@ -242,6 +242,36 @@ def test_llama_cpps_cache_is_used_where_the_file_is_right(hub: Hub, tmp_path: Pa
     assert [request.host for request in hub.requests if "/resolve/" in request.path] == ["hub", "cdn"]
 
 
+def test_a_cached_file_is_taken_without_a_network(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = offer_ready(hub, tmp_path)
+    cache = tmp_path / "hf" / "models--maker--toy-GGUF"
+    snapshot = cache / "snapshots" / hub.repositories["maker/toy-GGUF"].revision
+    for folder in (snapshot, cache / "blobs", cache / "refs"):
+        folder.mkdir(parents=True)
+    (cache / "refs" / "main").write_text(snapshot.name)
+    blob = cache / "blobs" / hashlib.sha256(content).hexdigest()
+    blob.write_bytes(content)
+    (snapshot / "toy-Q4_K_M.gguf").symlink_to(os.path.relpath(blob, snapshot))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    bring("hf.co/maker/toy-GGUF:Q4_K_M", quantize=None)
+    assert find_model("hf.co/maker/toy-GGUF").path.read_bytes() == content
+    assert not hub.requests
+
+
+def test_a_file_that_a_killed_pull_left_without_a_record_is_not_downloaded_again(hub: Hub, tmp_path: Path) -> None:
+    offer_ready(hub, tmp_path)
+    done = bring("hf.co/maker/toy-GGUF", quantize=None)
+    Path(done.manifest).unlink()
+    hub.requests.clear()
+    assert bring("hf.co/maker/toy-GGUF", quantize=None).path == done.path
+    assert not [request for request in hub.requests if "/resolve/" in request.path]
+    Path(done.manifest).unlink()
+    Path(done.path).write_bytes(b"another")
+    with pytest.raises(UsageError, match="in the way: it is another file"):
+        bring("hf.co/maker/toy-GGUF", quantize=None)
+    assert Path(done.path).read_bytes() == b"another"
+
+
 @pytest.mark.parametrize(
     ("files", "reference", "said"),
     [

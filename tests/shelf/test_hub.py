@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Final
@@ -14,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from escl.errors import DownloadError, StorageError
+from escl.shelf import hub as downloader
 from escl.shelf.hub import fetch, list_repository, missing_bytes
-from escl.shelf.repository import Listing, RemoteFile, checked_listing
+from escl.shelf.repository import Listing, RemoteFile, checked_listing, listing_from_hub
 from escl.shelf.source import ModelFile, leaves_its_folder
 from tests.hub_server import Hub
 
@@ -194,3 +196,24 @@ def test_an_impossible_listing_is_refused(change: dict[str, object]) -> None:
     fields: dict[str, object] = {"repo": "a/b", "revision": "0" * 40, "files": []}
     with pytest.raises(DownloadError, match="impossible answer"):
         checked_listing(fields | change, source="the hub")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"null", b"{", b"\xff", b'{"sha": 3}', b'{"sha": "x", "siblings": "y"}', b"[" * 100_000],
+)
+def test_an_answer_that_is_no_listing_is_refused(content: bytes) -> None:
+    with pytest.raises(DownloadError, match=r"cannot be read|impossible answer"):
+        listing_from_hub(content, repo="a/b")
+
+
+def test_an_endless_answer_is_not_read_to_its_end(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(hub)
+    monkeypatch.setattr(downloader, "_MAX_LISTING_BYTES", 100)
+    with pytest.raises(DownloadError, match="more than 100 bytes"):
+        listed(tmp_path)
+
+
+def test_control_characters_in_a_licence_do_not_reach_the_screen() -> None:
+    answer = {"sha": "0" * 40, "siblings": [], "cardData": {"license": "mit\x1b[2J\u202e"}}
+    assert listing_from_hub(json.dumps(answer).encode(), repo="a/b").licence == "mit\ufffd[2J\ufffd"
