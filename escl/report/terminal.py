@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -20,6 +20,7 @@ from escl.stats.summary import Cell
 
 _LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
 _PLOT_WIDTHS = (41, 31, 21, 11, 0)
+_NAMES = 4
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 LIMITS = "Evidence about a simulated seeker and an automatic scorer, not about people or clinical efficacy."
@@ -157,12 +158,18 @@ def _footer(results: Results) -> Group:
 
 def _elsewhere(results: Results) -> list[str]:
     """Return what is to be said of supporters that are no models here."""
-    lines = [f"{name} answered as {', '.join(models)}" for name, models in results.answered_as.items()]
+    lines = [f"{name} answered as {_some(models)}" for name, models in results.answered_as.items()]
     if results.asked_again:
         lines.append("asked again: " + ", ".join(f"{name} {n} times" for name, n in results.asked_again.items()))
     if results.connections:
         lines.append(f"{results.connections} network connections were tried")
     return lines
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first few of names that others chose; a server may call itself another thing every time."""
+    more = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _failures(results: Results) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from msgspec import structs
 from rich.console import Console
 
 from escl.core.dialogue import Speaker, Turn
@@ -91,3 +92,21 @@ def test_hostile_text_steers_no_terminal(payload: str) -> None:
         assert piece.startswith("["), piece[:20]
         assert piece[1:].split("m")[0].replace(";", "").isdigit(), piece[:20]
     assert not set("\x07\x08\x9b\u202e\u2066") & set(text)
+
+
+def test_what_ran_elsewhere_is_said_in_bounds() -> None:
+    elsewhere = structs.replace(
+        results("warm", "a notice"),
+        connections=7,
+        asked_again={"warm": 2},
+        answered_as={"warm": ["\x1b[31mm-1", *(f"m-{number}" for number in range(2, 9))]},
+    )
+    console = Console(file=io.StringIO(), force_terminal=False, width=100, highlight=False)
+    print_results(console, elsewhere)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "m-1, m-2, m-3, m-4 and 4 more" in text
+    assert "\x1b[31m" not in text
+    assert "asked again: warm 2 times" in text
+    assert "7 network connections were tried" in text
+    assert "network" not in shown("warm")
