@@ -9,16 +9,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Final
 
 import msgspec
 
 from escl.core.dimension import LABEL_TO_PERCENT, LABELS
 from escl.stats.cluster import ClusteredMean, clustered_mean
 from escl.stats.equivalence import Equivalence, equivalence
-
-SATURATED: Final = 0.9
-"""From this share of one label on, two scorers agree mostly because there is little else to say."""
+from escl.stats.labels import SATURATED
 
 
 class Rated(msgspec.Struct, frozen=True, kw_only=True):

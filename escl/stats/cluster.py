@@ -7,8 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final, Literal
 
 import msgspec
+
+from escl.stats.bootstrap import bootstrap_interval
+
+Method = Literal["t", "bootstrap"]
+
+BOOTSTRAP_FROM: Final = 40
+"""From this many cards on the interval is the cluster bootstrap's, which follows a lopsided distribution; with fewer
+there is too little to draw from."""
+BOOTSTRAP_TO: Final = 1000
+"""Above this both intervals are the same for every practical purpose, and Student's t costs nothing."""
 
 
 class ClusteredMean(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +30,8 @@ class ClusteredMean(msgspec.Struct, frozen=True, kw_only=True):
         low: Lower end of the interval; None when it cannot be computed, and `reason` says why.
         n: Values.
         n_clusters: Clusters they come in.
+        error: Cluster-robust standard error of the mean; None without an interval.
+        method: How the interval was made; None without one.
     """
 
     mean: float | None
@@ -27,6 +40,8 @@ class ClusteredMean(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     n_clusters: int
     reason: str | None = None
+    error: float | None = None
+    method: Method | None = None
 
 
 def clustered_mean(
@@ -35,8 +50,9 @@ def clustered_mean(
     """Return the mean of `values` with a 95 % interval that allows for equal values within a cluster.
 
     The standard error is the cluster-robust one of a mean (Miller, "Adding Error Bars to Evals", arXiv 2411.00640,
-    section 2.2) times sqrt(G / (G - 1)) for few clusters, and the interval is Student's t with G - 1 degrees of
-    freedom, where G is the number of clusters. With one value in each cluster this is the ordinary t interval.
+    section 2.2) times sqrt(G / (G - 1)) for few clusters. The interval is Student's t with G - 1 degrees of freedom,
+    where G is the number of clusters; from `BOOTSTRAP_FROM` to `BOOTSTRAP_TO` clusters it is the bootstrap's over
+    clusters. With one value in each of a few clusters this is the ordinary t interval.
 
     Args:
         values: n finite numbers.
@@ -52,16 +68,43 @@ def clustered_mean(
     if not values:
         return ClusteredMean(mean=None, low=None, high=None, n=0, n_clusters=0, reason="no values")
     mean = math.fsum(values) / len(values)
-    residuals: dict[str, float] = {}
+    of_cluster: dict[str, list[float]] = {}
     for value, cluster in zip(values, clusters, strict=True):
-        residuals[cluster] = residuals.get(cluster, 0.0) + value - mean
-    count = len(residuals)
+        of_cluster.setdefault(cluster, []).append(value)
+    count = len(of_cluster)
     if count < 2:
         return ClusteredMean(mean=mean, low=None, high=None, n=len(values), n_clusters=1, reason="one card")
-    # Deferred: scipy takes a noticeable part of a second to import.
-    from scipy.stats import t
+    sums = [math.fsum(inside) for inside in of_cluster.values()]
+    sizes = [len(inside) for inside in of_cluster.values()]
+    residuals = (total - size * mean for total, size in zip(sums, sizes, strict=True))
+    error = math.sqrt(count / (count - 1) * math.fsum(r * r for r in residuals)) / len(values)
+    method: Method = "bootstrap" if BOOTSTRAP_FROM <= count <= BOOTSTRAP_TO else "t"
+    low, high = bootstrap_interval(sums, sizes) if method == "bootstrap" else _t_interval(mean, error, count)
+    return ClusteredMean(
+        mean=mean,
+        low=max(low, lowest),
+        high=min(high, highest),
+        n=len(values),
+        n_clusters=count,
+        error=error,
+        method=method,
+    )
 
-    error = math.sqrt(count / (count - 1) * math.fsum(r * r for r in residuals.values())) / len(values)
-    half = float(t.ppf(0.975, count - 1)) * error
-    low, high = max(mean - half, lowest), min(mean + half, highest)
-    return ClusteredMean(mean=mean, low=low, high=high, n=len(values), n_clusters=count)
+
+def scaled(found: ClusteredMean, factor: float) -> ClusteredMean:
+    """Return the same mean in another unit, `factor` (above 0) times as large in numbers."""
+
+    def times(value: float | None) -> float | None:
+        return None if value is None else value * factor
+
+    return msgspec.structs.replace(
+        found, mean=times(found.mean), low=times(found.low), high=times(found.high), error=times(found.error)
+    )
+
+
+def _t_interval(mean: float, error: float, count: int) -> tuple[float, float]:
+    # Deferred: scipy takes a noticeable part of a second to import.
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(count - 1, 0.975)) * error
+    return mean - half, mean + half

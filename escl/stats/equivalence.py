@@ -11,15 +11,12 @@ from typing import Final, Literal
 import msgspec
 
 from escl.stats.cluster import ClusteredMean
+from escl.stats.power import cards_for
 
 Verdict = Literal["equivalent", "different", "cannot tell"]
 
 FEW_CARDS: Final = 10
 """Below this no verdict is given: with so few cards Student's t hangs on how the values are distributed."""
-POWER: Final = 0.8
-"""How likely a verdict should be with the number of cards that is named."""
-MAX_CARDS: Final = 100_000
-"""More than this is no advice."""
 
 
 class Equivalence(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,28 +78,9 @@ def equivalence(shift: ClusteredMean, *, margin: float, n_one_sided: int = 0) ->
 def cards_needed(shift: ClusteredMean, *, margin: float) -> int | None:
     """Return how many cards give a verdict with probability `POWER`, if the shift is what it seems.
 
-    The least n for which (t(0.975, n-1) + t(POWER, n-1)) s / sqrt(n) does not exceed the distance of the shift from
-    the margin (Julious, "Sample sizes for clinical trials with normal data", Statistics in Medicine 23, 2004, for an
-    interval of which one end decides); s is the deviation that the given interval implies. None without an interval,
-    or above `MAX_CARDS`.
+    As many as show the distance of the shift from the margin, for one end of the interval decides. None without an
+    interval, or when no number of cards that is any advice does.
     """
-    if shift.mean is None or shift.low is None or shift.high is None:
+    if shift.mean is None or shift.error is None:
         return None
-    # Deferred: scipy takes a noticeable part of a second to import.
-    from scipy.stats import t
-
-    # An end may have been cut off at the edge of the scale; the other one is whole.
-    half = max(shift.high - shift.mean, shift.mean - shift.low)
-    deviation = half * math.sqrt(shift.n_clusters) / float(t.ppf(0.975, shift.n_clusters - 1))
-    distance = abs(margin - abs(shift.mean))
-
-    def is_enough(n: int) -> bool:
-        return float(t.ppf(0.975, n - 1) + t.ppf(POWER, n - 1)) * deviation <= distance * math.sqrt(n)
-
-    if not is_enough(MAX_CARDS):
-        return None
-    low, high = 1, MAX_CARDS
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if is_enough(middle) else (middle, high)
-    return high
+    return cards_for(abs(margin - abs(shift.mean)), shift.error * math.sqrt(shift.n_clusters))

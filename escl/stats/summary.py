@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from escl.core.dimension import LABEL_TO_PERCENT, Dimension, Language
-from escl.stats.cluster import ClusteredMean, clustered_mean
+from escl.stats.cluster import ClusteredMean, clustered_mean, scaled
+from escl.stats.labels import LabelSpread, label_spread
+from escl.stats.variance import Variances, variances
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +25,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
         expected: Mean label (0-4) under the scorer's probabilities; None when missing.
         label: The scorer's label; None when missing.
         missing: Why there is no label, in a few words; None when there is one.
+        repeat: Which dialogue on the card, 0 for the first.
         upstream_label: What ESC-Eval's score.py makes of the same reply, -1 included; None without a reply.
     """
 
@@ -35,6 +38,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     label: int | None
     missing: str | None
     upstream_label: int | None = None
+    repeat: int = 0
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +54,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         upstream_counts: How often ESC-Eval's score.py would have found each label in the same replies, by label; -1 is
             its sign for none.
         upstream_score: Mean of those labels on the 0-100 scale, without the -1; None without labels.
+        expected_0_4: The same as `score` on the scale of the labels.
+        label_0_4: Mean of the argmax labels, interval clustered by card.
+        spread: How the argmax labels are spread; None without any.
+        variances: Of the score between cards and between repeats on one card, in squared points.
     """
 
     supporter: str
@@ -64,6 +72,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     label_counts: tuple[int, int, int, int, int]
     upstream_counts: dict[int, int] = {}
     upstream_score: float | None = None
+    expected_0_4: ClusteredMean | None = None
+    label_0_4: ClusteredMean | None = None
+    spread: LabelSpread | None = None
+    variances: Variances | None = None
 
 
 def summarize(scored: Iterable[Scored]) -> list[Cell]:
@@ -72,6 +84,23 @@ def summarize(scored: Iterable[Scored]) -> list[Cell]:
     for item in scored:
         groups.setdefault((item.crisis, item.language, item.supporter, item.dimension), []).append(item)
     return [_cell(items) for items in groups.values()]
+
+
+def averages(scored: Iterable[Scored]) -> dict[tuple[str, int], float | None]:
+    """Return the mean expected label (0-4) over the seven dimensions of each dialogue, by card and repeat.
+
+    None where a dimension is missing: a mean over the others would be of something else.
+
+    Args:
+        scored: Of one supporter.
+    """
+    dialogues: dict[tuple[str, int], list[float | None]] = {}
+    for item in scored:
+        dialogues.setdefault((item.cluster, item.repeat), []).append(item.expected)
+    return {
+        key: sum(known) / len(known) if len(known := [v for v in values if v is not None]) == len(Dimension) else None
+        for key, values in dialogues.items()
+    }
 
 
 def _cell(items: Sequence[Scored]) -> Cell:
@@ -83,22 +112,34 @@ def _cell(items: Sequence[Scored]) -> Cell:
     upstream = Counter(item.upstream_label for item in items if item.upstream_label is not None)
     found = [label for label in upstream.elements() if label >= 0]
     first = items[0]
+    values, cards = [expected * LABEL_TO_PERCENT for expected, _, _ in complete], [card for _, _, card in complete]
+    score = clustered_mean(values, cards, lowest=0, highest=100)
+    counts = (labels[0], labels[1], labels[2], labels[3], labels[4])
     return Cell(
         supporter=first.supporter,
         language=first.language,
         dimension=first.dimension,
         crisis=first.crisis,
-        score=clustered_mean(
-            [expected * LABEL_TO_PERCENT for expected, _, _ in complete],
-            [cluster for _, _, cluster in complete],
-            lowest=0,
-            highest=100,
-        ),
+        score=score,
         label_score=(sum(label for _, label, _ in complete) * LABEL_TO_PERCENT / len(complete) if complete else None),
         n_used=len(complete),
         n_asked=len(items),
         failed=dict(Counter(item.missing or "no reading" for item in items if item.label is None)),
-        label_counts=(labels[0], labels[1], labels[2], labels[3], labels[4]),
+        label_counts=counts,
         upstream_counts=dict(sorted(upstream.items())),
         upstream_score=sum(found) * LABEL_TO_PERCENT / len(found) if found else None,
+        expected_0_4=scaled(score, 1 / LABEL_TO_PERCENT),
+        label_0_4=_label_mean([label for _, label, _ in complete], cards),
+        spread=label_spread(counts),
+        variances=variances(values, cards),
+    )
+
+
+def _label_mean(labels: Sequence[int], cards: Sequence[str]) -> ClusteredMean:
+    """Return the mean label; where all are the same one, no interval: it would have no width and mean nothing."""
+    found = clustered_mean([float(label) for label in labels], cards, lowest=0, highest=4)
+    if len(set(labels)) != 1 or found.low is None:
+        return found
+    return msgspec.structs.replace(
+        found, low=None, high=None, error=None, method=None, reason=f"every label is {labels[0]}"
     )

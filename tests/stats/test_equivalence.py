@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import t
 
 from escl.stats.cluster import ClusteredMean, clustered_mean
 from escl.stats.equivalence import FEW_CARDS, cards_needed, equivalence
 
 
 def shift(low: float, high: float, *, cards: int = 40) -> ClusteredMean:
-    return ClusteredMean(mean=(low + high) / 2, low=low, high=high, n=cards, n_clusters=cards)
+    error = (high - low) / 2 / float(t.ppf(0.975, cards - 1))
+    return ClusteredMean(mean=(low + high) / 2, low=low, high=high, n=cards, n_clusters=cards, error=error)
 
 
 @pytest.mark.parametrize(

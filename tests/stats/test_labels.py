@@ -1,0 +1,36 @@
+"""Saturation and entropy say whether labels can separate anything."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from escl.stats.labels import label_spread
+
+COUNTS = st.lists(st.integers(0, 400), min_size=5, max_size=5).filter(any)
+
+
+@given(COUNTS)
+def test_the_entropy_is_scipys(counts: list[int]) -> None:
+    found = label_spread(counts)
+    assert found is not None
+    assert found.entropy_bits == pytest.approx(float(stats.entropy(counts, base=2)), abs=1e-12)
+    assert 0 <= found.entropy_bits <= math.log2(5) + 1e-12
+    assert found.modal_share == max(counts) / sum(counts)
+
+
+@pytest.mark.parametrize(
+    ("counts", "saturated"), [((0, 0, 0, 19, 1), True), ((0, 0, 0, 18, 2), False), ((12, 0, 0, 0, 0), True)]
+)
+def test_from_95_percent_of_one_label_on_it_is_saturated(counts: tuple[int, ...], saturated: bool) -> None:
+    found = label_spread(counts)
+    assert found is not None
+    assert found.saturated is saturated
+
+
+def test_without_labels_there_is_no_spread() -> None:
+    assert label_spread([0] * 5) is None
