@@ -26,6 +26,8 @@ class ExitCode(IntEnum):
     """The command ended, but some items failed; the results say which."""
     NETWORK = 7
     """Something that was asked of a network was refused, is not there, or did not come."""
+    GATE = 8
+    """The command ended, and what a gate asks for is not shown."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C or SIGTERM; the same command resumes."""
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from escl.core.card import Category, RoleCard
-from escl.core.dimension import Language
+from escl.core.dimension import Dimension, Language
 from escl.core.protocol import load_protocol
 from escl.core.sampling import Sampling
-from escl.core.settings import SimulationSettings, SpeakerSettings
+from escl.core.settings import JudgingSettings, SimulationSettings, SpeakerSettings, fingerprint
 from escl.store.database import Database
+from escl.store.records import Reading
 from escl.store.run import RunStore
 
 PROTOCOL = load_protocol("open")
@@ -49,3 +53,86 @@ def begin(path: Path, *, seed: int = 0) -> RunStore:
     store.add_cards([CARD])
     store.plan_dialogues([(CARD.id, CARD.language, "supporter", 0)])
     return store
+
+
+def card(name: str, *, text: str = CARD.text, **fields: object) -> RoleCard:
+    """Return a card named `name`; by default it says what `CARD` says."""
+    return msgspec.structs.replace(CARD, id=name, text=text, **fields)
+
+
+def rated(
+    path: Path,
+    labels: Mapping[str, Mapping[str, Sequence[float | None]]],
+    *,
+    cards: Sequence[RoleCard] = (),
+    run: SimulationSettings | None = None,
+    scorer: str = "scorer",
+) -> Path:
+    """Write a finished run to `path` in which the scorer gave these labels, and return the path.
+
+    Args:
+        path: Of the run.
+        labels: Expected label (0-4) of each repeat, by supporter and card; None where the scorer named none.
+        cards: Those of the run that are more than a name.
+        run: Its settings.
+        scorer: Who rated; the same label in every dimension.
+    """
+    known = {one.id: one for one in cards}
+    made = settings() if run is None else run
+    store = RunStore.begin(Database.writer(path), made, PROTOCOL, command="test", versions={})
+    played = {name: known.get(name, card(name)) for by_card in labels.values() for name in by_card}
+    store.add_cards([*played.values(), *(one for one in cards if one.id not in played)])
+    judging = JudgingSettings(
+        generation_fingerprint=fingerprint(made),
+        protocol_sha256=PROTOCOL.sha256(),
+        scorer=scorer,
+        sha256="0" * 64,
+        adapters={},
+        llama_cpp="0",
+    )
+    judging_id = store.add_judging(judging)
+    given = {
+        (supporter, name, repeat): label
+        for supporter, by_card in labels.items()
+        for name, repeats in by_card.items()
+        for repeat, label in enumerate(repeats)
+    }
+    store.plan_dialogues((name, played[name].language, supporter, repeat) for supporter, name, repeat in given)
+    for dialogue in store.dialogues():
+        store.set_state(dialogue.id, "speaking")
+        store.set_state(dialogue.id, "complete")
+        for dimension in Dimension:
+            label = given[dialogue.supporter, dialogue.card_id, dialogue.repeat]
+            store.add_reading(judging_id, reading(dialogue.id, dimension, label))
+    store.finish("finished")
+    store.close()
+    return path
+
+
+def reading(dialogue_id: int, dimension: Dimension, expected: float | None) -> Reading:
+    """Return a reading whose expected label is `expected`, divided between the two labels beside it."""
+    if expected is None:
+        return Reading(
+            dialogue_id=dialogue_id,
+            dimension=dimension,
+            reply="no idea",
+            label=None,
+            probabilities=None,
+            off_label_mass=None,
+            drafted=False,
+            busy_s=0.1,
+        )
+    low = min(int(expected), 3)
+    p = [0.0] * 5
+    p[low], p[low + 1] = 1 - (expected - low), expected - low
+    label = max(range(5), key=lambda at: p[at])
+    return Reading(
+        dialogue_id=dialogue_id,
+        dimension=dimension,
+        reply=f"The score is {label}.",
+        label=label,
+        probabilities=(p[0], p[1], p[2], p[3], p[4]),
+        off_label_mass=0.0,
+        drafted=False,
+        busy_s=0.1,
+    )

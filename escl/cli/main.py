@@ -12,6 +12,7 @@ from escl import __version__
 from escl.cli.bench import bench
 from escl.cli.bundle import bundle_app
 from escl.cli.cards import cards_app
+from escl.cli.compare import compare
 from escl.cli.convert import convert
 from escl.cli.doctor import doctor
 from escl.cli.judge import judge_app
@@ -49,6 +50,7 @@ app.command()(demo)
 app.command()(run)
 app.command()(score)
 app.command()(report)
+app.command()(compare)
 app.command()(plan)
 app.command()(convert)
 app.command()(bench)

@@ -83,7 +83,7 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
         n_dialogues=states,
         cut_turns=by_supporter,
         scorer=scorer,
-        cells=[] if judging_id is None else summarize(_scored(store, dialogues, judging_id)),
+        cells=[] if judging_id is None else summarize(scored_of(store, judging_id)),
         failures=[*store.failures(), *([] if judging_id is None else store.failures(judging_id))],
         loads=store.loads(),
         connections=store.connections(),
@@ -123,13 +123,14 @@ def chosen_judging(store: RunStore, judging_id: int | None) -> tuple[int | None,
     return judging_id, None if judging_id is None else judgings[judging_id]
 
 
-def _scored(store: RunStore, dialogues: list[DialogueRow], judging_id: int) -> list[Scored]:
+def scored_of(store: RunStore, judging_id: int) -> list[Scored]:
+    """Return every dimension of every dialogue as one judging read it, with the reason where it did not."""
     cards = store.cards()
     readings = {(r.dialogue_id, r.dimension): r for r in store.readings(judging_id)}
     speaking_failed = {f.dialogue_id: f for f in store.failures()}
     reading_failed = {(f.dialogue_id, f.dimension): f for f in store.failures(judging_id)}
     scored = []
-    for dialogue, dimension in itertools.product(dialogues, Dimension):
+    for dialogue, dimension in itertools.product(store.dialogues(), Dimension):
         reading = readings.get((dialogue.id, dimension))
         failure = speaking_failed.get(dialogue.id) or reading_failed.get((dialogue.id, dimension))
         card = cards.get(dialogue.card_id)
@@ -139,6 +140,7 @@ def _scored(store: RunStore, dialogues: list[DialogueRow], judging_id: int) -> l
                 language=dialogue.language,
                 dimension=dimension,
                 cluster=dialogue.card_id,
+                repeat=dialogue.repeat,
                 crisis=card is not None and card.crisis is not None,
                 expected=None if reading is None else reading.expected,
                 label=None if reading is None else reading.label,

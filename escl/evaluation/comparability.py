@@ -1,0 +1,61 @@
+"""What two runs must have in common before their scores may stand in one table."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from escl.core.settings import SimulationSettings
+from escl.store.run import RunStore
+
+
+def comparability(store: RunStore, judging_id: int) -> dict[str, str]:
+    """Return the run's comparability key, part by part, in words that say what differs.
+
+    Who the supporters are is no part of it, nor are seed, repeats and the engine's build.
+    """
+    settings, judging = store.settings, store.judging_settings(judging_id)
+    scorer = (judging.sha256, sorted(judging.adapters.items()))
+    key = {
+        "protocol": f"{store.protocol.name} {store.protocol.sha256()[:8]}",
+        "scorer": f"{judging.scorer} {_short(scorer)}",
+    }
+    if not isinstance(settings, SimulationSettings):
+        return {**key, "dialogues": "imported"}
+    seeker = settings.seeker
+    return {
+        **key,
+        "dialogues": "simulated",
+        "cards": f"set {settings.cards_sha256[:8]}",
+        "seeker": f"{seeker.name} {_short(msgspec.to_builtins(seeker))}",
+        "rounds": str(settings.rounds),
+    }
+
+
+def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    """Return the parts in which two keys differ, as "rounds: 5 against 3"."""
+    parts = [*one, *(part for part in other if part not in one)]
+    return [
+        f"{part}: {one.get(part, 'none')} against {other.get(part, 'none')}"
+        for part in parts
+        if one.get(part) != other.get(part)
+    ]
+
+
+def lesser_differences(one: RunStore, other: RunStore, *, paths: tuple[Path, Path]) -> list[str]:
+    """Return what differs between two runs without making them incomparable, as notes for the reader."""
+    a, b = one.settings, other.settings
+    if paths[0] == paths[1] or not isinstance(a, SimulationSettings) or not isinstance(b, SimulationSettings):
+        return []
+    notes = []
+    if a.seed != b.seed:
+        notes.append(f"seeds {a.seed} and {b.seed} differ, so that luck widens the difference's interval")
+    if a.llama_cpp != b.llama_cpp:
+        notes.append(f"spoken with llama-cpp-python {a.llama_cpp} and {b.llama_cpp}")
+    return notes
+
+
+def _short(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:8]

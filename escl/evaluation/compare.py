@@ -1,0 +1,258 @@
+"""Supporters compared card by card: from the readings of one or two runs to values that every front end shows.
+
+Owns what is paired with what, and which runs may be. The statistics are in `escl.stats`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from escl.core.card import RoleCard
+from escl.core.dimension import LABEL_TO_PERCENT, Dimension, Language
+from escl.errors import UsageError
+from escl.evaluation.comparability import comparability, differing, lesser_differences
+from escl.evaluation.results import chosen_judging, scored_of
+from escl.stats.noninferiority import Noninferiority, noninferiority
+from escl.stats.paired import Comparison, PairedValues, compare, pair_up
+from escl.stats.summary import Scored, averages
+from escl.store.database import Database
+from escl.store.run import RunStore
+
+AVERAGE = "average"
+"""The mean of the seven dimensions of a dialogue, as the Avg column of the published leaderboard."""
+
+OTHER_TEXT = "another card under the same id"
+
+
+class SideName(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the two supporters and the run that it is in."""
+
+    run: str
+    supporter: str
+    scorer: str
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One dimension's comparison.
+
+    Attributes:
+        dimension: Its key, or `AVERAGE`.
+        n_one_sided: Cards with a value of one supporter only.
+    """
+
+    dimension: str
+    comparison: Comparison
+    n_one_sided: int
+
+    @property
+    def shown(self) -> str:
+        """The dimension's name for people."""
+        return "Average" if self.dimension == AVERAGE else Dimension(self.dimension).shown
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """The dimensions of one set of cards, tested together.
+
+    Attributes:
+        language: None when the cards of both languages are pooled: one sample, each card counts the same.
+        crisis: Whether these are the crisis cards, which are never pooled with others.
+    """
+
+    language: Language | None
+    crisis: bool
+    rows: list[Row]
+
+
+class Pairing(msgspec.Struct, frozen=True, kw_only=True):
+    """How one supporter compares with another.
+
+    Attributes:
+        margin: Points of 100 that count as no difference.
+        forced: In what the runs differ although they should not, when the user wanted them compared all the same.
+        notes: What else differs.
+    """
+
+    supporter: SideName
+    against: SideName
+    margin: float
+    groups: list[Group]
+    forced: list[str]
+    notes: list[str]
+
+
+class GateCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a gate asks."""
+
+    supporter: str
+    language: Language
+    crisis: bool
+    dimension: Dimension
+    outcome: Noninferiority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A supporter of a run with everything that was read of it."""
+
+    path: Path
+    store: RunStore
+    supporter: str
+    scorer: str
+    key: dict[str, str]
+    scored: Sequence[Scored]
+    cards: dict[str, RoleCard]
+
+    @property
+    def name(self) -> SideName:
+        """The side as results name it."""
+        return SideName(run=str(self.path), supporter=self.supporter, scorer=self.scorer)
+
+
+def sides_of(path: Path, database: Database, *, judging_id: int | None = None) -> list[Side]:
+    """Return a side for each supporter of a run, in the run's order.
+
+    Raises:
+        StorageError: The file holds no run.
+        UsageError: Nothing in it was scored.
+    """
+    store = RunStore.read(database)
+    judging_id, scorer = chosen_judging(store, judging_id)
+    if judging_id is None or scorer is None:
+        raise UsageError(f"{path}: nothing was scored", hint="the command that made it scores it, without --no-score")
+    by_supporter: dict[str, list[Scored]] = {}
+    for item in scored_of(store, judging_id):
+        by_supporter.setdefault(item.supporter, []).append(item)
+    key, cards = comparability(store, judging_id), store.cards()
+    return [
+        Side(path=path, store=store, supporter=name, scorer=scorer, key=key, scored=items, cards=cards)
+        for name, items in by_supporter.items()
+    ]
+
+
+def pairing(
+    side: Side, against: Side, *, margin: float, dimensions: Sequence[Dimension] = tuple(Dimension), force: bool = False
+) -> Pairing:
+    """Return how `side` compares with `against`.
+
+    Args:
+        side: The supporter that the verdicts are about.
+        against: The reference.
+        margin: Points of 100 that count as no difference.
+        dimensions: Which to test; p is adjusted for these.
+        force: Compare even what is not comparable.
+
+    Raises:
+        UsageError: The runs are not comparable.
+    """
+    forced = differing(side.key, against.key)
+    if forced and not force:
+        listed = "\n    ".join(forced)
+        raise UsageError(
+            f"{side.path} and {against.path} are not comparable:\n    {listed}",
+            hint="--force compares them all the same, on the cards they share, and says so",
+        )
+    return Pairing(
+        supporter=side.name,
+        against=against.name,
+        margin=margin,
+        groups=[
+            _group(side, against, language, crisis=crisis, dimensions=dimensions, margin=margin)
+            for crisis, language in _groups([*side.scored, *against.scored])
+        ],
+        forced=forced,
+        notes=lesser_differences(side.store, against.store, paths=(side.path, against.path)),
+    )
+
+
+def gate_checks(found: Pairing) -> list[GateCheck]:
+    """Return what a non-inferiority gate asks of a pairing: every dimension of every language, crisis cards apart."""
+    return [
+        GateCheck(
+            supporter=found.supporter.supporter,
+            language=group.language,
+            crisis=group.crisis,
+            dimension=Dimension(row.dimension),
+            outcome=noninferiority(row.comparison.difference, margin=found.margin, n_one_sided=row.n_one_sided),
+        )
+        for group in found.groups
+        if group.language is not None
+        for row in group.rows
+        if row.dimension != AVERAGE
+    ]
+
+
+def average_differences(side: Side, against: Side) -> dict[str, float]:
+    """Return the difference of the two averages over the dimensions in labels (-4 to 4), by quality card."""
+    return {
+        card: value / LABEL_TO_PERCENT
+        for card, value in _paired(side, against, AVERAGE, None, crisis=False).differences.items()
+    }
+
+
+def _groups(scored: Iterable[Scored]) -> list[tuple[bool, Language | None]]:
+    """Return the sets of cards to compare on: each language, then both when there are both; crisis cards apart."""
+    there = {(item.crisis, item.language) for item in scored}
+    groups: list[tuple[bool, Language | None]] = []
+    for crisis in (False, True):
+        languages = [language for language in Language if (crisis, language) in there]
+        groups += [(crisis, language) for language in languages]
+        if len(languages) > 1:
+            groups.append((crisis, None))
+    return groups
+
+
+def _group(
+    side: Side,
+    against: Side,
+    language: Language | None,
+    *,
+    crisis: bool,
+    dimensions: Sequence[Dimension],
+    margin: float,
+) -> Group:
+    tested = {
+        dimension.value: _paired(side, against, dimension.value, language, crisis=crisis) for dimension in dimensions
+    }
+    found = dict(compare(tested, margin=margin))
+    if len(dimensions) == len(Dimension):
+        # The average is one question of its own, so its p is not adjusted for the dimensions.
+        tested[AVERAGE] = _paired(side, against, AVERAGE, language, crisis=crisis)
+        found |= compare({AVERAGE: tested[AVERAGE]}, margin=margin)
+    rows = [
+        Row(dimension=name, comparison=comparison, n_one_sided=tested[name].n_one_sided)
+        for name, comparison in found.items()
+    ]
+    return Group(language=language, crisis=crisis, rows=rows)
+
+
+def _paired(side: Side, against: Side, dimension: str, language: Language | None, *, crisis: bool) -> PairedValues:
+    one, other = (_by_card(s.scored, dimension, language, crisis=crisis) for s in (side, against))
+    renamed = {card for card in one.keys() & other.keys() if side.cards.get(card) != against.cards.get(card)}
+    paired = pair_up(
+        {card: values for card, values in one.items() if card not in renamed},
+        {card: values for card, values in other.items() if card not in renamed},
+    )
+    if not renamed:
+        return paired
+    return msgspec.structs.replace(paired, left_out={**paired.left_out, OTHER_TEXT: len(renamed)})
+
+
+def _by_card(
+    scored: Iterable[Scored], dimension: str, language: Language | None, *, crisis: bool
+) -> dict[str, list[float]]:
+    """Return the values (0-100) by card; a card without any keeps an empty list."""
+    chosen = [item for item in scored if item.crisis is crisis and language in (None, item.language)]
+    if dimension == AVERAGE:
+        found = [(card, value) for (card, _), value in averages(chosen).items()]
+    else:
+        found = [(item.cluster, item.expected) for item in chosen if item.dimension == dimension]
+    by_card: dict[str, list[float]] = {}
+    for card, value in found:
+        values = by_card.setdefault(card, [])
+        if value is not None:
+            values.append(value * LABEL_TO_PERCENT)
+    return by_card

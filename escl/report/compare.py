@@ -1,0 +1,158 @@
+"""Comparisons as terminal tables: one line for each dimension, the verdict in words below.
+
+Everything from outside goes through `printable` and never as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from escl.core.dimension import LABEL_TO_PERCENT, Language
+from escl.core.printable import printable
+from escl.evaluation.compare import AVERAGE, GateCheck, Group, Pairing, Row, SideName
+from escl.report.terminal import LIMITS
+from escl.stats.paired import Verdict
+from escl.stats.power import MAX_CARDS
+
+_LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese", None: "Both languages pooled"}
+_MARKS: dict[Verdict, tuple[str, str]] = {
+    "better": ("▲", "green"),
+    "worse": ("▼", "red"),
+    "equivalent": ("=", "cyan"),
+    "cannot tell": ("?", "yellow"),
+}
+
+
+def print_pairings(console: Console, pairings: Sequence[Pairing]) -> None:
+    """Print every pairing, a table for each set of cards, and how to read them."""
+    for found in pairings:
+        one, other = _named(found.supporter, found.against)
+        for line in found.forced:
+            console.print(Text(printable(f"FORCED although not comparable: {line}"), style="bold red"))
+        console.print(Text.assemble(("\n" + printable(one), "bold"), " against ", (printable(other), "bold")))
+        for group in found.groups:
+            console.print(_title(group))
+            console.print(_table(group.rows))
+            console.print(Text(printable(_summary(one, group))))
+        for line in found.notes:
+            console.print(Text(printable(f"note: {line}"), style="yellow"))
+    if pairings:
+        console.print(_legend(pairings[0].margin))
+
+
+def print_gate(console: Console, checks: Sequence[GateCheck], *, passed: bool) -> None:
+    """Print a gate's outcome and what it failed on."""
+    shown = "passed" if passed else "failed"
+    n = sum(check.outcome.passed for check in checks)
+    console.print(
+        Text(f"\nGate {shown}: {n} of {len(checks)} checks.", style="bold green" if passed else "bold red"),
+    )
+    for check in checks:
+        if not check.outcome.passed:
+            line = f"  {gate_name(check)}: {check.outcome.reason}"
+            console.print(Text(printable(line), style="red" if check.outcome.is_worse else "yellow"), soft_wrap=True)
+
+
+def gate_name(check: GateCheck) -> str:
+    """Return what a check is about, in a few words."""
+    crisis = ", crisis cards" if check.crisis else ""
+    return f"{_LANGUAGE[check.language]}{crisis}, {check.dimension.shown}"
+
+
+def _named(one: SideName, other: SideName) -> tuple[str, str]:
+    """Return both names; with the run's file where the supporter alone does not tell them apart."""
+    if one.supporter != other.supporter:
+        return one.supporter, other.supporter
+    return f"{one.supporter} ({one.run})", f"{other.supporter} ({other.run})"
+
+
+def _title(group: Group) -> Text:
+    crisis = ", crisis cards" if group.crisis else ""
+    return Text.assemble((f"\n{_LANGUAGE[group.language]}{crisis}", "bold"), " · points of 100")
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+    table.add_column("\nDimension", no_wrap=True, style="bold")
+    table.add_column("Differ-\nence", justify="right", no_wrap=True)
+    table.add_column("95 %\ninterval", justify="center", no_wrap=True)
+    for name in ("Holm\np", "Effect\ng", "Could\nsee", "\nCards"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("\nVerdict", no_wrap=True)
+    for at, row in enumerate(rows):
+        if row.dimension == AVERAGE and at:
+            table.add_section()
+        table.add_row(row.shown, *_cells(row))
+    return table
+
+
+def _cells(row: Row) -> Iterable[Text]:
+    found = row.comparison
+    difference = found.difference
+    interval = difference.reason or "-"
+    if difference.low is not None and difference.high is not None:
+        interval = f"{_signed(difference.low)} to {_signed(difference.high)}"
+    mark, style = _MARKS[found.verdict]
+    yield Text(_signed(difference.mean), style="bold")
+    yield Text(interval)
+    yield Text(_p(found.p_holm))
+    yield Text("-" if found.effect is None else f"{found.effect + 0.0:+.1f}")
+    yield Text("-" if found.detectable is None else f"{found.detectable:.1f}")
+    left_out = sum(found.left_out.values())
+    asked = found.n_cards + left_out
+    yield Text(f"{found.n_cards}/{asked}" if left_out else str(asked), style="bold red" if left_out else "")
+    needed = "" if found.cards_needed is None else f" (~{found.cards_needed:,})"
+    yield Text(f"{mark} {found.verdict}{needed}", style=style)
+
+
+def _signed(value: float | None) -> str:
+    # Without -0.0, which would seem to have a direction.
+    return "-" if value is None else f"{round(value, 1) + 0.0:+.1f}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "<.001" if value < 0.001 else f"{value:.3f}".lstrip("0") if value < 1 else "1"
+
+
+def _summary(name: str, group: Group) -> str:
+    """Return the verdicts over the dimensions in a sentence or two."""
+    rows = [row for row in group.rows if row.dimension != AVERAGE]
+    by_verdict = {verdict: [r.shown for r in rows if r.comparison.verdict == verdict] for verdict in _MARKS}
+    said = []
+    how_said: dict[Verdict, str] = {"better": "better in", "worse": "worse in", "equivalent": "as good in"}
+    for verdict, how in how_said.items():
+        named = by_verdict[verdict]
+        if named:
+            said.append(f"{how} {'all ' + str(len(rows)) if len(named) == len(rows) > 1 else ', '.join(named)}")
+    lines = [f"{name} is {'; '.join(said)}." if said else f"No difference is shown for {name}."]
+    if by_verdict["cannot tell"]:
+        lines.append(f"Open: {', '.join(by_verdict['cannot tell'])}.")
+    for reason, count in _left_out(group).items():
+        lines.append(f"Cards left out, {reason}: {count}.")
+    return "\n".join(lines)
+
+
+def _left_out(group: Group) -> dict[str, int]:
+    """Return the most cards that any dimension left out, by reason."""
+    most: dict[str, int] = {}
+    for row in group.rows:
+        for reason, count in row.comparison.left_out.items():
+            most[reason] = max(most.get(reason, 0), count)
+    return most
+
+
+def _legend(margin: float) -> Text:
+    return Text.assemble(
+        f"\n▲ better, ▼ worse: Holm p is 0.05 or less. = equivalent: the interval lies within ±{margin:g} points"
+        f" ({margin / LABEL_TO_PERCENT:g} labels). ? cannot tell, with the cards that could.\n"
+        f"Paired by card; p by sign flips. Effect: mean / SD of the differences (Hedges' g). Could see: the difference"
+        f" found with probability 0.8. What needs more than {MAX_CARDS:,} cards has no number.\n",
+        (LIMITS, "italic"),
+    )

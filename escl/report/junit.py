@@ -1,0 +1,52 @@
+"""A gate's outcome as JUnit XML, which CI systems show: one test case for each check."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+
+from escl.core.printable import printable
+from escl.errors import StorageError
+from escl.evaluation.compare import GateCheck
+from escl.report.compare import gate_name
+
+
+def write_junit(path: Path, checks: Sequence[GateCheck], *, against: str, margin: float) -> None:
+    """Write the checks to `path`; a file that is there is replaced whole.
+
+    What is shown to be worse and what cannot be told are both failures, of different types.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    n_failed = sum(not check.outcome.passed for check in checks)
+    counts = {"tests": str(len(checks)), "failures": str(n_failed), "errors": "0", "skipped": "0"}
+    root = ET.Element("testsuites", {"name": "escl compare", **counts})
+    suite = ET.SubElement(root, "testsuite", {"name": f"not worse than {printable(against)}", **counts})
+    properties = ET.SubElement(suite, "properties")
+    ET.SubElement(properties, "property", {"name": "margin_points_of_100", "value": f"{margin:g}"})
+    for check in checks:
+        case = ET.SubElement(
+            suite, "testcase", {"classname": printable(check.supporter), "name": gate_name(check), "time": "0"}
+        )
+        said = printable(check.outcome.reason)
+        if check.outcome.passed:
+            ET.SubElement(case, "system-out").text = said
+        else:
+            kind = "worse" if check.outcome.is_worse else "not shown"
+            ET.SubElement(case, "failure", {"type": kind, "message": said}).text = said
+    ET.indent(root)
+    _replace(path, ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
+            beside.write(content)
+        os.chmod(beside.name, 0o644)  # noqa: PTH101 - the temporary file is private, the report is not
+        Path(beside.name).replace(path)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}", hint="name another file") from error

@@ -1,0 +1,105 @@
+"""`escl compare`: tables that fit, references that are understood, and a gate with its exit code and JUnit file."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from escl.cli.compare import split_reference
+from escl.cli.main import app
+from escl.errors import EsclError, ExitCode
+from tests.runs import rated
+
+UP = {f"c{at}": [2.5 + at % 3 / 10] for at in range(12)}
+SAME = {f"c{at}": [2.5 + (at + 1) % 3 / 10] for at in range(12)}
+DOWN = {f"c{at}": [1.5 + at % 4 / 10] for at in range(12)}
+
+
+def escl(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, ["compare", *map(str, words)], env={"COLUMNS": "80"})
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return rated(tmp_path / "run.db", {"hf.co/owner/model:Q4_K_M": UP, "b": DOWN, "c": SAME})
+
+
+def test_all_others_are_compared_with_the_first_and_said_in_words(run: Path) -> None:
+    done = escl(run)
+    assert done.exit_code == ExitCode.OK
+    assert "b against hf.co/owner/model:Q4_K_M" in done.stdout
+    assert "b is worse in all 7." in done.stdout
+    assert "c is as good in all 7." in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+
+
+def test_the_reference_is_the_supporter_named_first(run: Path) -> None:
+    found = json.loads(escl(f"{run}:b", f"{run}:hf.co/owner/model:Q4_K_M", "--json").stdout)
+    (pairing,) = found["pairings"]
+    assert pairing["against"]["supporter"] == "b"
+    assert {row["comparison"]["verdict"] for row in pairing["groups"][0]["rows"]} == {"better"}
+    assert found["gate"] is None
+
+
+def test_a_reference_may_hold_colons_in_the_run_and_in_the_supporter(tmp_path: Path) -> None:
+    path = tmp_path / "a:b.db"
+    path.touch()
+    assert split_reference(f"{path}") == (path, None)
+    assert split_reference(f"{path}:x:y") == (path, "x:y")
+    assert split_reference("nowhere.db:x") == (Path("nowhere.db:x"), None)
+
+
+@pytest.mark.parametrize(("new", "code", "failures"), [(SAME, ExitCode.OK, 0), (DOWN, ExitCode.GATE, 7)])
+def test_the_gate_sets_the_exit_code_and_writes_junit(
+    tmp_path: Path, new: dict[str, list[float | None]], code: ExitCode, failures: int
+) -> None:
+    old = rated(tmp_path / "old.db", {"m": UP})
+    after = rated(tmp_path / "new.db", {"m": new})
+    junit = tmp_path / "gate.xml"
+    done = escl(after, "--baseline", old, "--margin", "0.2", "--junit", junit)
+    assert done.exit_code == code, done.output
+    root = ET.parse(junit).getroot()
+    cases = list(root.iter("testcase"))
+    assert (len(cases), len(list(root.iter("failure")))) == (7, failures)
+    assert (root.get("tests"), root.get("failures")) == ("7", str(failures))
+    assert all(failure.get("type") == "worse" for failure in root.iter("failure"))
+    assert {case.get("classname") for case in cases} == {"m"}
+
+
+def test_too_few_cards_do_not_pass_a_gate(tmp_path: Path) -> None:
+    path = rated(tmp_path / "run.db", {"a": {"c1": [3.0], "c2": [3.1]}, "b": {"c1": [3.0], "c2": [3.1]}})
+    done = escl(f"{path}:a", "--baseline", f"{path}:b")
+    assert done.exit_code == ExitCode.GATE
+    assert "2 cards are too few" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["{run}:nobody"], "has no supporter nobody"),
+        (["{run}:b"], "there is nothing to compare it with"),
+        (["{run}", "--junit", "x.xml"], "there is no gate"),
+        (["{run}:b", "--baseline", "{run}:b"], "nothing to compare with it"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(run: Path, words: list[str], said: str) -> None:
+    done = escl(*(word.format(run=run) for word in words))
+    assert isinstance(done.exception, EsclError)
+    assert said in done.exception.message
+    assert done.exception.exit_code == ExitCode.USAGE
+
+
+def test_hostile_names_steer_neither_terminal_nor_xml(tmp_path: Path) -> None:
+    payload = "\x1b[2J\x9b]0;x\x07<&\"'[bold]\u202e"
+    path = rated(tmp_path / "run.db", {payload: UP, "b": DOWN})
+    junit = tmp_path / "gate.xml"
+    done = escl(path, "--baseline", f"{path}:b", "--junit", junit)
+    assert not set("\x1b\x9b\x07\u202e") & set(done.stdout)
+    assert "[bold]" in done.stdout
+    names = {case.get("classname") or "" for case in ET.parse(junit).getroot().iter("testcase")}
+    assert len(names) == 1
+    assert "<&\"'" in names.pop()

@@ -1,0 +1,128 @@
+"""What is paired with what: the same card, read the same way; everything else is refused or counted."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from escl.core.card import CrisisKind
+from escl.core.dimension import Dimension, Language
+from escl.errors import UsageError
+from escl.evaluation.compare import AVERAGE, OTHER_TEXT, Pairing, average_differences, gate_checks, pairing, sides_of
+from escl.store.database import Database
+from tests.runs import card, rated, settings
+
+UP = {f"c{at}": [2.0 + at / 40] for at in range(12)}
+DOWN = {f"c{at}": [1.0 + at / 50] for at in range(12)}
+
+
+@contextlib.contextmanager
+def paired(one: Path, other: Path, *, force: bool = False, names: tuple[int, int] = (0, 1)) -> Iterator[Pairing]:
+    with Database.reader(one) as first, Database.reader(other) as second:
+        sides = sides_of(one, first)[names[0]], sides_of(other, second)[names[1]]
+        yield pairing(*sides, margin=5, force=force)
+
+
+def test_two_supporters_of_a_run_are_paired_by_card(tmp_path: Path) -> None:
+    path = rated(tmp_path / "run.db", {"a": UP, "b": DOWN})
+    with paired(path, path) as found:
+        (group,) = found.groups
+        assert [row.dimension for row in group.rows] == [*Dimension, AVERAGE]
+        for row in group.rows:
+            expected = sum(UP[name][0] - DOWN[name][0] for name in UP) / 12 * 25
+            assert row.comparison.difference.mean == pytest.approx(expected)
+            assert (row.comparison.n_cards, row.comparison.verdict) == (12, "better")
+
+
+def test_the_p_of_seven_dimensions_is_adjusted_and_that_of_the_average_is_not(tmp_path: Path) -> None:
+    path = rated(tmp_path / "run.db", {"a": UP, "b": DOWN})
+    with paired(path, path) as found:
+        *dimensions, average = found.groups[0].rows
+        assert average.comparison.p_holm == average.comparison.p
+        for row in dimensions:
+            assert row.comparison.p is not None
+            assert row.comparison.p_holm == pytest.approx(7 * row.comparison.p)
+
+
+def test_repeats_are_averaged_within_their_card(tmp_path: Path) -> None:
+    path = rated(tmp_path / "run.db", {"a": {"c1": [4.0, 2.0], "c2": [3.0]}, "b": {"c1": [1.0], "c2": [0.5, 1.5, 1.0]}})
+    with Database.reader(path) as database:
+        assert average_differences(*sides_of(path, database)) == pytest.approx({"c1": 2.0, "c2": 2.0})
+
+
+def test_what_is_missing_for_one_is_counted_and_keeps_the_gate_shut(tmp_path: Path) -> None:
+    path = rated(tmp_path / "run.db", {"a": UP, "b": {**DOWN, "c3": [None]}})
+    with paired(path, path) as found:
+        row = found.groups[0].rows[0]
+        assert (row.comparison.n_cards, row.comparison.left_out) == (11, {"no value of the second": 1})
+        assert not any(check.outcome.passed for check in gate_checks(found))
+    whole = rated(tmp_path / "whole.db", {"a": UP, "b": DOWN})
+    with paired(whole, whole) as found:
+        checks = gate_checks(found)
+        assert [check.dimension for check in checks] == list(Dimension)
+        assert all(check.outcome.passed for check in checks)
+
+
+def test_languages_are_compared_apart_and_pooled_and_crisis_cards_with_neither(tmp_path: Path) -> None:
+    cards = [
+        *(card(f"z{at}", language=Language.CHINESE) for at in range(3)),
+        *(card(f"x{at}", crisis=CrisisKind.VIOLENCE) for at in range(2)),
+    ]
+    names = [*(f"c{at}" for at in range(4)), *(one.id for one in cards)]
+    labels = {"a": {name: [3.0] for name in names}, "b": {name: [2.0] for name in names}}
+    path = rated(tmp_path / "run.db", labels, cards=cards)
+    with paired(path, path) as found:
+        sizes = [(group.language, group.crisis, group.rows[0].comparison.n_cards) for group in found.groups]
+    assert sizes == [("en", False, 4), ("zh", False, 3), (None, False, 7), ("en", True, 2)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [({"rounds": 3}, "rounds: 2 against 3"), ({"cards_sha256": "1" * 64}, "cards: set"), ({"seeker": None}, "seeker")],
+)
+def test_runs_that_are_not_comparable_are_refused_and_forced_with_a_word(
+    tmp_path: Path, changed: dict[str, object], said: str
+) -> None:
+    other = settings()
+    if "seeker" in changed:
+        changed = {"seeker": msgspec.structs.replace(other.seeker, sha256="1" * 64)}
+    one = rated(tmp_path / "one.db", {"a": UP})
+    two = rated(tmp_path / "two.db", {"a": DOWN}, run=msgspec.structs.replace(other, **changed))
+    with pytest.raises(UsageError, match=said), paired(one, two, names=(0, 0)):
+        pass
+    with paired(one, two, names=(0, 0), force=True) as found:
+        assert len(found.forced) == 1
+        assert found.forced[0].startswith(said)
+
+
+def test_another_scorer_is_not_comparable(tmp_path: Path) -> None:
+    one = rated(tmp_path / "one.db", {"a": UP})
+    two = rated(tmp_path / "two.db", {"a": DOWN}, scorer="another")
+    with pytest.raises(UsageError, match="scorer"), paired(one, two, names=(0, 0)):
+        pass
+
+
+def test_another_seed_is_comparable_and_said(tmp_path: Path) -> None:
+    one = rated(tmp_path / "one.db", {"a": UP})
+    two = rated(tmp_path / "two.db", {"a": DOWN}, run=settings(seed=1))
+    with paired(one, two, names=(0, 0)) as found:
+        assert (found.forced, len(found.notes)) == ([], 1)
+        assert "seeds 0 and 1" in found.notes[0]
+
+
+def test_a_card_with_another_text_is_never_paired(tmp_path: Path) -> None:
+    one = rated(tmp_path / "one.db", {"a": UP})
+    changed = card("c0", text="Age: 9\nGender: male\nOccupation: pupil\nProblem: Something else.")
+    two = rated(
+        tmp_path / "two.db",
+        {"a": DOWN},
+        cards=[changed],
+        run=msgspec.structs.replace(settings(), cards_sha256="1" * 64),
+    )
+    with paired(one, two, names=(0, 0), force=True) as found:
+        row = found.groups[0].rows[0]
+        assert (row.comparison.n_cards, row.comparison.left_out) == (11, {OTHER_TEXT: 1})
