@@ -116,6 +116,27 @@ def llama2_tokenizer_model(n_vocab: int = 480) -> bytes:
 
 
 @cache
+def llama2_tokenizer_json(*, metaspace: bool = False) -> str:
+    """Return tokenizer.json of the same tokenizer, as transformers 4 makes it, or with `metaspace` transformers 5."""
+    library = sentencepiece.SentencePieceProcessor(model_proto=llama2_tokenizer_model())
+    texts = [library.id_to_piece(token) for token in range(library.vocab_size())]
+    merges = [
+        (text[:at], text[at:])
+        for text in sorted(texts, key=lambda text: -library.get_score(library.piece_to_id(text)))
+        for at in range(1, len(text))
+        if text[:at] in texts and text[at:] in texts
+    ]
+    vocabulary = {text: token for token, text in enumerate(texts)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    if metaspace:
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    else:
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.add_special_tokens(["<unk>", "<s>", "</s>"])
+    return str(tokenizer.to_str())
+
+
+@cache
 def yi_tokenizer_model(n_vocab: int = 480) -> bytes:
     """Return a tokenizer.model as Yi's: no blank before a text, control tokens of its own, also those of chat."""
     bos, eos, *chat = YI_SPECIAL

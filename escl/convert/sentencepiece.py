@@ -1,20 +1,17 @@
 """SentencePiece vocabularies from tokenizer.model, as InternLM2, Llama 2, Vicuna, Yi and Mistral publish them.
 
 InternLM2's control tokens of chat (<|im_start|> and its kin) stand in tokenizer_config.json and tokenizer.json only, in
-places that tokenizer.model calls unused. The file is parsed here, without the sentencepiece library.
-
-Source of the format: sentencepiece_model.proto of google/sentencepiece.
+places that tokenizer.model calls unused.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from escl.convert.fast_twin import piece_model_of
 from escl.convert.folder import MAX_TOKENIZER_BYTES, Fields, file_in, read_json, required_file_in
-from escl.convert.protobuf import fields
+from escl.convert.sentencepiece_model import BPE_MODEL, Piece, PieceModel, parse_piece_model
 from escl.convert.special_tokens import special_tokens
 from escl.convert.vocabulary import (
     AddedToken,
@@ -28,99 +25,22 @@ from escl.convert.vocabulary import (
 )
 from escl.errors import ConvertError
 
-_BPE_MODEL: Final = 2
 _ADDED_SCORE: Final = -1000.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """One entry of a SentencePiece model."""
-
-    text: str
-    score: float
-    kind: TokenType
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PieceModel:
-    """A parsed tokenizer.model.
-
-    Attributes:
-        model_type: 1 unigram, 2 BPE, 3 word, 4 char.
-        charsmap_bytes: Size of the precompiled normalization rules; 0 normalizes nothing.
-    """
-
-    pieces: list[Piece]
-    model_type: int
-    add_dummy_prefix: bool
-    remove_extra_whitespaces: bool
-    escape_whitespaces: bool
-    charsmap_bytes: int
-
-
-def parse_piece_model(raw: bytes) -> PieceModel:
-    """Return the SentencePiece model in `raw`.
-
-    Raises:
-        ValueError: It is not one.
-    """
-    pieces: list[Piece] = []
-    trainer, normalizer = b"", b""
-    for field in fields(raw):
-        if field.number == 1:
-            pieces.append(_piece(field.as_bytes()))
-        elif field.number == 2:
-            trainer = field.as_bytes()
-        elif field.number == 3:
-            normalizer = field.as_bytes()
-    if not pieces:
-        raise ValueError("holds no pieces")
-    # Field numbers and defaults of TrainerSpec and NormalizerSpec; all of these are on unless the file says otherwise.
-    trained = {field.number: field for field in fields(trainer)}
-    normal = {field.number: field for field in fields(normalizer)}
-    return PieceModel(
-        pieces=pieces,
-        model_type=trained[3].as_int() if 3 in trained else 1,
-        charsmap_bytes=len(normal[2].as_bytes()) if 2 in normal else 0,
-        add_dummy_prefix=bool(normal[3].as_int()) if 3 in normal else True,
-        remove_extra_whitespaces=bool(normal[4].as_int()) if 4 in normal else True,
-        escape_whitespaces=bool(normal[5].as_int()) if 5 in normal else True,
-    )
-
-
-def _piece(raw: bytes) -> Piece:
-    text, score, kind = "", 0.0, int(TokenType.NORMAL)
-    for field in fields(raw):
-        if field.number == 1:
-            text = field.as_bytes().decode("utf-8")
-        elif field.number == 2:
-            score = field.as_float()
-        elif field.number == 3:
-            kind = field.as_int()
-    if not math.isfinite(score):
-        raise ValueError(f"piece {text!r} has the score {score}")
-    return Piece(text=text, score=score, kind=TokenType(kind))
 
 
 def read_sentencepiece(folder: Path, *, config: Fields, n_vocab: int) -> tuple[Vocabulary, list[Path]]:
     """Return the vocabulary of the checkpoint in `folder`, with `n_vocab` tokens, and the files it came from.
 
     Args:
-        folder: Holds tokenizer.model, and tokenizer_config.json and tokenizer.json when there are any.
+        folder: Holds tokenizer.model, or its twin tokenizer.json; also tokenizer_config.json when there is one.
         config: config.json, which names special tokens where tokenizer_config.json does not.
         n_vocab: Rows of the embedding.
 
     Raises:
         ConvertError: No such model, one that llama.cpp cannot follow, or contradictory special tokens.
     """
-    path = required_file_in(folder, "tokenizer.model", why="llama.cpp needs the tokenizer; download it too")
-    if path.stat().st_size > MAX_TOKENIZER_BYTES:
-        raise ConvertError(f"{path} has more than {MAX_TOKENIZER_BYTES:,} bytes")
-    try:
-        model = parse_piece_model(path.read_bytes())
-    except ValueError as error:
-        raise ConvertError(f"{path} is not a SentencePiece model: {error}") from error
-    notes = _check_model(model, path)
+    path, model, notes = _model(folder)
+    notes += _check_model(model, path)
     settings = TokenizerConfig(folder)
     added, added_files = _added(folder, settings)
     tokens, dropped = _tokens(model, added, n_vocab=n_vocab, where=path)
@@ -148,11 +68,27 @@ def read_sentencepiece(folder: Path, *, config: Fields, n_vocab: int) -> tuple[V
         notes=(*notes, *dropped, *map(_renaming, renamed, renamed.values()), *no_ends),
     )
     check_vocabulary(vocabulary, where=path)
-    return vocabulary, [path, *settings.files(), *added_files]
+    return vocabulary, list(dict.fromkeys([path, *settings.files(), *added_files]))
+
+
+def _model(folder: Path) -> tuple[Path, PieceModel, tuple[str, ...]]:
+    """Return the file that states the pieces, what it states, and notes."""
+    twin = file_in(folder, "tokenizer.json")
+    if file_in(folder, "tokenizer.model") is None and twin is not None:
+        tokenizer = Fields(read_json(twin, max_bytes=MAX_TOKENIZER_BYTES), where=str(twin))
+        if tokenizer.table("model").entries:
+            return twin, *piece_model_of(tokenizer)
+    path = required_file_in(folder, "tokenizer.model", why="llama.cpp needs the tokenizer; download it too")
+    if path.stat().st_size > MAX_TOKENIZER_BYTES:
+        raise ConvertError(f"{path} has more than {MAX_TOKENIZER_BYTES:,} bytes")
+    try:
+        return path, parse_piece_model(path.read_bytes()), ()
+    except ValueError as error:
+        raise ConvertError(f"{path} is not a SentencePiece model: {error}") from error
 
 
 def _check_model(model: PieceModel, path: Path) -> tuple[str, ...]:
-    if model.model_type != _BPE_MODEL:
+    if model.model_type != BPE_MODEL:
         raise ConvertError(
             f"{path}: model type {model.model_type}; llama.cpp merges pieces as BPE does, which is type 2"
         )

@@ -17,6 +17,7 @@ from escl.convert.outcome import OUT_TYPES
 from escl.errors import ExitCode
 from escl.shelf.gguf_header import read_gguf_header
 from tests.checkpoints import write_adapter, write_internlm2, write_qwen2
+from tests.decoder_checkpoints import ALL_WRITERS
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "convert.py"
@@ -60,6 +61,19 @@ def test_a_bad_checkpoint_ends_with_its_own_code_and_no_traceback(tmp_path: Path
     done = convert("src", "m.gguf", "--quantize", "Q9", cwd=tmp_path)
     assert done.returncode == ExitCode.USAGE
     assert sorted(path.name for path in tmp_path.iterdir()) == ["src"]
+
+
+def test_a_chat_template_is_checked_before_the_weights_are_read(tmp_path: Path) -> None:
+    ALL_WRITERS["vicuna"](tmp_path / "src")
+    (tmp_path / "broken.jinja").write_text("{% for m in messages %}")
+    done = convert("src", "m.gguf", "--chat-template", "broken.jinja", cwd=tmp_path)
+    assert done.returncode not in (ExitCode.OK, ExitCode.BUG)
+    assert "the chat template failed" in done.stderr
+    assert not (tmp_path / "m.gguf").exists()
+    done = convert("src", "m.gguf", "--chat-template", "vicuna", "--json", cwd=tmp_path)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert "note: the chat template is vicuna" in done.stderr
+    assert "USER: " in read_gguf_header(tmp_path / "m.gguf").text("tokenizer.chat_template")
 
 
 # Runs the command line with a converter that stops in the middle until it is told to stop for good.

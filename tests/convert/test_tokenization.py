@@ -46,7 +46,7 @@ FRAGMENTS = (
     *("I", " have", " not", "sleep", "'ve", "'S", "don't", " overall", " score", "#", "_", "A", "z"),
     *(" ", "  ", "\n", "\n\n", "\t", "\r\n", "\u3000", "\u00a0", "\u2028", "\u2581", "0", "12", "3.", "...", "!?"),
     *("工作", "压力", "睡不着", "，", "。", "한국", "é", "ñ", "¼", "Ⅷ", "\u200d", "\ufffd"),
-    *(*YI_SPECIAL, *MISTRAL_SPECIAL, "1234567", "١٢٣٤"),
+    *(*YI_SPECIAL, *MISTRAL_SPECIAL, "1234567", "١٢٣٤", "<think>", "</think>\n\n"),
     *("🙂", "😢", "👨‍👩‍👧", "🐉", "<0x0A>", "[UNUSED_TOKEN_3]", "[PAD505]", "[EMPTY_480]"),
     *("<s>", "</s>", "<unk>", *QWEN2_SPECIAL, *INTERNLM2_SPECIAL, *LLAMA3_SPECIAL, "<|im_end|>\n<|im_start|>system\n"),
 )
@@ -57,13 +57,13 @@ TEXTS = st.one_of(MIXED, ANY).map(lambda text: unicodedata.normalize("NFC", text
 
 
 def source_encoder(folder: Path) -> Encode:
-    """Return the source tokenizer's encoding of plain text, in which no added token is looked for."""
+    """Return the source tokenizer's encoding of plain text, in which no special token is looked for."""
     if (folder / "tokenizer.model").exists():
         processor = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
         return lambda text: list(processor.encode(text))
-    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    plain = Tokenizer.from_str(json.dumps(tokenizer | {"added_tokens": []}))
-    return lambda text: list(plain.encode(text, add_special_tokens=False).ids)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.encode_special_tokens = True
+    return lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 @pytest.fixture(scope="module", params=ALL_WRITERS)

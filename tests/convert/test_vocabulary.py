@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from escl.convert import convert
-from escl.convert.sentencepiece import parse_piece_model
+from escl.convert.sentencepiece_model import parse_piece_model
 from escl.convert.vocabulary import TokenType, pads
 from escl.errors import ConvertError
 from escl.shelf.gguf_header import Array, GGUFHeader, Scalar, read_gguf_header
