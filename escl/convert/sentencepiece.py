@@ -26,6 +26,10 @@ from escl.convert.vocabulary import (
 from escl.errors import ConvertError
 
 _ADDED_SCORE: Final = -1000.0
+# LlamaTokenizer of transformers from 4.31 on, with legacy=False; llama.cpp does as before, in every GGUF file.
+_BLANKS_AFTER_CONTROL: Final = (
+    "the source puts a blank before the first text of a prompt only; llama.cpp does so after every control token too"
+)
 
 
 def read_sentencepiece(folder: Path, *, config: Fields, n_vocab: int) -> tuple[Vocabulary, list[Path]]:
@@ -54,6 +58,8 @@ def read_sentencepiece(folder: Path, *, config: Fields, n_vocab: int) -> tuple[V
     special, no_ends = special_tokens(settings, [token.text for token in tokens], types, config=config)
     adds_space = settings.fields.flag("add_prefix_space", default=model.add_dummy_prefix)
     adds_bos = settings.fields.flag("add_bos_token", default=True)
+    if adds_space and not settings.fields.flag("legacy", default=True):
+        notes += (_BLANKS_AFTER_CONTROL,)
     vocabulary = Vocabulary(
         model="llama",
         pre="default",

@@ -135,6 +135,14 @@ def test_added_tokens_of_older_transformers_are_read(tmp_path: Path) -> None:
     assert "added_tokens.json" in str(header.metadata["escl.source.files"])
 
 
+@pytest.mark.parametrize(("legacy", "n_notes"), [(True, 0), (None, 0), (False, 1)])
+def test_a_blank_that_llama_cpp_puts_too_often_is_noted(tmp_path: Path, legacy: bool | None, n_notes: int) -> None:
+    checkpoint = ALL_WRITERS["mistral"](tmp_path / "src")
+    edited(checkpoint, "tokenizer_config.json", legacy=legacy)
+    notes = convert(checkpoint.folder, tmp_path / "m.gguf").notes
+    assert len([note for note in notes if "after every control token" in note]) == n_notes
+
+
 def test_a_tokenizer_that_says_no_blank_gets_none(tmp_path: Path) -> None:
     checkpoint = ALL_WRITERS["vicuna"](tmp_path / "src")
     edited(checkpoint, "tokenizer_config.json", add_prefix_space=False, add_bos_token=False)
