@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+import msgspec
+
 from escl.bundle.manifest import MAX_SMALL_BYTES
 from escl.bundle.paths import HOME, LICENCES, check_path
 from escl.core.card_file import load_cards
@@ -19,8 +21,10 @@ from escl.errors import BundleError, UsageError
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
 from escl.shelf.manifest import (
     Manifest,
+    Model,
     ModelFile,
     ModelRole,
+    find_model,
     load_manifest,
     locate_model,
     manifest_path,
@@ -28,7 +32,6 @@ from escl.shelf.manifest import (
     place_of,
 )
 from escl.shelf.model_check import check_model
-from escl.shelf.places import snapshot
 from escl.shelf.written import manifest_toml
 
 _README: Final = "licences/README.txt"
@@ -114,19 +117,25 @@ def gather(
 
 
 def _model(reference: str) -> tuple[CarriedModel, list[Item]]:
+    """Return a model with its files and a manifest that states the size and hash of each, whatever its own states."""
     if Path(reference).suffix == ".gguf":
-        return _plain_model(Path(reference))
+        path, text = Path(reference), b""
+        name, manifest = path.stem, _manifest_for(path)
+    else:
+        path = manifest_path(reference)
+        name = next((known for known, at in manifests().items() if at == path), path.stem)
+        text, manifest = _small(path), load_manifest(path)
+    if not all(file.sha256 and file.size_bytes is not None for file in manifest.files()):
+        # Takes as long as reading; `create` notices if what it reads later is not what was hashed here.
+        manifest = _pinned(manifest, find_model(reference))
+        text = manifest_toml(manifest)
     located = locate_model(reference)
-    path = manifest_path(reference)
-    manifest = load_manifest(path)
-    name = path.stem if path == Path(reference) else next(name for name, at in manifests().items() if at == path)
     folder = PurePosixPath(HOME, "gguf", name).parent
     weights = _weights(manifest.file, located.path, folder)
     adapters = [
         _weights(manifest.adapters[language][dimension], file, folder)
         for (language, dimension), file in located.adapters.items()
     ]
-    texts = [_weights(file, place_of(file, path.parent), folder) for file in manifest.licence_files]
     model = CarriedModel(
         reference=name,
         manifest=manifest,
@@ -134,20 +143,36 @@ def _model(reference: str) -> tuple[CarriedModel, list[Item]]:
         adapters=tuple(item.path for item in adapters),
         header=_header(located.path),
     )
-    items = [Item(path=f"{HOME}/gguf/{name}.toml", source=_small(path)), weights, *adapters, *texts]
-    return model, items + _licence_texts(manifest)
+    texts = [_weights(file, place_of(file, path.parent), folder) for file in manifest.licence_files]
+    return model, [Item(path=f"{HOME}/gguf/{name}.toml", source=text), weights, *adapters, *texts]
 
 
-def _licence_texts(manifest: Manifest) -> list[Item]:
-    """Return the licences, notices and cards of the model's repositories, where their downloads were kept."""
-    items = []
-    for source in (manifest.source, manifest.adapter_source):
-        if source is None or source.revision is None:
-            continue
-        folder = snapshot(source.repo, source.revision)
-        paths = [path for pattern in ("LICENSE*", "NOTICE*", "README.md") for path in sorted(folder.glob(pattern))]
-        items += [Item(path=f"{LICENCES}/{source.repo}/{path.name}", source=_small(path)) for path in paths]
-    return items
+def _manifest_for(path: Path) -> Manifest:
+    """Return a manifest for a GGUF file that has none, so that it has a name on the far side too."""
+    header = _header(path)
+    licence = header.metadata.get("general.license")
+    return Manifest(
+        name=printable(path.stem),
+        role=ModelRole.SUPPORTER,
+        description=printable(f"{path.name}, put into a bundle without a manifest"),
+        architecture=str(header.metadata["general.architecture"]),
+        licence=printable(licence) if isinstance(licence, str) and licence else "not stated in the file",
+        file=ModelFile(path=path.name),
+    )
+
+
+def _pinned(manifest: Manifest, model: Model) -> Manifest:
+    """Return the manifest with the size and hash of every file."""
+
+    def pinned(file: ModelFile, path: Path, sha256: str) -> ModelFile:
+        return msgspec.structs.replace(file, size_bytes=path.stat().st_size, sha256=sha256)
+
+    adapters = {
+        language: {key: pinned(file, *model.adapters[language, key]) for key, file in by_dimension.items()}
+        for language, by_dimension in manifest.adapters.items()
+    }
+    file = pinned(manifest.file, model.path, model.sha256)
+    return msgspec.structs.replace(manifest, file=file, adapters=adapters)
 
 
 def _plain_model(path: Path) -> tuple[CarriedModel, list[Item]]:

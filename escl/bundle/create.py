@@ -93,7 +93,9 @@ def create(
     """
     _check_destination(destination, volume_bytes)
     items = list(contents.items)
-    meter = _Meter(2 * sum(_size(item) for item in items), on_progress)
+    total = sum(_size(item) for item in items)
+    check_room(destination, total)
+    meter = _Meter(2 * total, on_progress)
     files = {item.path: _hashed(item, volume_bytes, meter) for item in items}
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     extra = _derived(_name(destination), created, contents, wheels, files)
@@ -116,7 +118,6 @@ def create(
     paths = [destination]
     if is_archive(destination):
         paths = volume_paths(destination, archive_bytes(sizes), volume_bytes)
-    check_room(destination, archive_bytes(sizes))
     with staging(destination) as folder:
         staged = [folder / path.name for path in paths]
         writer = ArchiveWriter(staged, volume_bytes) if is_archive(destination) else FolderWriter(staged[0])

@@ -38,6 +38,7 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         home: Where; ESCL_HOME must name it unless it is the default.
+        is_trusted: Whether the signer's key was named with --trust, now or earlier.
         record: The folder with the bundle's manifest, signature, BOM and licences.
         written: Paths below the home that are new or replaced.
         kept: Paths that were there already, with the same content.
@@ -47,6 +48,7 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     record: str
     fingerprint: str
     signer: str | None
+    is_trusted: bool
     written: list[str]
     kept: list[str]
 
@@ -86,20 +88,32 @@ def install(
     try:
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / _LOCK, timeout=0):
-            check_acceptable(bundle.manifest, read_signers(home), trust=trust)
-            installed = _install(bundle, home.resolve(), replace=replace, on_progress=on_progress)
+            is_trusted = check_acceptable(bundle.manifest, read_signers(home), trust=trust)
+            home = home.resolve()
+            record = f"{_RECORDS}/{bundle.fingerprint[:16]}"
+            written, kept = _install(bundle, home, record=record, replace=replace, on_progress=on_progress)
             remember(home, bundle.manifest, trust=trust)
-            return installed
     except Timeout:
         raise StorageError(f"another install into {home} is running") from None
     except OSError as error:
         raise StorageError(f"cannot write {error.filename or home}: {error.strerror or error}") from error
+    return Installed(
+        home=str(home),
+        record=str(home / record),
+        fingerprint=bundle.fingerprint,
+        signer=bundle.manifest.signer,
+        is_trusted=is_trusted,
+        written=written,
+        kept=kept,
+    )
 
 
-def _install(bundle: OpenBundle, home: Path, *, replace: bool, on_progress: OnProgress | None) -> Installed:
+def _install(
+    bundle: OpenBundle, home: Path, *, record: str, replace: bool, on_progress: OnProgress | None
+) -> tuple[list[str], list[str]]:
+    """Install into `home` and return the paths that were written and those that were there."""
     for stale in home.glob(f"{_STAGING}*"):
         shutil.rmtree(stale)
-    record = f"{_RECORDS}/{bundle.fingerprint[:16]}"
     steps = _steps(bundle, record)
     kept = [step.target for step in steps if _is_there(home, step, replace=replace)]
     todo = [step for step in steps if step.target not in kept]
@@ -115,14 +129,7 @@ def _install(bundle: OpenBundle, home: Path, *, replace: bool, on_progress: OnPr
             _publish(apart / step.target, home / step.target, replace=replace)
     finally:
         shutil.rmtree(apart, ignore_errors=True)
-    return Installed(
-        home=str(home),
-        record=str(home / record),
-        fingerprint=bundle.fingerprint,
-        signer=bundle.manifest.signer,
-        written=[step.target for step in todo],
-        kept=kept,
-    )
+    return [step.target for step in todo], kept
 
 
 def _steps(bundle: OpenBundle, record: str) -> list[_Step]:

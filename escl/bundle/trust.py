@@ -57,8 +57,10 @@ def read_signers(home: Path) -> Signers:
         ) from error
 
 
-def check_acceptable(manifest: Manifest, known: Signers, *, trust: str | None) -> None:
+def check_acceptable(manifest: Manifest, known: Signers, *, trust: str | None) -> bool:
     """Refuse a bundle of a signer that is not trusted here, or one older than what the same signer brought.
+
+    Returns whether its signer is trusted; where no signer is trusted yet, any bundle is acceptable.
 
     Args:
         manifest: The bundle's; its signature is valid.
@@ -82,6 +84,7 @@ def check_acceptable(manifest: Manifest, known: Signers, *, trust: str | None) -
             f"the bundle was made {manifest.created}, but one made {before.newest} by the same signer is installed",
             hint="an old bundle may bring back what was mended since; ask its maker for a new one",
         )
+    return manifest.signer is not None and manifest.signer in [trust, *trusted]
 
 
 def remember(home: Path, manifest: Manifest, *, trust: str | None) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -14,6 +15,7 @@ from escl.bundle.contents import Contents, Item, gather
 from escl.bundle.create import create
 from escl.bundle.install import install
 from escl.bundle.opened import verify
+from escl.core.bundled import bundled
 from escl.core.protocol import known_protocols, load_protocol, user_protocols
 from escl.errors import BundleError, EsclError, StorageError, UsageError
 from escl.shelf.manifest import Manifest, ModelFile, ModelRole, find_model, load_manifest, manifest_path
@@ -44,6 +46,28 @@ def test_a_plain_gguf_file_gets_a_name_on_the_far_side(tmp_path: Path, monkeypat
     install(tmp_path / "bundle", tmp_path / "home")
     monkeypatch.setenv("ESCL_HOME", str(tmp_path / "home"))
     assert find_model("my-model").sha256 == find_model(str(model)).sha256
+    assert load_manifest(manifest_path("my-model")).file.sha256 == find_model(str(model)).sha256
+
+
+def test_a_manifest_without_hashes_gets_them_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESCL_HOME", str(tmp_path / "here"))
+    shipped = load_manifest(manifest_path("demo/scorer"))
+    for file in shipped.files():
+        copy = tmp_path / "here" / "gguf" / file.path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((bundled("gguf") / "demo" / file.path).read_bytes())
+    bare = msgspec.structs.replace(
+        shipped,
+        file=ModelFile(path=shipped.file.path),
+        adapters={
+            language: {key: ModelFile(path=file.path) for key, file in by_dimension.items()}
+            for language, by_dimension in shipped.adapters.items()
+        },
+    )
+    write_manifest(tmp_path / "here" / "gguf" / "mine.toml", bare)
+    create(tmp_path / "bundle", gather(models=["mine"]))
+    install(tmp_path / "bundle", tmp_path / "there")
+    assert load_manifest(tmp_path / "there" / "gguf" / "mine.toml") == shipped
 
 
 def test_a_pulled_model_keeps_its_reference_its_origin_and_its_licence(

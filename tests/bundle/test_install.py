@@ -175,12 +175,13 @@ def test_a_home_that_trusts_a_signer_takes_no_other_and_nothing_unsigned(tmp_pat
     a, b = signer(tmp_path, "a.key").public_key, signer(tmp_path, "b.key").public_key
     with pytest.raises(BundleError, match=f"signed by {a}, not by {b}"):
         install(first, home, trust=b)
-    install(first, home, trust=a)
+    assert install(first, home, trust=a).is_trusted
     for refused in (stranger, unsigned):
         with pytest.raises(BundleError, match="takes bundles signed by"):
             install(refused, home)
-    install(second, home)
-    install(stranger, home, trust=b)
+    assert install(second, home).is_trusted
+    assert install(stranger, home, trust=b).is_trusted
+    assert not install(stranger, tmp_path / "fresh").is_trusted
 
 
 def test_a_broken_memory_of_signers_is_no_empty_one(tmp_path: Path) -> None:
