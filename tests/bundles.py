@@ -16,7 +16,7 @@ from escl.bundle.signing import Signer, make_key
 
 WEIGHTS = hashlib.shake_256(b"weights").digest(5000)
 FILES = {
-    "home/gguf/toy.gguf": WEIGHTS,
+    "home/gguf/toy/q8.gguf": WEIGHTS,
     "home/gguf/toy.toml": b'name = "toy"\n',
     "home/cards/mine.toml": b"# cards\n",
     "licences/toy.txt": b"Do as you like.\n",

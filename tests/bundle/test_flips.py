@@ -66,7 +66,7 @@ def test_a_quick_check_finds_every_flip_in_manifest_sums_and_signature(tmp_path:
 def test_all_damaged_files_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     make(folder)
-    damaged = ["home/gguf/toy.gguf.part002", "licences/toy.txt"]
+    damaged = ["home/gguf/toy/q8.gguf.part002", "licences/toy.txt"]
     for name in damaged:
         content = bytearray((folder / name).read_bytes())
         content[0] ^= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -157,6 +158,28 @@ def test_what_is_not_exactly_the_manifests_is_refused_before_anything_is_written
     assert tree(tmp_path / "home") == {}
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"signer": null,', b'"signer": null, "signer": null,'),
+        (b"{", b" {"),
+        (b'"bundle"', b'"\\u0062undle"'),
+        (b"5000", b"5000.0"),
+        (b"5000", b"5e3"),
+    ],
+)
+def test_a_manifest_has_one_spelling_even_when_its_sums_fit(bundle: Path, old: bytes, new: bytes) -> None:
+    content = (bundle / MANIFEST).read_bytes()
+    assert old in content
+    changed = content.replace(old, new, 1)
+    (bundle / MANIFEST).write_bytes(changed)
+    text = (bundle / SUMS).read_text()
+    text = text.replace(hashlib.sha256(content).hexdigest(), hashlib.sha256(changed).hexdigest())
+    (bundle / SUMS).write_text(text)
+    with pytest.raises(BundleError, match=MANIFEST):
+        open_bundle(bundle)
+
+
 @pytest.mark.parametrize("size_bytes", [-1, 1 << 43, 1 << 70])
 def test_impossible_sizes_are_refused(bundle: Path, size_bytes: int) -> None:
     forge(bundle, with_file("home/gguf/big.gguf", size_bytes=size_bytes))
@@ -190,8 +213,6 @@ def test_a_signature_by_another_key_than_the_named_one_is_refused(tmp_path: Path
     content = (folder / MANIFEST).read_bytes()
     other = signer(tmp_path, "third.key").sign(content)
     old = (folder / SIGNATURE).read_bytes()
-    import hashlib
-
     text = (folder / SUMS).read_text().replace(hashlib.sha256(old).hexdigest(), hashlib.sha256(other).hexdigest())
     (folder / SUMS).write_text(text)
     (folder / SIGNATURE).write_bytes(other)

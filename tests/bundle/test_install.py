@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,15 @@ def test_a_link_in_the_home_is_never_followed(bundle: Path, tmp_path: Path, plac
     assert tree(victim) == {"file": b"untouched"}
 
 
+def test_a_pipe_in_the_home_is_not_taken_for_a_file(bundle: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "cards").mkdir(parents=True)
+    os.mkfifo(home / "cards" / "mine.toml")
+    with pytest.raises(BundleError, match="no plain file"):
+        install(bundle, home, replace=True)
+    assert list((home / "cards").iterdir()) == [home / "cards" / "mine.toml"]
+
+
 def test_damage_in_the_last_file_leaves_nothing(bundle: Path, tmp_path: Path) -> None:
     path = bundle / "licences" / "toy.txt"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
@@ -100,7 +110,7 @@ def test_an_install_stopped_anywhere_leaves_no_name_without_its_weights_and_can_
             monkeypatch.setattr(installing, function, real)
             found = tree(home)
             assert all(INSTALLED[path] == content for path, content in found.items())
-            assert "gguf/toy.toml" not in found or "gguf/toy.gguf" in found
+            assert "gguf/toy.toml" not in found or "gguf/toy/q8.gguf" in found
             install(bundle, home)
             assert tree(home) == INSTALLED
 
@@ -193,8 +203,8 @@ def test_a_broken_memory_of_signers_is_no_empty_one(tmp_path: Path) -> None:
 
 
 def test_the_parts_of_a_large_file_are_no_larger_than_a_volume_and_are_joined(bundle: Path, tmp_path: Path) -> None:
-    parts = sorted((bundle / "home" / "gguf").glob("toy.gguf.part*"))
+    parts = sorted((bundle / "home" / "gguf").rglob("q8.gguf.part*"))
     assert [path.stat().st_size for path in parts] == [2048, 2048, 904]
     install(bundle, tmp_path / "home")
-    assert (tmp_path / "home" / "gguf" / "toy.gguf").read_bytes() == FILES["home/gguf/toy.gguf"]
-    assert (tmp_path / "home" / "gguf" / "toy.gguf").stat().st_mode & 0o111 == 0
+    assert (tmp_path / "home" / "gguf" / "toy" / "q8.gguf").read_bytes() == FILES["home/gguf/toy/q8.gguf"]
+    assert (tmp_path / "home" / "gguf" / "toy" / "q8.gguf").stat().st_mode & 0o111 == 0

@@ -31,8 +31,12 @@ def wheel(
     return path
 
 
-def test_a_missing_package_is_said_and_named(tmp_path: Path) -> None:
+def test_a_missing_package_is_said_and_named_wherever_else_pip_would_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "wheels"
+    wheel(tmp_path / "elsewhere", "toy_engine", "2.0")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "elsewhere"))
     wheel(folder, "escl", "0.1.0", needs="toy-engine>=2")
     with pytest.raises(BundleError, match="toy-engine"):
         check_complete(folder, [], None)
