@@ -25,8 +25,8 @@ MAX_PATH_CHARS: Final = 200
 """Leaves room for a folder on Windows, which ends at 260."""
 
 # ASCII only, so that no two names differ by Unicode normalization alone. Colons (streams of NTFS), backslashes, quotes,
-# spaces, leading dots and leading dashes are out; a trailing dot is checked apart.
-_COMPONENT: Final = re.compile(r"[A-Za-z0-9_+@=,][A-Za-z0-9._+@=,-]*")
+# leading dots, dashes and spaces are out; what Windows drops from the end is checked apart.
+_COMPONENT: Final = re.compile(r"[A-Za-z0-9_+@=,][A-Za-z0-9 ._+@=,-]*")
 # learn.microsoft.com, "Naming Files, Paths, and Namespaces"; reserved with any extension.
 _DEVICES: Final = frozenset(
     ["con", "prn", "aux", "nul", *(f"com{digit}" for digit in range(10)), *(f"lpt{digit}" for digit in range(10))]
@@ -89,10 +89,10 @@ def _unsafe(path: str) -> str | None:
         return f"longer than {MAX_PATH_CHARS} characters"
     for component in path.split("/"):
         if not _COMPONENT.fullmatch(component):
-            return "a name may hold ASCII letters, digits and . _ + @ = , - and must not begin with a dot or a dash"
-        if component.endswith("."):
-            return "a name ends with a dot"
-        if component.split(".")[0].lower() in _DEVICES:
+            return "names hold ASCII letters, digits, spaces and . _ + @ = , - and begin with none of . - or a space"
+        if component.endswith((".", " ")):
+            return "a name ends with a dot or a space"
+        if component.split(".")[0].rstrip().lower() in _DEVICES:
             return "a name is reserved on Windows"
     return None
 
@@ -105,5 +105,7 @@ def _misplaced(path: str) -> str | None:
         return None
     if len(pure.parts) < 3 or pure.parts[0] != HOME or pure.parts[1] not in _INSTALLED:
         return "it is in none of the folders that a bundle has"
+    if pure.parts[1] == "gguf" and LICENCES in pure.parts[2:-1]:
+        return None
     endings = _INSTALLED[pure.parts[1]]
     return None if pure.suffix in endings else f"files in {pure.parts[1]}/ end in {' or '.join(endings)}"

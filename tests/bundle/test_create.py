@@ -84,6 +84,7 @@ def test_a_pulled_model_keeps_its_reference_its_origin_and_its_licence(
         description="pulled",
         architecture="qwen2",
         licence="mit",
+        licence_files=(ModelFile(path="licences/maker--toy/LICENSE AGREEMENT"),),
         licence_note="only on Sundays",
         file=file,
         source=Source(repo="maker/toy", revision=revision, files=(file,)),
@@ -91,16 +92,17 @@ def test_a_pulled_model_keeps_its_reference_its_origin_and_its_licence(
     )
     write_manifest(here / "gguf" / "hf.co" / "maker" / "toy" / "Q8_0.toml", manifest)
     (here / "gguf" / "hf.co" / "maker" / "toy" / file.path).write_bytes(weights)
-    kept = here / "downloads" / "models--maker--toy" / "snapshots" / revision
-    kept.mkdir(parents=True)
-    (kept / "LICENSE.txt").write_text("The maker's licence.\n")
+    licence = here / "gguf" / "hf.co" / "maker" / "toy" / manifest.licence_files[0].path
+    licence.parent.mkdir(parents=True)
+    licence.write_bytes(b"The maker's licence.\n")
     create(tmp_path / "bundle", gather(models=["hf.co/maker/toy"]))
     there = install(tmp_path / "bundle", tmp_path / "there")
     monkeypatch.setenv("ESCL_HOME", str(tmp_path / "there"))
     assert find_model("hf.co/maker/toy:Q8_0").sha256 == file.sha256
     assert load_manifest(manifest_path("hf.co/maker/toy")) == manifest
     record = Path(there.record)
-    assert (record / "licences" / "maker" / "toy" / "LICENSE.txt").read_text() == "The maker's licence.\n"
+    carried = tmp_path / "there" / "gguf" / "hf.co" / "maker" / "toy" / "licences" / "maker--toy" / "LICENSE AGREEMENT"
+    assert carried.read_text() == "The maker's licence.\n"
     assert "only on Sundays" in (record / "licences" / "README.txt").read_text()
     bom = (record / "bom.cdx.json").read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bom) is None

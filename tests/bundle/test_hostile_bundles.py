@@ -21,9 +21,11 @@ from tests.bundles import forge, make, signer, tree, with_file
 BAD_PATHS = [
     "../x.toml", "home/gguf/../../x.toml", "/etc/x.toml", "C:/x.toml", "home/gguf/C:x.toml", "home\\gguf\\x.toml",
     "home/gguf/x.toml:stream", "home/gguf/nul.toml", "home/gguf/COM1.gguf", "home/gguf/lpt9/x.gguf", "home/gguf/Con",
-    "home/gguf/x.toml.", "home/gguf/x.toml ", "home/gguf/a./x.toml", "home/gguf/.hidden.toml", "home/gguf/-x.toml",
+    "home/gguf/x.toml.", "home/gguf/x.toml ", "home/gguf/ x.toml", "home/gguf/x /y.toml",
+    "home/gguf/nul .toml", "home/gguf/a./x.toml", "home/gguf/.hidden.toml", "home/gguf/-x.toml",
     "home/gguf//x.toml", "home/gguf/./x.toml", "home/gguf/x\n.toml", "home/gguf/é.toml", "home/gguf/~/x.toml",
-    "home/gguf/x.py", "home/gguf/x", "home/hashes.json", "home/bundles.json", "home/bundles/x/manifest.json",
+    "home/gguf/x.py", "home/gguf/x", "home/gguf/licences",
+    "home/cards/licences/x", "home/hashes.json", "home/bundles.json", "home/bundles/x/manifest.json",
     "home/protocols/x.yaml", "home/other/x.toml", "other/x", "x", "", "home", "wheels",
     "home/gguf/" + "x" * 200 + ".toml",
 ]  # fmt: skip
@@ -39,6 +41,11 @@ def bundle(tmp_path: Path) -> Path:
 def test_a_name_that_leads_elsewhere_or_is_unsafe_on_any_system_is_refused(path: str) -> None:
     with pytest.raises(BundleError):
         check_path(path)
+
+
+def test_a_licence_beside_a_model_may_be_called_what_its_source_calls_it() -> None:
+    check_path("home/gguf/toy/licences/maker--toy/LICENSE")
+    check_path("home/gguf/licences/maker--toy/LICENSE AGREEMENT v2.txt")
 
 
 @pytest.mark.parametrize(
