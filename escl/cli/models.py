@@ -64,6 +64,7 @@ def pull_models(
                         keep_checkpoint=keep_checkpoint,
                         budget=lambda: _budget(memory),
                         on_progress=show,
+                        on_note=_say_note,
                     )
             except KeyboardInterrupt:
                 progress_console().print("Stopped; what was received is kept. The same command goes on from there.")
@@ -180,9 +181,11 @@ def remove_model(
         results_console().print(printable(line), markup=False, soft_wrap=True)
 
 
+def _say_note(text: str) -> None:
+    progress_console().print(f"note: {printable(text)}", markup=False, soft_wrap=True)
+
+
 def _say_pulled(done: Pulled, *, as_json: bool) -> None:
-    for note in done.notes:
-        progress_console().print(f"note: {printable(note)}", markup=False, soft_wrap=True)
     for folder in done.checkpoint:
         progress_console().print(f"its checkpoint stays in {printable(folder)}", markup=False, soft_wrap=True)
     if not as_json:

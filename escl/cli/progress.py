@@ -51,9 +51,10 @@ def progress(what: str) -> Iterator[Show]:
         yield _Lines(console, printable(what)).show
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.table import Column
 
     columns = (
-        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

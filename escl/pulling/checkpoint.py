@@ -30,6 +30,9 @@ from escl.shelf.source import AdapterSource, ModelFile
 OnProgress = Callable[[int, int, str], None]
 """Called with bytes done, bytes to do, and what is being done."""
 
+OnNote = Callable[[str], None]
+"""Called with a sentence that the user should know."""
+
 _F16_BYTES = 2
 
 
@@ -81,6 +84,7 @@ class Job:
     quantize: str | None
     budget: Callable[[], Budget]
     on_progress: OnProgress
+    on_note: OnNote
 
 
 @dataclass(slots=True)
@@ -93,7 +97,6 @@ class Made:
     sources: list[Brought]
     licences: list[Brought] = field(default_factory=list)
     adapters: dict[Language, dict[Dimension, tuple[Path, str]]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 def make(job: Job) -> Made:
@@ -111,17 +114,16 @@ def make(job: Job) -> Made:
     small = [file for file in files if not file.path.endswith(".safetensors")]
     first = _bring(job, job.base, small, pinned)
     dimensions, n_weights = read_sizes(first.folder, weights_bytes(files))
-    notes = []
     chosen = job.quantize
     if chosen is None:
         fit = choose_quantization(dimensions, n_weights, role=job.manifest.role, budget=job.budget())
         chosen = fit.quantization
-        notes.append(f"{chosen} of {', '.join(CANDIDATES)}: {fit.reason}")
+        job.on_note(f"{chosen} of {', '.join(CANDIDATES)}: {fit.reason}")
     target = job.target(chosen)
     _check_room(job, files, adapters, quantized=n_weights * _F16_BYTES + quantized_bytes(n_weights, chosen), at=target)
     base = _bring(job, job.base, files, pinned)
-    made = Made(quantization=chosen, file=target, sha256="", sources=[base], notes=notes)
-    made.sha256 = _convert(job, base.folder, target, base, quantize=chosen, notes=made.notes)
+    made = Made(quantization=chosen, file=target, sha256="", sources=[base])
+    made.sha256 = _convert(job, base.folder, target, base, quantize=chosen)
     if job.adapters is not None:
         _make_adapters(job, made, adapters)
     made.licences = [_bring(job, brought.listing, licence_files(brought.listing), ()) for brought in made.sources]
@@ -178,7 +180,6 @@ def _convert(
     *,
     quantize: str | None = None,
     base: Path | None = None,
-    notes: list[str],
 ) -> str:
     """Write `dst` unless it is there already, and return its sha256."""
     if dst.is_file():
@@ -198,7 +199,8 @@ def _convert(
     if not _made_of(dst, src, source):
         dst.unlink()
         raise ConvertError(f"{src} changed while it was converted; nothing was kept", hint="run the command again")
-    notes += [f"{dst.name}: {note}" for note in done.notes if f"{dst.name}: {note}" not in notes]
+    for note in done.notes:
+        job.on_note(f"{'adapters' if base else dst.name}: {note}")
     return done.sha256
 
 
@@ -238,5 +240,5 @@ def _make_adapters(
     for (language, dimension), (folder, _) in wanted.items():
         path = made.file.parent / f"{dimension.value}_{language.value}.gguf"
         base = made.sources[0].folder
-        sha256 = _convert(job, brought.folder / folder, path, brought, base=base, notes=made.notes)
+        sha256 = _convert(job, brought.folder / folder, path, brought, base=base)
         made.adapters.setdefault(language, {})[dimension] = (path, sha256)

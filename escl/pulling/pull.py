@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,15 +19,15 @@ from escl.convert.quantize import quantization
 from escl.core.bundled import bundled
 from escl.errors import GGUFError, ManifestError, UsageError
 from escl.memory.devices import Budget
-from escl.pulling.checkpoint import Brought, Job, OnProgress, Tally, make
+from escl.pulling.checkpoint import Brought, Job, OnNote, OnProgress, Tally, make
 from escl.pulling.record import of_converted, of_ready
 from escl.pulling.selection import gguf_file, has_gguf, licence_files
 from escl.shelf import hub
 from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.manifest import Manifest, ModelRole, is_whole, load_manifest, manifests, place_of, user_shelf
 from escl.shelf.model_check import check_model
-from escl.shelf.places import discard_downloads, downloads, kept_listing, snapshot
-from escl.shelf.reference import HubReference, hub_reference, quantization_in
+from escl.shelf.places import discard_downloads, downloads, holding, kept_listing, snapshot
+from escl.shelf.reference import HubReference, hub_reference, is_commit, quantization_in
 from escl.shelf.repository import Listing, RemoteFile, check_pinned, verified
 from escl.shelf.source import ModelFile, Source
 from escl.shelf.written import write_manifest
@@ -64,6 +64,7 @@ def pull(
     keep_checkpoint: bool = False,
     budget: Callable[[], Budget],
     on_progress: OnProgress = lambda _done, _total, _what: None,
+    on_note: OnNote = lambda _text: None,
 ) -> Pulled:
     """Bring the model that `reference` names to the user's shelf and return it.
 
@@ -73,6 +74,7 @@ def pull(
         keep_checkpoint: Keep what was downloaded; else it is removed when the model is made and checked.
         budget: What models may take here; asked only when a quantization must be chosen.
         on_progress: Called now and then.
+        on_note: Called with what is worth knowing as soon as it is known; the result has it too.
 
     Raises:
         DownloadError: Something cannot be had, or is not what was promised.
@@ -84,14 +86,23 @@ def pull(
     if chosen is not None:
         quantization(chosen)
     hub_name = hub_reference(reference)
-    name = reference if hub_name is None else hub_name.shelf_name
-    there = None if name is None else _on_shelf(name, chosen, None if hub_name is None else hub_name.revision)
-    if there is not None:
-        return there
-    errand = _Errand(chosen, keep_checkpoint=keep_checkpoint, budget=budget, on_progress=on_progress)
+    for name in [reference] if hub_name is None else _names_of(hub_name, chosen):
+        there = _on_shelf(name, chosen, None if hub_name is None else hub_name.revision)
+        if there is not None:
+            return there
+    notes: list[str] = []
+
+    def note(text: str) -> None:
+        if text not in notes:
+            notes.append(text)
+            on_note(text)
+
+    errand = _Errand(chosen, keep_checkpoint=keep_checkpoint, budget=budget, on_progress=on_progress, on_note=note)
     if hub_name is not None:
-        return errand.from_repository(hub_name)
-    return errand.from_manifest(reference, _shipped(reference))
+        pulled = errand.from_repository(hub_name)
+    else:
+        pulled = errand.from_manifest(reference, _shipped(reference))
+    return msgspec.structs.replace(pulled, notes=notes)
 
 
 def _shipped(name: str) -> Manifest:
@@ -104,6 +115,14 @@ def _shipped(name: str) -> Manifest:
     if manifest.source is None:
         raise UsageError(f"{name} has no source to pull it from", hint=manifest.making)
     return manifest
+
+
+def _names_of(wanted: HubReference, quantize: str | None) -> list[str]:
+    """Return the names under which a repository's model may be on the shelf already."""
+    quant = wanted.quant or quantize
+    if quant is not None:
+        return [f"{wanted.folder}/{quant}"]
+    return [f"{wanted.folder}/{path.stem}" for path in sorted((user_shelf() / wanted.folder).glob("*.toml"))]
 
 
 def _on_shelf(name: str, quantize: str | None, revision: str | None) -> Pulled | None:
@@ -122,7 +141,7 @@ def _on_shelf(name: str, quantize: str | None, revision: str | None) -> Pulled |
         )
     other = quantize is not None and manifest.made.quantization != quantize
     source = manifest.source
-    if other or (revision is not None and source is not None and source.revision != revision):
+    if other or (is_commit(revision) and source is not None and source.revision != revision):
         has = f"{manifest.made.quantization} of revision {source.revision if source else 'unknown'}"
         raise UsageError(f"{name} is on the shelf as {has}", hint=f"escl models rm {name}, then pull it again")
     sources = [one for one in (manifest.source, manifest.adapter_source) if one is not None]
@@ -130,7 +149,7 @@ def _on_shelf(name: str, quantize: str | None, revision: str | None) -> Pulled |
     return _pulled(path, manifest, already=True, checkpoint=left)
 
 
-def _pulled(path: Path, manifest: Manifest, *, already: bool = False, **more: list[str]) -> Pulled:
+def _pulled(path: Path, manifest: Manifest, *, already: bool = False, checkpoint: Sequence[str] = ()) -> Pulled:
     return Pulled(
         name=manifest.name,
         manifest=str(path),
@@ -138,8 +157,8 @@ def _pulled(path: Path, manifest: Manifest, *, already: bool = False, **more: li
         size_bytes=sum(file.size_bytes or 0 for file in manifest.files()),
         quantization=manifest.made.quantization if manifest.made else None,
         already=already,
-        checkpoint=more.get("checkpoint", []),
-        notes=more.get("notes", []),
+        checkpoint=list(checkpoint),
+        notes=[],
     )
 
 
@@ -147,10 +166,16 @@ class _Errand:
     """One pull, once it is known that the model is not there yet."""
 
     def __init__(
-        self, quantize: str | None, *, keep_checkpoint: bool, budget: Callable[[], Budget], on_progress: OnProgress
+        self,
+        quantize: str | None,
+        *,
+        keep_checkpoint: bool,
+        budget: Callable[[], Budget],
+        on_progress: OnProgress,
+        on_note: OnNote,
     ) -> None:
         self.quantize, self.keep_checkpoint = quantize, keep_checkpoint
-        self.budget, self.on_progress = budget, on_progress
+        self.budget, self.on_progress, self.on_note = budget, on_progress, on_note
 
     def from_manifest(self, name: str, manifest: Manifest) -> Pulled:
         """Pull what a manifest names."""
@@ -158,9 +183,11 @@ class _Errand:
         place_of(manifest.file, user_shelf())
         base = self.listing(manifest.source)
         if has_gguf(base):
-            return self.gguf(name, manifest, base, quantization_in(manifest.file.path))
+            with holding([base.repo]):
+                return self.gguf(name, manifest, base, quantization_in(manifest.file.path))
         adapters = None if manifest.adapter_source is None else self.listing(manifest.adapter_source)
-        return self.checkpoint(name, manifest, base, adapters)
+        with holding([base.repo, *([adapters.repo] if adapters else [])]):
+            return self.checkpoint(name, manifest, base, adapters)
 
     def from_repository(self, wanted: HubReference) -> Pulled:
         """Pull a repository that no manifest describes."""
@@ -180,13 +207,15 @@ class _Errand:
                 raise UsageError(
                     f"hf.co/{wanted.repo} holds GGUF files, which are taken as they are", hint="use :QUANT"
                 )
-            return self.gguf(None, manifest, listing, wanted.quant)
+            with holding([listing.repo]):
+                return self.gguf(None, manifest, listing, wanted.quant)
         if wanted.quant is not None:
             quantization(wanted.quant)
             if self.quantize not in (None, wanted.quant):
                 raise UsageError(f":{wanted.quant} and --quantize {self.quantize} contradict each other")
             self.quantize = wanted.quant
-        return self.checkpoint(None, manifest, listing, None)
+        with holding([listing.repo]):
+            return self.checkpoint(None, manifest, listing, None)
 
     def listing(self, source: Source) -> Listing:
         """Ask for a repository; keep the answer for a day without network."""
@@ -204,8 +233,9 @@ class _Errand:
         assert manifest.source is not None
         check_pinned(listing, manifest.source.files, wanted=[file])
         path, folder = user_shelf() / f"{name}.toml", snapshot(listing.repo, listing.revision)
-        target = path.parent / Path(file.path).name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.parent if name.startswith("hf.co/") else (user_shelf() / manifest.file.path).parent
+        target = beside / Path(file.path).name
+        beside.mkdir(parents=True, exist_ok=True)
         _take_back(target, file, folder)
         check_room(target, hub.missing_bytes(listing, [file], folder))
         tally = Tally(file.size_bytes, self.on_progress)
@@ -221,7 +251,8 @@ class _Errand:
         finished = of_ready(manifest, brought, target, quant, path)
         write_manifest(path, finished)
         discard_downloads(listing.repo)
-        return _pulled(path, finished, notes=_notes(finished, listing))
+        self.say_what_matters(finished, listing)
+        return _pulled(path, finished)
 
     def checkpoint(self, name: str | None, manifest: Manifest, base: Listing, adapters: Listing | None) -> Pulled:
         """Bring a checkpoint, convert it, and remove what is not needed any more."""
@@ -243,6 +274,7 @@ class _Errand:
                 quantize=self.quantize,
                 budget=self.budget,
                 on_progress=self.on_progress,
+                on_note=self.on_note,
             )
         )
         path = shelf / f"{name or f'hf.co/{base.repo}/{made.quantization}'}.toml"
@@ -254,7 +286,16 @@ class _Errand:
                 discard_downloads(brought.listing.repo)
             else:
                 left.append(str(brought.folder))
-        return _pulled(path, finished, notes=[*made.notes, *_notes(finished, base)], checkpoint=left)
+        self.say_what_matters(finished, base)
+        return _pulled(path, finished, checkpoint=left)
+
+    def say_what_matters(self, manifest: Manifest, listing: Listing) -> None:
+        """Note what the user should know of a model's template and licence."""
+        has_template = manifest.made is not None and manifest.made.template_sha256 is not None
+        if manifest.role is ModelRole.SUPPORTER and not has_template:
+            self.on_note("the file has no chat template, so it cannot be run as a supporter; look for one that has")
+        if listing.licence is not None and listing.licence.lower() not in manifest.licence.lower():
+            self.on_note(f"its source states the licence {listing.licence!r}; the manifest says {manifest.licence!r}")
 
 
 def _take_back(target: Path, file: RemoteFile, folder: Path) -> None:
@@ -269,13 +310,3 @@ def _take_back(target: Path, file: RemoteFile, folder: Path) -> None:
         raise UsageError(f"{target} is in the way: it is another file", hint="remove it")
     (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
     shutil.move(target, folder / file.path)
-
-
-def _notes(manifest: Manifest, listing: Listing) -> list[str]:
-    """Return what the user should know of a model's template and licence."""
-    notes = []
-    if manifest.made is not None and manifest.made.template_sha256 is None and manifest.role is ModelRole.SUPPORTER:
-        notes.append("the file has no chat template, so it cannot be run as a supporter; look for one that has")
-    if listing.licence is not None and listing.licence.lower() not in manifest.licence.lower():
-        notes.append(f"its source states the licence {listing.licence!r}; the manifest says {manifest.licence!r}")
-    return notes

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import quote
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from escl import __version__
 from escl.core.printable import printable
 from escl.errors import DownloadError, StorageError
 from escl.shelf.other_caches import cached_listing, elsewhere
+from escl.shelf.reference import is_commit
 from escl.shelf.repository import Listing, OnBytes, RemoteFile, checked_listing, listing_from_hub, verified
 from escl.shelf.source import ModelFile
 
@@ -85,6 +85,8 @@ def fetch(
 ) -> list[ModelFile]:
     """Bring `files` of `listing` into `folder` under their paths and return them with their hashes.
 
+    No other process may do the same at the same time (escl.shelf.places.holding).
+
     Args:
         listing: The repository at its commit.
         files: Those to bring.
@@ -94,16 +96,16 @@ def fetch(
 
     Raises:
         DownloadError: A file is gone, forbidden, not what was promised, or the network is.
-        StorageError: The folder cannot be written, or another process brings files into it.
+        StorageError: The folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / (_PARTIAL + ".lock"), timeout=0):
-            return [_bring(listing, file, folder, pinned=pinned, on_bytes=on_bytes) for file in files]
-    except Timeout:
-        raise StorageError(f"another escl brings files into {folder}", hint="wait until it is done") from None
+        brought = [_bring(listing, file, folder, pinned=pinned, on_bytes=on_bytes) for file in files]
+        with contextlib.suppress(OSError):
+            (folder / _PARTIAL).rmdir()
+        return brought
     except OSError as error:
-        raise StorageError(f"{folder}: {error.filename or ''} {error.strerror or error}", hint=_GOES_ON) from error
+        raise StorageError(f"{error.filename or folder}: {error.strerror or error}", hint=_GOES_ON) from error
 
 
 def _bring(
@@ -245,7 +247,7 @@ def _ask(repo: str, revision: str | None) -> Listing:
             if len(content) > _MAX_LISTING_BYTES:
                 raise DownloadError(f"the hub, asked for {repo}, gives more than {_MAX_LISTING_BYTES:,} bytes")
     listing = listing_from_hub(content, repo=repo)
-    if revision is not None and len(revision) == 40 and listing.revision != revision:
+    if is_commit(revision) and listing.revision != revision:
         raise DownloadError(f"the hub was asked for {repo} at {revision} and answered with {listing.revision}")
     return listing
 

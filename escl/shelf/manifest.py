@@ -23,7 +23,7 @@ from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.hash_memo import LARGE_BYTES, remember, remembered
 from escl.shelf.model_check import check_model
 from escl.shelf.places import user_shelf
-from escl.shelf.reference import hub_reference
+from escl.shelf.reference import hub_reference, is_commit
 from escl.shelf.source import AdapterSource, Making, ModelFile, Source, leaves_its_folder, unpinned_fields
 
 __all__ = [
@@ -228,7 +228,7 @@ def manifest_path(reference: str) -> Path:
         quants = ", :".join(name.rpartition("/")[2] for name in pulled)
         raise ManifestError(f"{reference} is on the shelf more than once", hint=f"add which one: :{quants}")
     source = load_manifest(known[pulled[0]]).source
-    if hub.revision is not None and (source is None or source.revision != hub.revision):
+    if is_commit(hub.revision) and (source is None or source.revision != hub.revision):
         found = "an unknown revision" if source is None else f"revision {source.revision}"
         hint = f"escl models rm {reference.partition('@')[0]}, then pull it again"
         raise ManifestError(f"{reference}: the shelf has {found} of it", hint=hint)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from escl.core.user_home import user_home
+from escl.errors import StorageError
 
 
 def user_shelf() -> Path:
@@ -26,6 +31,26 @@ def snapshot(repo: str, revision: str) -> Path:
 def kept_listing(repo: str, revision: str | None) -> Path:
     """Return the file in which the hub's answer about a repository is kept."""
     return downloads(repo) / f"{(revision or 'main').replace('/', '-')}.json"
+
+
+@contextlib.contextmanager
+def holding(repos: Iterable[str]) -> Iterator[None]:
+    """Keep other processes from the downloads of these repositories.
+
+    Raises:
+        StorageError: Another process holds one, or its folder cannot be made.
+    """
+    with contextlib.ExitStack() as held:
+        for repo in repos:
+            folder = downloads(repo)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(FileLock(folder / ".lock", timeout=0))
+            except Timeout:
+                raise StorageError(f"another escl pulls {repo}", hint="wait until it is done") from None
+            except OSError as error:
+                raise StorageError(f"{folder}: {error.strerror or error}") from error
+        yield
 
 
 def discard_downloads(repo: str) -> None:

@@ -63,6 +63,11 @@ def hub_reference(text: str) -> HubReference | None:
     )
 
 
+def is_commit(revision: str | None) -> bool:
+    """Return whether a revision is a commit, and no branch or tag, which may mean another commit tomorrow."""
+    return revision is not None and re.fullmatch(r"[0-9a-f]{40}", revision) is not None
+
+
 def reference_of(shelf_name: str) -> str:
     """Return what names a model of the shelf on a command line: `hf.co/owner/repo:QUANT` for what the hub gave."""
     if not shelf_name.startswith("hf.co/"):

@@ -35,9 +35,20 @@ def offer(hub: Hub, tmp_path: Path) -> None:
 
 def test_the_instruments_come_by_their_names_with_all_fourteen_adapters(hub: Hub, tmp_path: Path) -> None:
     offer(hub, tmp_path)
+    said: list[tuple[str, bool]] = []
+
+    def on_note(text: str) -> None:
+        said.append((text, any(request.path.endswith(".safetensors") for request in hub.requests)))
+
     for name in ("esc-role", "esc-rank"):
-        done = pull(name, budget=lambda: SMALL)
+        done = pull(name, budget=lambda: SMALL, on_note=on_note)
         assert (done.name, done.quantization) == (name, "Q4_K_M" if name == "esc-role" else "Q8_0")
+    # The choice is said before the weights are asked for, and what holds for all adapters is said once.
+    assert said[0][0].startswith("Q4_K_M of Q8_0, Q6_K, Q5_K_M, Q4_K_M: needs about")
+    assert said[0][1] is False
+    assert [text for text, _ in said if text.startswith("adapters: rank 8")] == [
+        "adapters: rank 8 is stored as rank 16, with zeros, which is faster and the same"
+    ]
     seeker = find_model("esc-role", role=ModelRole.SEEKER)
     assert seeker.path == tmp_path / "home" / "gguf" / "esc-role" / "esc-role-Q4_K_M.gguf"
     assert seeker.sampling == load_manifest(bundled("gguf") / "esc-role.toml").sampling

@@ -18,7 +18,8 @@ from escl.memory.devices import Budget
 from escl.pulling.pull import Pulled, pull
 from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.inventory import describe, verify
-from escl.shelf.manifest import ModelRole, find_model, load_manifest
+from escl.shelf.manifest import Manifest, ModelRole, find_model, load_manifest
+from escl.shelf.places import holding
 from escl.shelf.reference import hub_reference
 from escl.shelf.removal import removal, remove
 from escl.shelf.source import AdapterSource, ModelFile, Source
@@ -177,6 +178,8 @@ def test_without_a_network_what_was_downloaded_is_enough(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     seen = len(hub.requests)
     assert not bring("hf.co/maker/toy").already
+    # Whichever quantization is there is found, without being named again.
+    assert bring("hf.co/maker/toy", quantize=None).already
     assert len(hub.requests) == seen
     assert "downloads" not in {path.name for path in (tmp_path / "home").iterdir() if any(path.iterdir())}
     with pytest.raises(DownloadError, match="HF_HUB_OFFLINE forbids"):
@@ -411,6 +414,41 @@ def test_another_quantization_than_the_one_on_the_shelf_is_not_made_silently(hub
     bring("rank")
     with pytest.raises(UsageError, match="rank is on the shelf as Q8_0"):
         bring("rank", quantize="Q4_0")
+
+
+def test_two_processes_do_not_pull_the_same_repository(hub: Hub, tmp_path: Path) -> None:
+    offer_ready(hub, tmp_path)
+    with holding(["maker/toy-GGUF"]), pytest.raises(StorageError, match="another escl pulls maker/toy-GGUF"):
+        bring("hf.co/maker/toy-GGUF", quantize=None)
+    bring("hf.co/maker/toy-GGUF", quantize=None)
+
+
+def test_a_manifest_of_the_users_own_may_name_a_ready_gguf_file_and_outlives_its_model(
+    hub: Hub, tmp_path: Path
+) -> None:
+    content = offer_ready(hub, tmp_path)
+    path = tmp_path / "home" / "gguf" / "mine.toml"
+    own = Manifest(
+        name="mine",
+        role=ModelRole.SUPPORTER,
+        description="a model",
+        architecture="qwen2",
+        licence="mit",
+        file=ModelFile(path="mine/mine-Q4_K_M.gguf"),
+        source=Source(repo="maker/toy-GGUF"),
+        unpinned=("source.revision", "source.files"),
+    )
+    write_manifest(path, own)
+    done = bring("mine", quantize=None)
+    assert Path(done.path) == tmp_path / "home" / "gguf" / "mine" / "toy-Q4_K_M.gguf"
+    assert find_model("mine").path.read_bytes() == content
+    remove(removal("mine"))
+    assert home_files(tmp_path) == ["gguf/mine.toml"]
+    left = load_manifest(path)
+    assert left.made is None
+    assert left.source is not None
+    assert left.source.revision == hub.repositories["maker/toy-GGUF"].revision
+    assert not bring("mine", quantize=None).already
 
 
 @pytest.mark.parametrize("text", ["hf.co/a", "hf.co/a/b/c", "hf.co/../x", "hf.co/a/b:", "hf.co/a/b@", "hf.co/a--b/c"])
