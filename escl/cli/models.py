@@ -38,6 +38,10 @@ def pull_models(
         ),
     ] = None,
     memory: Memory = None,
+    chat_template: Annotated[
+        str | None,
+        typer.Option(help="Chat format by name (vicuna, ...) or Jinja file, for a model that has no template."),
+    ] = None,
     keep_checkpoint: Annotated[
         bool, typer.Option("--keep-checkpoint", help="Keep what was downloaded after it is converted.")
     ] = False,
@@ -61,6 +65,7 @@ def pull_models(
                     done = pull(
                         name,
                         quantize=quantize,
+                        chat_template=chat_template,
                         keep_checkpoint=keep_checkpoint,
                         budget=lambda: _budget(memory),
                         on_progress=show,

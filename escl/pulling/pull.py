@@ -14,6 +14,8 @@ from typing import Final
 
 import msgspec
 
+from escl.convert.add_template import TEMPLATE_KEY, add_template
+from escl.convert.chat_templates import chosen_template
 from escl.convert.disk import check_room
 from escl.convert.quantize import quantization
 from escl.core.bundled import bundled
@@ -61,6 +63,7 @@ def pull(
     reference: str,
     *,
     quantize: str | None = None,
+    chat_template: str | None = None,
     keep_checkpoint: bool = False,
     budget: Callable[[], Budget],
     on_progress: OnProgress = lambda _done, _total, _what: None,
@@ -71,6 +74,8 @@ def pull(
     Args:
         reference: A name on the shelf whose manifest has a source, or `hf.co/owner/repo[:QUANT][@revision]`.
         quantize: Quantization of a checkpoint by name; None takes the largest that suits the machine.
+        chat_template: Name of a chat format, or a file, in place of the manifest's; a ready GGUF file that has its own
+            template keeps it.
         keep_checkpoint: Keep what was downloaded; else it is removed when the model is made and checked.
         budget: What models may take here; asked only when a quantization must be chosen.
         on_progress: Called now and then.
@@ -97,11 +102,15 @@ def pull(
             notes.append(text)
             on_note(text)
 
+    if chat_template is not None:
+        chosen_template(chat_template)
     errand = _Errand(chosen, keep_checkpoint=keep_checkpoint, budget=budget, on_progress=on_progress, on_note=note)
     if hub_name is not None:
-        pulled = errand.from_repository(hub_name)
+        pulled = errand.from_repository(hub_name, chat_template)
     else:
-        pulled = errand.from_manifest(reference, _shipped(reference))
+        manifest = _shipped(reference)
+        template = chat_template or manifest.chat_template
+        pulled = errand.from_manifest(reference, msgspec.structs.replace(manifest, chat_template=template))
     return msgspec.structs.replace(pulled, notes=notes)
 
 
@@ -189,7 +198,7 @@ class _Errand:
         with holding([base.repo, *([adapters.repo] if adapters else [])]):
             return self.checkpoint(name, manifest, base, adapters)
 
-    def from_repository(self, wanted: HubReference) -> Pulled:
+    def from_repository(self, wanted: HubReference, chat_template: str | None) -> Pulled:
         """Pull a repository that no manifest describes."""
         revision = wanted.revision
         listing = hub.list_repository(wanted.repo, revision, kept=kept_listing(wanted.repo, revision))
@@ -201,6 +210,7 @@ class _Errand:
             licence=listing.licence or "not stated by its source",
             file=ModelFile(path=wanted.repo.rpartition("/")[2] + ".gguf"),
             source=Source(repo=wanted.repo, revision=listing.revision),
+            chat_template=chat_template,
         )
         if has_gguf(listing):
             if self.quantize is not None:
@@ -246,13 +256,22 @@ class _Errand:
         except GGUFError:
             discard_downloads(listing.repo)
             raise
-        shutil.move(folder / file.path, target)
+        self.put(folder / file.path, target, manifest.chat_template)
         brought = Brought(listing=listing, folder=folder, files=files, is_ours=True)
         finished = of_ready(manifest, brought, target, quant, path)
         write_manifest(path, finished)
         discard_downloads(listing.repo)
         self.say_what_matters(finished, listing)
         return _pulled(path, finished)
+
+    def put(self, file: Path, target: Path, chat_template: str | None) -> None:
+        """Put a GGUF file onto the shelf, with a chat template if it has none and one was given."""
+        has_own = TEMPLATE_KEY in read_gguf_header(file, max_items=1).metadata
+        if chat_template is None or has_own:
+            shutil.move(file, target)
+            return
+        add_template(file, target, chat_template)
+        self.on_note(f"the chat template is {chat_template}; the file has none, so it was added")
 
     def checkpoint(self, name: str | None, manifest: Manifest, base: Listing, adapters: Listing | None) -> Pulled:
         """Bring a checkpoint, convert it, and remove what is not needed any more."""

@@ -7,19 +7,17 @@ import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from escl import __version__
+from escl.convert.add_template import TEMPLATE_KEY
 from escl.pulling.checkpoint import Brought, Made
 from escl.pulling.generation import sampling_of
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
-from escl.shelf.manifest import Manifest, ModelRole, user_shelf
+from escl.shelf.manifest import Manifest, ModelRole, sha256_of, user_shelf
 from escl.shelf.reference import reference_of
 from escl.shelf.source import AdapterSource, Making, ModelFile, Source
-
-_TEMPLATE: Final = "tokenizer.chat_template"
 
 
 def of_converted(manifest: Manifest, made: Made, path: Path) -> Manifest:
@@ -68,12 +66,17 @@ def of_ready(manifest: Manifest, brought: Brought, target: Path, quant: str | No
         manifest,
         name=_shown(path, manifest),
         architecture=header.architecture,
-        file=_record(target, path.parent, model.sha256),
+        # With a chat template added it is another file than its source.
+        file=_record(target, path.parent, model.sha256 if _is(target, model) else sha256_of(target)),
         source=Source(repo=brought.listing.repo, revision=brought.listing.revision, files=(model,)),
         licence_files=_kept_licences([_rest_of(brought)], target.parent, path.parent),
         unpinned=(),
         made=_making(header, quant, converted=False),
     )
+
+
+def _is(path: Path, source: ModelFile) -> bool:
+    return path.stat().st_size == source.size_bytes
 
 
 def _rest_of(brought: Brought) -> Brought:
@@ -107,7 +110,7 @@ def _shown(path: Path, manifest: Manifest) -> str:
 
 
 def _making(header: GGUFHeader, quant: str | None, *, converted: bool) -> Making:
-    template = header.metadata.get(_TEMPLATE)
+    template = header.metadata.get(TEMPLATE_KEY)
     return Making(
         quantization=quant,
         converted=converted,

@@ -77,7 +77,7 @@ def checkpoint_files(listing: Listing) -> list[RemoteFile]:
         raise DownloadError(
             f"hf.co/{listing.repo} has no safetensors weights" + (", only pickled ones" if pickled else ""),
             hint="pickle files can run code, so they are never opened; look for a revision with safetensors "
-            "(@refs/pr/N), or for a repository of ready GGUF files",
+            "(hf.co/owner/repo@refs/pr/N), or for ready GGUF files; --chat-template gives a chat format",
         )
     return sorted(files, key=lambda file: file.size_bytes)
 

@@ -62,7 +62,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         notice: Shown wherever results of this model are shown.
         system_prompt: What a supporter is told in place of the protocol's words; None leaves those.
         making: How to get the files, shown when they are missing.
-        chat_template: The name of a chat format that the converter knows ("vicuna"), for a checkpoint without one.
+        chat_template: The name of a chat format that the converter knows ("vicuna"), for a model without one.
         adapters: LoRA files of a scorer, by language and dimension.
         source: Where `escl models pull` takes the model from.
         adapter_source: Where it takes the adapters from.

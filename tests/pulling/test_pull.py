@@ -230,6 +230,22 @@ def test_a_ready_gguf_file_is_taken_as_it_is(hub: Hub, tmp_path: Path) -> None:
     assert [Path(request.path).name for request in hub.requests if request.host == "cdn"] == ["toy-Q4_K_M.gguf"]
 
 
+def test_a_ready_file_without_a_chat_template_gets_the_given_one_and_keeps_its_own(hub: Hub, tmp_path: Path) -> None:
+    bare = write_model(tmp_path / "bare.gguf", Script(table={}, template=None)).read_bytes()
+    hub.add("maker/bare-GGUF", {"bare-Q4_K_M.gguf": bare})
+    done = pull("hf.co/maker/bare-GGUF", chat_template="vicuna", budget=lambda: ROOMY)
+    assert done.notes == ["the chat template is vicuna; the file has none, so it was added"]
+    manifest = load_manifest(Path(done.manifest))
+    assert manifest.made is not None
+    assert manifest.made.template_sha256 == describe("hf.co/maker/bare-GGUF").template_sha256 is not None
+    assert manifest.source is not None
+    assert manifest.source.files[0].sha256 == hashlib.sha256(bare).hexdigest() != manifest.file.sha256
+    assert all(check.ok for check in verify(["hf.co/maker/bare-GGUF"]))
+    content = offer_ready(hub, tmp_path)
+    done = pull("hf.co/maker/toy-GGUF", chat_template="vicuna", budget=lambda: ROOMY)
+    assert Path(done.path).read_bytes() == content
+
+
 def test_llama_cpps_cache_is_used_where_the_file_is_right(hub: Hub, tmp_path: Path) -> None:
     content = offer_ready(hub, tmp_path)
     (tmp_path / "llama").mkdir()
