@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from escl.core.secrets import without_secrets
 from escl.errors import ConvertError, UsageError
 
 
@@ -103,7 +104,7 @@ def quantize(src: Path, dst: Path, *, chosen: Quantization, threads: int, on_sha
     command = [sys.executable, "-m", __name__, str(src), str(dst), str(chosen.number), str(threads)]
     package_parent = str(Path(__file__).resolve().parents[2])
     # GGML_NO_BACKTRACE keeps an abort from starting a debugger.
-    environment = {**os.environ, "PYTHONPATH": package_parent, "GGML_NO_BACKTRACE": "1"}
+    environment = {**without_secrets(os.environ), "PYTHONPATH": package_parent, "GGML_NO_BACKTRACE": "1"}
     # Nothing is written to the child's stdin: that it closes tells the child that its parent is gone.
     child = subprocess.Popen(
         command,

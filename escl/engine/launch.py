@@ -6,7 +6,6 @@ Owns what must hold before a start, the command, the environment and the reading
 from __future__ import annotations
 
 import os
-import re
 import signal
 import site
 import subprocess
@@ -15,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from escl.core.secrets import without_secrets
 from escl.engine.wire import EngineSpec
 from escl.errors import ChatTemplateError, EngineCrashedError, EngineError, EngineKilledError, ModelLoadError
 
 COMMAND: Final = (sys.executable, "-P", "-m", "escl.engine.worker")
 """-P keeps the current folder out of the child's import path."""
 
-_SECRET_NAME: Final = re.compile("token|secret|passw|credential|api_?key|access_?key|private_?key|auth|cookie", re.I)
 # How long a thread of libgomp waits busily for the others before it sleeps. The default of milliseconds makes a model
 # crawl as soon as anything else wants a core, be it a second engine: measured on 4 busy cores, 0.5B at Q4_K_M, tokens a
 # second were below 1 by default, 20 with 2000 and 38 without any waiting; on 4 idle cores 123, 119 and 76.
@@ -77,7 +76,7 @@ def check_file(path: str) -> None:
 
 def child_environment(parent: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a child: the parent's without secrets, and with escl importable from where it is."""
-    kept = {name: value for name, value in parent.items() if not _SECRET_NAME.search(name)}
+    kept = without_secrets(parent)
     root = str(Path(__file__).resolve().parents[2])
     if root not in [*site.getsitepackages(), site.getusersitepackages()]:
         kept["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [kept.get("PYTHONPATH")])])

@@ -90,3 +90,18 @@ def test_a_file_that_is_no_model_is_refused_by_the_child(tmp_path: Path) -> None
             threads=1,
             on_share=lambda _share: None,
         )
+
+
+def test_the_child_is_told_no_secrets(tmp_path: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "canary")
+    environments: list[dict[str, str]] = []
+    start = subprocess.Popen
+
+    def noticing(command: list[str], *, env: dict[str, str], **more: object) -> subprocess.Popen[str]:
+        environments.append(env)
+        return start(command, env=env, **more)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr("escl.convert.quantize.subprocess.Popen", noticing)
+    convert(checkpoint.folder, tmp_path / "m.gguf", quantize="Q8_0")
+    assert len(environments) == 1
+    assert "canary" not in environments[0].values()

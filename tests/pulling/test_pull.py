@@ -73,6 +73,8 @@ def test_a_checkpoint_becomes_a_pinned_model_that_is_found_by_its_reference(hub:
     ]
     assert manifest.sampling == Sampling(temperature=1.0, top_p=1.0, top_k=50, repeat_penalty=1.0)
     assert not any(request.path.endswith(".bin") for request in hub.requests)
+    asked = {request.path for request in hub.requests if not request.path.startswith("/maker/toy/resolve/")}
+    assert asked == {"/api/models/maker/toy"}
 
 
 def offer_ready(hub: Hub, tmp_path: Path, **more: object) -> bytes:
