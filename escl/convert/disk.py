@@ -75,7 +75,7 @@ def publish(path: Path, dst: Path, *, force: bool) -> None:
         StorageError: `dst` appeared meanwhile and `force` is off.
     """
     if os.path.lexists(dst) and not force:
-        raise StorageError(f"{dst} appeared while the conversion ran", hint="use --force to replace it")
+        raise StorageError(f"{dst} appeared while it was being made", hint="use --force to replace it")
     path.replace(dst)
     if os.name == "posix":
         folder = os.open(dst.parent, os.O_RDONLY)

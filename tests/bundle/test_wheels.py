@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from escl.bundle.contents import gather
 from escl.bundle.create import create
 from escl.bundle.opened import verify
-from escl.bundle.wheels import check_complete, here, read_wheels, wheel_items
+from escl.bundle.wheels import check_complete, collect, here, read_wheels, wheel_items
 from escl.errors import BundleError
 
 
@@ -111,3 +112,22 @@ def test_pip_installs_from_the_bundle_and_refuses_a_wheel_that_was_changed(tmp_p
     assert "Would install escl-0.1.0 toy-1.0" in pip().stdout
     wheel(tmp_path / "bundle" / "wheels", "toy", "1.0", licence="License: changed\n")
     assert "DO NOT MATCH THE HASHES" in pip().stderr
+
+
+def test_the_folder_is_filled_with_escl_and_what_it_needs_in_the_versions_installed_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, folder = tmp_path / "there", tmp_path / "wheels"
+    installed = metadata.version("mdurl")
+    for version in (installed, "99.0"):
+        wheel(there, "mdurl", version)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(there))
+    collect(folder, escl=str(wheel(tmp_path / "made", "escl", "0.1.0", needs="mdurl")), native=True)
+    assert [path.name for path in sorted(folder.iterdir())] == [
+        "escl-0.1.0-py3-none-any.whl",
+        f"mdurl-{installed}-py3-none-any.whl",
+    ]
+    check_complete(folder, [], None)
+    with pytest.raises(BundleError, match="pip could not make the wheels"):
+        collect(folder, escl=str(wheel(tmp_path / "other", "escl", "0.2.0", needs="nowhere")), native=True)
