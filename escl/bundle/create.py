@@ -114,17 +114,13 @@ def create(
     signature = signer.sign(content) if signer else None
     stated = sums(manifest, content, signature)
     heads = {MANIFEST: content} | ({SIGNATURE: signature} if signature is not None else {}) | {SUMS: stated}
-    sizes = stored_sizes(manifest, content)
     paths = [destination]
     if is_archive(destination):
-        paths = volume_paths(destination, archive_bytes(sizes), volume_bytes)
+        paths = volume_paths(destination, archive_bytes(stored_sizes(manifest, content)), volume_bytes)
     with staging(destination) as folder:
         staged = [folder / path.name for path in paths]
         writer = ArchiveWriter(staged, volume_bytes) if is_archive(destination) else FolderWriter(staged[0])
-        for name, head in heads.items():
-            writer.add(name, len(head), [head])
-        _write(writer, sorted(items, key=lambda item: item.path), files, meter)
-        writer.close()
+        _write(writer, heads, sorted(items, key=lambda item: item.path), files, meter)
         # Without its first volume an archive is not there yet.
         for path, final in zip(reversed(staged), reversed(paths), strict=True):
             publish(path, final, force=False)
@@ -174,7 +170,7 @@ def _size(item: Item) -> int:
     try:
         return len(item.source) if isinstance(item.source, bytes) else item.source.stat().st_size
     except OSError as error:
-        raise BundleError(f"{item.source!r} cannot be read: {error.strerror or error}") from error
+        raise BundleError(f"the source of {item.path} cannot be read: {error.strerror or error}") from error
 
 
 def _hashed(item: Item, volume_bytes: int, meter: _Meter) -> BundledFile:
@@ -194,7 +190,7 @@ def _hashed(item: Item, volume_bytes: int, meter: _Meter) -> BundledFile:
     if part_bytes:
         parts.append(Part(size_bytes=part_bytes, sha256=digest.hexdigest()))
     if item.sha256 is not None and whole.hexdigest() != item.sha256:
-        raise BundleError(f"{item.source!r} is not the file its manifest names: sha256 {whole.hexdigest()}")
+        raise BundleError(f"the source of {item.path} is not the file its manifest names: sha256 {whole.hexdigest()}")
     return BundledFile(
         path=item.path,
         size_bytes=size_bytes,
@@ -236,7 +232,15 @@ class _Writer(Protocol):
     def close(self) -> None: ...
 
 
-def _write(writer: _Writer, items: Sequence[Item], files: Mapping[str, BundledFile], meter: _Meter) -> None:
+def _write(
+    writer: _Writer,
+    heads: Mapping[str, bytes],
+    items: Sequence[Item],
+    files: Mapping[str, BundledFile],
+    meter: _Meter,
+) -> None:
+    for name, head in heads.items():
+        writer.add(name, len(head), [head])
     for item in items:
         blocks = _again(item, files[item.path], meter)
         for stored in stored_of(files[item.path]):
@@ -244,6 +248,7 @@ def _write(writer: _Writer, items: Sequence[Item], files: Mapping[str, BundledFi
         # Nothing is left, but the check at the end has still to run.
         for _ in blocks:
             pass
+    writer.close()
 
 
 def _again(item: Item, file: BundledFile, meter: _Meter) -> Iterator[bytes]:
@@ -257,7 +262,7 @@ def _again(item: Item, file: BundledFile, meter: _Meter) -> Iterator[bytes]:
         meter.add(len(block))
         yield block
     if left or digest.hexdigest() != file.sha256:
-        raise BundleError(f"{item.source!r} changed while the bundle was made", hint="make it again")
+        raise BundleError(f"the source of {item.path} changed while the bundle was made", hint="make it again")
 
 
 def _next_bytes(blocks: Iterator[bytes], n: int) -> Iterator[bytes]:
