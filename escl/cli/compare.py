@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from escl.cli.options import AsJson
+from escl.cli.options import AsJson, Margin
 from escl.cli.output import print_json, progress_console, results_console
 from escl.core.dimension import LABEL_TO_PERCENT, Dimension
 from escl.core.printable import printable
@@ -16,11 +16,6 @@ from escl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from escl.evaluation.compare import GateCheck, Side
-
-Margin = Annotated[
-    float,
-    typer.Option(min=0.001, max=4, help="Difference in labels (0-4) that counts as none; 0.2 is 5 points of 100."),
-]
 
 
 def compare(
@@ -57,8 +52,8 @@ def compare(
         raise UsageError("--junit writes a gate's outcome, and there is no gate", hint="name a --baseline")
     dimensions = list(dict.fromkeys(dimension)) if dimension else list(Dimension)
     with contextlib.ExitStack() as stack:
-        sides = _sides(runs, stack)
-        pairs = _against_first(sides) if baseline is None else _against_baseline(sides, _sides([baseline], stack))
+        sides = sides_named(runs, stack)
+        pairs = _against_first(sides) if baseline is None else _against_baseline(sides, sides_named([baseline], stack))
         found = [
             pairing(side, against, margin=margin * LABEL_TO_PERCENT, dimensions=dimensions, force=force)
             for side, against in pairs
@@ -72,19 +67,21 @@ def compare(
         raise typer.Exit(_judge(checks, baseline, junit, margin=margin, as_json=as_json))
 
 
-def _sides(references: list[str], stack: contextlib.ExitStack) -> list[Side]:
+def sides_named(references: list[str], stack: contextlib.ExitStack) -> list[Side]:
     """Return the supporters that the references name, each once.
 
     Raises:
-        UsageError: A run has no such supporter.
+        StorageError: A file holds no run.
+        UsageError: A run has no such supporter, or was not scored.
     """
     from escl.evaluation.compare import sides_of
     from escl.store.database import Database
+    from escl.store.run import RunStore
 
     found: dict[tuple[Path, str], Side] = {}
     for reference in references:
         path, name = split_reference(reference)
-        sides = sides_of(path, stack.enter_context(Database.reader(path)))
+        sides = sides_of(path, RunStore.read(stack.enter_context(Database.reader(path))))
         known = [side.supporter for side in sides]
         if name is not None and name not in known:
             raise UsageError(f"{path} has no supporter {name}", hint=f"it has {', '.join(known)}")

@@ -19,6 +19,7 @@ from escl.cli.judge import judge_app
 from escl.cli.models import models_app
 from escl.cli.output import progress_console
 from escl.cli.plan import plan
+from escl.cli.power import power
 from escl.cli.protocol import protocol_app
 from escl.cli.run import demo, run
 from escl.cli.score import report, score
@@ -51,6 +52,7 @@ app.command()(run)
 app.command()(score)
 app.command()(report)
 app.command()(compare)
+app.command()(power)
 app.command()(plan)
 app.command()(convert)
 app.command()(bench)

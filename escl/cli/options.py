@@ -100,3 +100,7 @@ AnyQuant = Annotated[
 ]
 NoTune = Annotated[bool, typer.Option("--no-tune", help="Do not measure new models on this machine before a long run.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again what an earlier attempt gave up.")]
+Margin = Annotated[
+    float,
+    typer.Option(min=0.001, max=4, help="Difference in labels (0-4) that counts as none; 0.2 is 5 points of 100."),
+]

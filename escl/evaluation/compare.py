@@ -12,18 +12,22 @@ from pathlib import Path
 import msgspec
 
 from escl.core.card import RoleCard
-from escl.core.dimension import LABEL_TO_PERCENT, Dimension, Language
+from escl.core.dimension import LABEL_TO_PERCENT, LABELS, Dimension, Language
+from escl.core.draw import drawn_order
 from escl.errors import UsageError
 from escl.evaluation.comparability import comparability, differing, lesser_differences
 from escl.evaluation.results import chosen_judging, scored_of
 from escl.stats.noninferiority import Noninferiority, noninferiority
 from escl.stats.paired import Comparison, PairedValues, compare, pair_up
+from escl.stats.sequence import AnytimeInterval, anytime_interval
 from escl.stats.summary import Scored, averages
-from escl.store.database import Database
 from escl.store.run import RunStore
 
 AVERAGE = "average"
 """The mean of the seven dimensions of a dialogue, as the Avg column of the published leaderboard."""
+
+MOST = float(LABELS[-1])
+"""No two averages of labels differ by more."""
 
 OTHER_TEXT = "another card under the same id"
 
@@ -74,6 +78,9 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
         margin: Points of 100 that count as no difference.
         forced: In what the runs differ although they should not, when the user wanted them compared all the same.
         notes: What else differs.
+        n_cards: How many cards the run has; None when all were played, or the supporters are in different runs.
+        anytime: Only with `n_cards`: the difference of the averages in labels with an interval that allows for having
+            looked before, because the run may have ended by what was seen.
     """
 
     supporter: SideName
@@ -82,6 +89,8 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     groups: list[Group]
     forced: list[str]
     notes: list[str]
+    n_cards: int | None = None
+    anytime: AnytimeInterval | None = None
 
 
 class GateCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,14 +121,12 @@ class Side:
         return SideName(run=str(self.path), supporter=self.supporter, scorer=self.scorer)
 
 
-def sides_of(path: Path, database: Database, *, judging_id: int | None = None) -> list[Side]:
-    """Return a side for each supporter of a run, in the run's order.
+def sides_of(path: Path, store: RunStore, *, judging_id: int | None = None) -> list[Side]:
+    """Return a side for each supporter of the run in `path`, in the run's order.
 
     Raises:
-        StorageError: The file holds no run.
         UsageError: Nothing in it was scored.
     """
-    store = RunStore.read(database)
     judging_id, scorer = chosen_judging(store, judging_id)
     if judging_id is None or scorer is None:
         raise UsageError(f"{path}: nothing was scored", hint="the command that made it scores it, without --no-score")
@@ -155,6 +162,8 @@ def pairing(
             f"{side.path} and {against.path} are not comparable:\n    {listed}",
             hint="--force compares them all the same, on the cards they share, and says so",
         )
+    played = {item.cluster for item in side.scored}
+    ended_early = side.path == against.path and len(played) < len(side.cards)
     return Pairing(
         supporter=side.name,
         against=against.name,
@@ -165,6 +174,8 @@ def pairing(
         ],
         forced=forced,
         notes=lesser_differences(side.store, against.store, paths=(side.path, against.path)),
+        n_cards=len(side.cards) if ended_early else None,
+        anytime=anytime_average(side, against) if ended_early else None,
     )
 
 
@@ -185,12 +196,16 @@ def gate_checks(found: Pairing) -> list[GateCheck]:
     ]
 
 
-def average_differences(side: Side, against: Side) -> dict[str, float]:
-    """Return the difference of the two averages over the dimensions in labels (-4 to 4), by quality card."""
-    return {
-        card: value / LABEL_TO_PERCENT
-        for card, value in _paired(side, against, AVERAGE, None, crisis=False).differences.items()
-    }
+def anytime_average(side: Side, against: Side) -> AnytimeInterval:
+    """Return the mean difference of the averages over the dimensions in labels, as it may be looked at at any time.
+
+    Quality cards of both languages, in the order in which a run that looks plays them.
+    """
+    paired = _paired(side, against, AVERAGE, None, crisis=False).differences
+    order = drawn_order(card for card in side.cards.values() if card.id in paired)
+    # A mean of labels may leave its bounds by a rounding error.
+    labels = [min(max(paired[card.id] / LABEL_TO_PERCENT, -MOST), MOST) for card in order]
+    return anytime_interval(labels, lowest=-MOST, highest=MOST)
 
 
 def _groups(scored: Iterable[Scored]) -> list[tuple[bool, Language | None]]:
@@ -230,7 +245,7 @@ def _group(
 
 
 def _paired(side: Side, against: Side, dimension: str, language: Language | None, *, crisis: bool) -> PairedValues:
-    one, other = (_by_card(s.scored, dimension, language, crisis=crisis) for s in (side, against))
+    one, other = (values_by_card(s.scored, dimension, language, crisis=crisis) for s in (side, against))
     renamed = {card for card in one.keys() & other.keys() if side.cards.get(card) != against.cards.get(card)}
     paired = pair_up(
         {card: values for card, values in one.items() if card not in renamed},
@@ -241,10 +256,10 @@ def _paired(side: Side, against: Side, dimension: str, language: Language | None
     return msgspec.structs.replace(paired, left_out={**paired.left_out, OTHER_TEXT: len(renamed)})
 
 
-def _by_card(
+def values_by_card(
     scored: Iterable[Scored], dimension: str, language: Language | None, *, crisis: bool
 ) -> dict[str, list[float]]:
-    """Return the values (0-100) by card; a card without any keeps an empty list."""
+    """Return the values (0-100) in a dimension or `AVERAGE` by card; a card without any keeps an empty list."""
     chosen = [item for item in scored if item.crisis is crisis and language in (None, item.language)]
     if dimension == AVERAGE:
         found = [(card, value) for (card, _), value in averages(chosen).items()]

@@ -39,6 +39,8 @@ def print_pairings(console: Console, pairings: Sequence[Pairing]) -> None:
             console.print(_title(group))
             console.print(_table(group.rows))
             console.print(Text(printable(_summary(one, group))))
+        if found.anytime is not None:
+            console.print(Text(_anytime(found), style="yellow"))
         for line in found.notes:
             console.print(Text(printable(f"note: {line}"), style="yellow"))
     if pairings:
@@ -137,6 +139,15 @@ def _summary(name: str, group: Group) -> str:
     for reason, count in _left_out(group).items():
         lines.append(f"Cards left out, {reason}: {count}.")
     return "\n".join(lines)
+
+
+def _anytime(found: Pairing) -> str:
+    """Return what is known of a run that may have ended by what was seen in it."""
+    known = found.anytime
+    assert known is not None
+    said = f"\nOnly {known.n} of {found.n_cards} cards were played. If that is because the run was sure, the intervals"
+    between = f"{known.low:+.2f} to {known.high:+.2f}"
+    return f"{said} above are too narrow; the one that allows for looking: average {between} labels."
 
 
 def _left_out(group: Group) -> dict[str, int]:

@@ -12,8 +12,9 @@ import pytest
 from escl.core.card import CrisisKind
 from escl.core.dimension import Dimension, Language
 from escl.errors import UsageError
-from escl.evaluation.compare import AVERAGE, OTHER_TEXT, Pairing, average_differences, gate_checks, pairing, sides_of
+from escl.evaluation.compare import AVERAGE, OTHER_TEXT, Pairing, gate_checks, pairing, sides_of
 from escl.store.database import Database
+from escl.store.run import RunStore
 from tests.runs import card, rated, settings
 
 UP = {f"c{at}": [2.0 + at / 40] for at in range(12)}
@@ -23,7 +24,7 @@ DOWN = {f"c{at}": [1.0 + at / 50] for at in range(12)}
 @contextlib.contextmanager
 def paired(one: Path, other: Path, *, force: bool = False, names: tuple[int, int] = (0, 1)) -> Iterator[Pairing]:
     with Database.reader(one) as first, Database.reader(other) as second:
-        sides = sides_of(one, first)[names[0]], sides_of(other, second)[names[1]]
+        sides = sides_of(one, RunStore.read(first))[names[0]], sides_of(other, RunStore.read(second))[names[1]]
         yield pairing(*sides, margin=5, force=force)
 
 
@@ -50,8 +51,10 @@ def test_the_p_of_seven_dimensions_is_adjusted_and_that_of_the_average_is_not(tm
 
 def test_repeats_are_averaged_within_their_card(tmp_path: Path) -> None:
     path = rated(tmp_path / "run.db", {"a": {"c1": [4.0, 2.0], "c2": [3.0]}, "b": {"c1": [1.0], "c2": [0.5, 1.5, 1.0]}})
-    with Database.reader(path) as database:
-        assert average_differences(*sides_of(path, database)) == pytest.approx({"c1": 2.0, "c2": 2.0})
+    with paired(path, path) as found:
+        for row in found.groups[0].rows:
+            assert row.comparison.n_cards == 2
+            assert row.comparison.difference.mean == pytest.approx(50)
 
 
 def test_what_is_missing_for_one_is_counted_and_keeps_the_gate_shut(tmp_path: Path) -> None:
