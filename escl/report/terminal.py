@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -19,7 +20,7 @@ from escl.evaluation.results import Results
 from escl.stats.summary import Cell
 
 _LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
-_PLOT_WIDTHS = (41, 31, 21, 11, 0)
+_PLOT_WIDTHS = (41, 31, 21, 11, 9, 0)
 _NAMES = 4
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
@@ -77,6 +78,7 @@ def _table(cells: list[Cell], plot_width: int) -> Table:
     wide = [max(len(str(cell.label_counts[label])) for cell in cells) for label in range(5)]
     header = " ".join(str(label).rjust(width) for label, width in enumerate(wide))
     table.add_column(f"Labels\n{header}", no_wrap=True, justify="center")
+    table.add_column("Entropy\nbits", justify="right", no_wrap=True)
     table.add_column("\nUsed", justify="right", no_wrap=True, min_width=4)
     for dimension in Dimension:
         for at, supporter in enumerate(supporters):
@@ -99,8 +101,17 @@ def _row(cell: Cell, colour: str, plot_width: int, wide: list[int]) -> list[Text
         Text(interval),
         *([_plot(cell, colour, plot_width)] if plot_width else []),
         Text(" ".join(str(n or "·").rjust(width) for n, width in zip(cell.label_counts, wide, strict=True))),
+        _entropy(cell),
         Text(used, style="" if cell.n_used == cell.n_asked else "bold red"),
     ]
+
+
+def _entropy(cell: Cell) -> Text:
+    if cell.spread is None:
+        return Text("-")
+    if cell.spread.saturated:
+        return Text("saturated", style="yellow")
+    return Text(f"{cell.spread.entropy_bits:.2f}")
 
 
 def _axis(width: int) -> str:
@@ -148,9 +159,7 @@ def _footer(results: Results) -> Group:
             Text(f"seeker {printable(settings.seeker.name)}, {settings.rounds} rounds, seed {settings.seed}{strict}")
         )
     lines.append(Text(f"protocol {printable(results.protocol)}"))
-    lines.append(
-        Text("Score: mean expected label x 25. Interval: Student t over cards. Labels: the scorer's own answers.")
-    )
+    lines += [Text(line) for line in _explained(results.cells)]
     lines += [Text(printable(notice), style="bold yellow") for notice in results.notices]
     lines.append(Text(LIMITS, style="italic"))
     return Group(*lines)
@@ -170,6 +179,24 @@ def _some(names: Sequence[str]) -> str:
     """Return the first few of names that others chose; a server may call itself another thing every time."""
     more = len(names) - _NAMES
     return ", ".join(names[:_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _explained(cells: list[Cell]) -> list[str]:
+    """Return how to read the tables, in as many sentences as these tables need."""
+    names = {"t": "Student t", "bootstrap": "the bootstrap"}
+    methods = " or ".join(name for method, name in names.items() if any(cell.score.method == method for cell in cells))
+    over = f" Interval: {methods} over cards." if methods else ""
+    lines = [f"Score: mean expected label x 25.{over} Labels: the scorer's own answers."]
+    if any(cell.spread is not None and cell.spread.saturated for cell in cells):
+        lines.append(
+            "Saturated: one label takes 95 % or more, so that the labels separate little; the score may still."
+        )
+    found = [cell.variances for cell in cells if cell.variances is not None]
+    known = [(v.between, v.within) for v in found if v.between is not None and v.within is not None]
+    if known:
+        between, within = (math.sqrt(sum(values) / len(known)) for values in zip(*known, strict=True))
+        lines.append(f"Spread: SD {between:.1f} between cards, {within:.1f} between repeats on one card.")
+    return lines
 
 
 def _failures(results: Results) -> list[str]:
