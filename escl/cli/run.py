@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from escl.cli.ending import PLAYS_ALL, Ending, looked, quick_cards, say_ending
 from escl.cli.options import (
     AnyQuant,
     AsJson,
@@ -21,6 +23,7 @@ from escl.cli.options import (
     DeviceName,
     GpuLayers,
     LanguageChoice,
+    Margin,
     MaxTokens,
     Memory,
     NoTune,
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from escl.cli.planning import Wishes
     from escl.core.dialogue import Turn
     from escl.evaluation.run import Simulation
+    from escl.evaluation.until_sure import Look
     from escl.memory.choices import Role
     from escl.shelf.manifest import Model
     from escl.store.run import RunStore
@@ -61,6 +65,9 @@ def run(
     lang: CardLanguage = LanguageChoice.BOTH,
     limit: CardLimit = None,
     crisis: CrisisCards = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Play 16 cards, spread over languages, categories and sources.")
+    ] = False,
     rounds: Rounds = None,
     repeats: Repeats = 1,
     seeker: Seeker = None,
@@ -82,6 +89,11 @@ def run(
         float | None,
         typer.Option(min=0.0, max=10.0, help="Of the supporters; 0 is greedy. Default: its manifest's, else 0.7."),
     ] = None,
+    stop_when_sure: Annotated[
+        bool,
+        typer.Option("--stop-when-sure", help="End once it is sure which of two supporters is better on average."),
+    ] = False,
+    margin: Margin = 0.2,
     retry_failed: RetryFailed = False,
     memory: Memory = None,
     device: DeviceName = None,
@@ -114,7 +126,16 @@ def run(
         raise UsageError(
             f"--strict speaks one dialogue at a time, which --parallel {parallel} contradicts", hint="leave out one"
         )
+    if stop_when_sure and (len(supporters) != 2 or no_score or crisis):
+        raise UsageError(
+            "--stop-when-sure compares the scores of two supporters on quality cards",
+            hint="name two supporters, without --no-score and --crisis",
+        )
+    if quick and limit is not None:
+        raise UsageError(f"--quick chooses the cards, and --limit {limit} others", hint="leave out one")
     chosen = choose_cards(cards, lang, limit=limit, crisis=crisis)
+    if quick:
+        chosen = quick_cards(chosen)
     words = load_protocol(protocol)
     tested = [load_supporter(name, parallel=parallel) for name in supporters]
     for language in {card.language for card in chosen}:
@@ -143,7 +164,10 @@ def run(
         tune=not no_tune,
     )
     scorer_name = None if no_score else scorer or ("demo/scorer" if toys else "esc-rank")
-    raise typer.Exit(_evaluate(simulation, scorer_name, wishes, out=out, as_json=as_json, retry_failed=retry_failed))
+    ending = Ending(margin=margin if stop_when_sure else None, quick=quick)
+    raise typer.Exit(
+        _evaluate(simulation, scorer_name, wishes, out=out, as_json=as_json, retry_failed=retry_failed, ending=ending)
+    )
 
 
 def demo(
@@ -216,15 +240,14 @@ def _evaluate(
     excerpt: bool = False,
     is_kept: bool = True,
     retry_failed: bool = False,
+    ending: Ending = PLAYS_ALL,
 ) -> int:
-    from escl.cli.output import results_console
     from escl.cli.outside import say_outside
     from escl.cli.planning import as_planned, cast_as_planned, explaining_out_of_memory, plan_run
     from escl.cli.work import default_out, load_model, open_run, say_plan, show, work
     from escl.evaluation.engines import Engines
     from escl.evaluation.observer import RunObserver
-    from escl.evaluation.run import run_scoring, run_simulation
-    from escl.report.terminal import dialogue_panel
+    from escl.evaluation.until_sure import Work, until_sure
     from escl.shelf.manifest import ModelRole
 
     scorer = None if scorer_name is None else load_model(scorer_name, ModelRole.SCORER)
@@ -237,14 +260,19 @@ def _evaluate(
     say_plan(plan, named)
     say_outside(simulation)
 
+    looks: list[Look] = []
+
     async def task(store: RunStore, observer: RunObserver, stop: asyncio.Event) -> None:
         outside = simulation.outside
         async with Engines(plan, store, observer=observer, stop=stop, outside=outside) as engines:
-            await run_simulation(simulation, store, engines=engines, observer=observer, stop=stop)
-            if scorer is not None and not stop.is_set():
-                await run_scoring(
-                    scorer, store, engines=engines, observer=observer, stop=stop, retry_failed=retry_failed
-                )
+            playing = Work(
+                simulation=simulation, scorer=scorer, store=store, engines=engines, observer=observer, stop=stop
+            )
+            if ending.margin is None:
+                await playing.play(simulation.cards, retry_failed=retry_failed)
+            else:
+                looking = partial(looked, store, path, margin=ending.margin)
+                looks.extend(await until_sure(playing, looking, retry_failed=retry_failed))
 
     store = open_run(path, settings, simulation.protocol)
     try:
@@ -253,9 +281,10 @@ def _evaluate(
         with explaining_out_of_memory(plan, wishes, lambda less: plan_run(simulation, scorer, less)):
             interrupted = work(store, task)
         if excerpt and not as_json:
-            for title, turns in excerpts(store):
-                results_console().print(dialogue_panel(turns, title=title))
-        return show(store, path if is_kept else None, interrupted=interrupted, as_json=as_json)
+            _print_excerpts(store)
+        code = show(store, path if is_kept else None, interrupted=interrupted, as_json=as_json)
+        say_ending(ending, looks, store, path)
+        return code
     finally:
         store.close()
 
@@ -265,6 +294,14 @@ def seats(simulation: Simulation, scorer: Model | None) -> list[tuple[Role, Mode
     speaking: list[tuple[Role, Model]] = [("seeker", simulation.seeker)]
     speaking += [("supporter", model) for model in simulation.loaded_here]
     return speaking if scorer is None else [*speaking, ("scorer", scorer)]
+
+
+def _print_excerpts(store: RunStore) -> None:
+    from escl.cli.output import results_console
+    from escl.report.terminal import dialogue_panel
+
+    for title, turns in excerpts(store):
+        results_console().print(dialogue_panel(turns, title=title))
 
 
 def excerpts(store: RunStore) -> Iterator[tuple[str, list[Turn]]]:

@@ -79,6 +79,7 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
         notices=[
             *dict.fromkeys(m.notice for m in models if m.notice and m.name in {*speakers, scorer}),
             *_forgeries(store, dialogues),
+            *_ended_early(store, dialogues),
         ],
         n_dialogues=states,
         cut_turns=by_supporter,
@@ -106,6 +107,17 @@ def _forgeries(store: RunStore, dialogues: list[DialogueRow]) -> list[str]:
         f"{n} dialogues with {supporter} hold a speaker's label inside an utterance: under {protocol.name} the scorer "
         "may have taken that for a turn"
         for supporter, n in counted.items()
+    ]
+
+
+def _ended_early(store: RunStore, dialogues: list[DialogueRow]) -> list[str]:
+    """Return what must be said of a run that has not played all its cards."""
+    n_cards, n_played = len(store.cards()), len({dialogue.card_id for dialogue in dialogues})
+    if n_played >= n_cards:
+        return []
+    return [
+        f"{n_played} of {n_cards} cards were played. If the run ended because it was sure, these intervals are too"
+        " narrow: `escl compare` shows the one that allows for looking."
     ]
 
 

@@ -134,13 +134,21 @@ def judging_settings(store: RunStore, scorer: Model, *, kv_type: KVType | None =
 
 
 async def run_simulation(
-    simulation: Simulation, store: RunStore, *, engines: Engines, observer: RunObserver, stop: asyncio.Event
+    simulation: Simulation,
+    store: RunStore,
+    *,
+    engines: Engines,
+    observer: RunObserver,
+    stop: asyncio.Event,
+    cards: Sequence[RoleCard] | None = None,
 ) -> None:
-    """Speak all dialogues of `simulation` that are not complete or failed in `store`."""
+    """Speak all dialogues of `simulation` that are not complete or failed in `store`; with `cards`, only on these."""
     settings = store.settings
     assert isinstance(settings, SimulationSettings)
-    _plan(simulation, store)
-    dialogues = store.dialogues()
+    played = simulation.cards if cards is None else cards
+    _plan(simulation, store, played)
+    wanted = {card.id for card in played}
+    dialogues = [dialogue for dialogue in store.dialogues() if dialogue.card_id in wanted]
     per_dialogue = turns_in(simulation.rounds)
     said = {d.id: len(store.turns(d.id)) for d in dialogues}
     # What was given up is not asked for any more.
@@ -264,7 +272,7 @@ def _check_adapters(scorer: Model, languages: set[Language]) -> None:
         raise UsageError(f"scorer {scorer.name} has no adapter for {', '.join(missing)}", hint="add it to its manifest")
 
 
-def _plan(simulation: Simulation, store: RunStore) -> None:
+def _plan(simulation: Simulation, store: RunStore, played: Sequence[RoleCard]) -> None:
     store.add_cards(simulation.cards)
     store.add_models(
         [_model_row("seeker", simulation.seeker), *(_model_row("supporter", m) for m in simulation.supporters)]
@@ -272,7 +280,7 @@ def _plan(simulation: Simulation, store: RunStore) -> None:
     store.plan_dialogues(
         (card.id, card.language, model.name, repeat)
         for model in simulation.supporters
-        for card in simulation.cards
+        for card in played
         for repeat in range(simulation.repeats)
     )
 

@@ -164,6 +164,9 @@ class LiveObserver(LineObserver):
 
     def started(self, phase: Phase, *, done: int, total: int) -> None:
         super().started(phase, done=done, total=total)
+        # A run that looks in between begins each phase several times.
+        if phase in self._tasks:
+            self._bars.remove_task(self._tasks[phase])
         self._tasks[phase] = self._bars.add_task(phase.value, total=total, completed=done, amount="", speed="", left="")
 
     def finished(self, phase: Phase) -> None:
