@@ -33,12 +33,13 @@ def tuning_of(model: Model, use: MachineUse) -> Tuned:
         gpu_layers=use.gpu_layers,
         budget=use.budget,
         at_most_s=use.tune_s,
+        adapter=next((path for path, _ in model.adapters.values()), None),
     )
 
 
 def best_prefill_tps(tuned: Tuned) -> float:
     """Return the most prompt tokens a second that bare llama.cpp evaluated in any trial, without adapters."""
-    return max(trial.prefill_tps for trial in tuned.trials if trial.prefill_tps is not None)
+    return max(trial.prefill_tps for trial in tuned.trials if trial.prefill_tps is not None and not trial.adapter)
 
 
 def show_tuning(models: Sequence[Model], use: MachineUse) -> Table:
@@ -60,7 +61,7 @@ def _row(model: Model, tuned: Tuned) -> Row:
         settings: {
             trial.prompt_tokens: trial.prefill_tps
             for trial in tuned.trials
-            if trial.settings == settings and trial.prefill_tps is not None
+            if trial.settings == settings and trial.prefill_tps is not None and not trial.adapter
         }
         for settings in (tuned.label_settings, EngineSettings())
     }

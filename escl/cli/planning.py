@@ -253,6 +253,7 @@ def _measure_one(model: Model, spec: EngineSpec, hardware: Hardware, budget: Bud
             device=spec.device,
             gpu_layers=spec.gpu_layers,
             budget=budget,
+            adapter=next((path for path, _ in model.adapters.values()), None),
         )
     except EsclError as error:
         if isinstance(error, EngineHungError):

@@ -94,6 +94,7 @@ def _of_file(model: Model, hardware: Hardware, *, again: bool, seconds: float, d
         hardware=hardware,
         device=where,
         at_most_s=seconds,
+        adapter=next((path for path, _ in model.adapters.values()), None),
         on_note=note,
     )
 

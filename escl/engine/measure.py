@@ -12,6 +12,7 @@ import os
 os.environ["GGML_NO_BACKTRACE"] = "1"
 
 import gc
+import statistics
 import sys
 import time
 import traceback
@@ -30,6 +31,7 @@ from escl.engine.chat import Chat
 from escl.engine.context_shape import context_shape
 from escl.engine.labels import DEFAULT_SYSTEM_KEY
 from escl.engine.llama import Context, Model, Tokens
+from escl.engine.sampling import Sampler
 from escl.engine.trial import (
     Alike,
     Answer,
@@ -47,6 +49,7 @@ from escl.engine.wire import EngineSpec, Failed, Generate
 from escl.errors import EngineError
 
 _WARM_UP_TOKENS: Final = 8
+_DRAWS: Final = 16
 _GREEDY: Final = Sampling(temperature=0, repeat_penalty=1.0, max_tokens=1)
 
 
@@ -58,7 +61,7 @@ class Bench:
         self._model: Model | None = None
         self._loaded_as: tuple[object, ...] = ()
         self._context: Context | None = None
-        self._context_for: tuple[Setting, int, int] | None = None
+        self._context_for: tuple[Setting, int, int, str | None] | None = None
 
     def answer(self, question: Question) -> Answer:
         """Measure what is asked. Raises EngineError when a setting cannot be loaded or run."""
@@ -92,24 +95,27 @@ class Bench:
 
     def _probe(self, probe: Probe) -> Measured:
         model, load_s = self._load(probe.setting)
+        if probe.adapter is not None and probe.adapter not in model.adapters:
+            model.add_adapters({probe.adapter: Path(probe.adapter)})
         context = self._prepare(model, probe)
         loop, prompt = BareLoop(context), _prompt(model, probe.prompt_tokens)
         started = time.monotonic()
         loop.prefill([prompt])
         prefill_s = time.monotonic() - started
         loop.spread(probe.sequences)
-        started = time.monotonic()
-        loop.decode(probe.steps)
-        return Measured(load_s=load_s, prefill_s=prefill_s, decode_s=time.monotonic() - started)
+        decode_s = _decode_s(loop, probe.steps)
+        draw_s = _draw_s(model, context, prompt) if probe.steps else None
+        return Measured(load_s=load_s, prefill_s=prefill_s, decode_s=decode_s, draw_s=draw_s)
 
     def _prepare(self, model: Model, probe: Probe) -> Context:
         """Return the setting's context, warmed up: the first computation allocates, and touches weights."""
         cells = -(-(probe.prompt_tokens + probe.steps + 1) // 256) * 256
-        wanted = (probe.setting, probe.sequences, cells)
+        wanted = (probe.setting, probe.sequences, cells, probe.adapter)
         if self._context is None or self._context_for != wanted:
             self._drop_context()
             self._context = _context(model, probe.setting, sequences=probe.sequences, cells=cells)
             self._context_for = wanted
+            self._context.use_adapter(probe.adapter)
             warm_up = BareLoop(self._context)
             warm_up.prefill([_prompt(model, min(_WARM_UP_TOKENS, probe.prompt_tokens))])
             warm_up.spread(probe.sequences)
@@ -264,6 +270,30 @@ def _context(model: Model, setting: Setting, *, sequences: int, cells: int) -> C
         kv_type=setting.kv_type,
         flash_attention=setting.flash_attention,
     )
+
+
+def _decode_s(loop: BareLoop, steps: int) -> float:
+    """Return what so many steps take when all are like the median one: other work must not pass for the model's."""
+    taken = []
+    for _ in range(steps):
+        started = time.monotonic()
+        loop.decode(1)
+        taken.append(time.monotonic() - started)
+    return steps * statistics.median(taken) if taken else 0.0
+
+
+def _draw_s(model: Model, context: Context, prompt: Tokens) -> float:
+    """Return the seconds of one draw from the logits of the latest decode."""
+    sampler = Sampler(Sampling(), seed=1, prompt=prompt, n_vocab=model.n_vocab)
+    row = context.logits(1)[0]
+    try:
+        sampler.draw(context, row, 0)
+        started = time.monotonic()
+        for _ in range(_DRAWS):
+            sampler.draw(context, row, 0)
+        return (time.monotonic() - started) / _DRAWS
+    finally:
+        sampler.close()
 
 
 def _prompt(model: Model, size: int) -> Tokens:

@@ -49,12 +49,14 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         prompt_tokens: Evaluated in one sequence; its cache is then copied to the others.
         sequences: Decoded side by side.
         steps: Tokens decoded of each sequence; 0 measures prefill only.
+        adapter: Path of a LoRA file that is on meanwhile.
     """
 
     setting: Setting
     prompt_tokens: int
     sequences: int = 1
     steps: int = 0
+    adapter: str | None = None
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -62,11 +64,13 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     Attributes:
         load_s: Seconds to load the weights, None when they were in memory with this setting already.
+        draw_s: Seconds to draw one token from its logits with the default sampling; None when nothing was decoded.
     """
 
     load_s: float | None
     prefill_s: float
     decode_s: float
+    draw_s: float | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, tag=True):

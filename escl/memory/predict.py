@@ -102,8 +102,9 @@ class Part:
         for share, pace in self._places():
             if not share or pace is None:
                 continue
-            prefill += share * tokens.prefill / pace.rates.prefill_tps
-            decode += share * tokens.decode / pace.rates.decode_tps_at(sequences)
+            left = pace.rates.adapter_share if self.file.adapters else 1.0
+            prefill += share * tokens.prefill / (left * pace.rates.prefill_tps)
+            decode += share * pace.rates.decode_s(tokens, sequences)
         return prefill, decode
 
 

@@ -20,7 +20,7 @@ from escl.engine.wire import EngineSpec
 from escl.errors import EngineError, EngineHungError, OutOfMemoryError, UsageError
 from escl.memory.devices import Budget, Hardware, budget_of, in_size
 from escl.memory.estimate import estimate
-from escl.memory.rates import Rates
+from escl.memory.rates import ADAPTER_SHARE, Rates, assumed_cached_s
 from escl.memory.tuning_store import (
     EngineSettings,
     Trial,
@@ -40,6 +40,9 @@ SEQUENCES: Final = (1, 32, 16, 4, 8)
 _FIRST_PROMPTS: Final = (16, 64)
 _PROMPTS: Final = (1024, 512, 256, 128, 64, 32, 16)
 _CONTEXT: Final = 128
+_LONG_CONTEXT: Final = 1024
+_SEQUENCES_BEHIND_IT: Final = 4
+"""As many cached tokens then as 32 dialogues have behind the short context: what fits there fits here."""
 _BATCHED: Final = 8
 _STEPS: Final = (2, 16)
 # Of the time allowed, what one measurement may take.
@@ -60,6 +63,7 @@ def tune(
     gpu_layers: int = -1,
     budget: Budget | None = None,
     at_most_s: float = 20.0,
+    adapter: Path | None = None,
     on_trial: Callable[[Trial], None] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Tuned:
@@ -73,6 +77,7 @@ def tune(
         gpu_layers: Layers on the device; -1 is all, and 0 is the CPU whatever the device.
         budget: What a measurement may take; more is not tried. None is what is free, where that is known.
         at_most_s: When this is over, the search ends with what is known.
+        adapter: One of the model's LoRA files, whose cost is measured; without one it is assumed.
         on_trial: Called after each measurement.
         on_note: Called with a line when the result cannot be kept.
 
@@ -87,6 +92,7 @@ def tune(
     with Stand(model) as stand:
         search = _Search(stand, read_gguf_header(model), hardware, on_trial or (lambda _: None))
         search.place(device, gpu_layers, limit)
+        search.adapter = adapter
         search.run(until=started + at_most_s)
     tuned = search.result(sha256, seconds=time.monotonic() - started)
     store_tuning(tuned, hardware=hardware, on_note=on_note)
@@ -108,6 +114,7 @@ class _Search:
     """The trials so far, and what follows from them."""
 
     def __init__(self, stand: Stand, header: GGUFHeader, hardware: Hardware, on_trial: Callable[[Trial], None]) -> None:
+        self.adapter: Path | None = None
         self._stand, self._hardware, self._on_trial = stand, hardware, on_trial
         self._header = header
         self._budget: Budget | None = None
@@ -120,6 +127,7 @@ class _Search:
         self._complete = False
         self._long = _PROMPTS[-1]
         self._failure: EngineError | None = None
+        self._start_s = 0.0
 
     def place(self, device: str | None, gpu_layers: int, budget: Budget | None) -> None:
         """Say where the layers go, and how much room there is; a budget of None sets no limit."""
@@ -137,6 +145,8 @@ class _Search:
             self._first()
             self._weights()
             self._micro_batch()
+            self._longer_context()
+            self._with_adapter()
             self._side_by_side()
             self._attention()
             self._complete = True
@@ -154,9 +164,14 @@ class _Search:
     def _first(self) -> None:
         """Measure the plainest setting; small prompts say how large the others may be."""
         for at_most in _FIRST_PROMPTS:
-            self._measure(self._dialogue, prompt_tokens=self._prompt_tokens(at_most))
+            started = time.monotonic()
+            trial = self._measure(self._dialogue, prompt_tokens=self._prompt_tokens(at_most))
             if self._failure is not None:
                 raise self._failure
+            if trial.load_s is not None and trial.prefill_tps is not None:
+                # The first answer comes from a process that had to start, as an engine's does.
+                work_s = trial.load_s + trial.prompt_tokens / trial.prefill_tps
+                self._start_s = time.monotonic() - started - work_s
         self._long = self._prompt_tokens(512)
         self._prefill(self._dialogue, self._long)
         self._decode(self._dialogue, _BATCHED)
@@ -183,6 +198,17 @@ class _Search:
                 self._prefill(other, self._long)
                 if self._is_faster(other, self._labels):
                     self._labels = other
+
+    def _longer_context(self) -> None:
+        """Measure decoding behind a short and a long context: what the tokens between them cost."""
+        if self._prompt_tokens(_LONG_CONTEXT) >= 4 * _CONTEXT:
+            self._decode(self._dialogue, _SEQUENCES_BEHIND_IT)
+            self._decode(self._dialogue, _SEQUENCES_BEHIND_IT, behind=_LONG_CONTEXT)
+
+    def _with_adapter(self) -> None:
+        if self.adapter is not None:
+            for _ in range(2):
+                self._measure(self._labels, prompt_tokens=self._long, adapter=self.adapter)
 
     def _side_by_side(self) -> None:
         for sequences in SEQUENCES:
@@ -219,7 +245,8 @@ class _Search:
         return prompt_tokens / prefill + new_tokens / decode
 
     def _done(self, settings: EngineSettings) -> list[Trial]:
-        return [trial for trial in self._trials if trial.settings == settings and trial.failed is None]
+        """Return what was measured with these settings, without adapter."""
+        return [one for one in self._trials if one.settings == settings and one.failed is None and not one.adapter]
 
     def _prefills(self, settings: EngineSettings) -> dict[int, float]:
         """Return the best prefill rate for each length of prompt."""
@@ -234,8 +261,33 @@ class _Search:
         return rates[max(rates)] if rates else None
 
     def _best_decode(self, settings: EngineSettings, sequences: int) -> float | None:
-        rates = [trial.decode_tps for trial in self._done(settings) if trial.sequences == sequences and trial.steps]
-        return max((rate for rate in rates if rate is not None), default=None)
+        rates = self._decode_behind(settings, sequences)
+        return max((rate for context, rate in rates.items() if context <= _CONTEXT), default=None)
+
+    def _decode_behind(self, settings: EngineSettings, sequences: int) -> dict[int, float]:
+        """Return the best decoding rate for each length of context."""
+        best: dict[int, float] = {}
+        for trial in self._done(settings):
+            if trial.sequences == sequences and trial.decode_tps is not None:
+                best[trial.prompt_tokens] = max(trial.decode_tps, best.get(trial.prompt_tokens, 0.0))
+        return best
+
+    def _cached_s(self) -> float:
+        """Return what each cached token adds to a decoded one."""
+        rates = self._decode_behind(self._dialogue, _SEQUENCES_BEHIND_IT)
+        short, long = min(rates, default=0), max(rates, default=0)
+        if short == long:
+            return assumed_cached_s(self._header, place="gpu" if self._gpu_layers else "cpu")
+        return max(0.0, (1 / rates[long] - 1 / rates[short]) / (long - short))
+
+    def _adapter_share(self) -> float:
+        """Return what an adapter leaves of prefill."""
+        trials = [one for one in self._trials if one.adapter and one.prefill_tps]
+        if not trials:
+            return ADAPTER_SHARE
+        settings, size = trials[0].settings, trials[0].prompt_tokens
+        best = max(one.prefill_tps or 0.0 for one in trials)
+        return min(1.0, best / self._prefills(settings)[size])
 
     def _rates(self, settings: EngineSettings) -> Rates | None:
         prefill = self._best_prefill(settings)
@@ -243,7 +295,18 @@ class _Search:
         loads = [trial.load_s for trial in self._trials if trial.load_s and trial.settings.repack == settings.repack]
         if prefill is None or not loads:
             return None
-        return Rates(prefill_tps=prefill, decode_tps=decode, load_s=min(loads), source="measured")
+        decoded = [trial for trial in self._done(settings) if trial.decode_tps is not None]
+        draws = [trial.draw_s for trial in self._trials if trial.draw_s is not None]
+        return Rates(
+            prefill_tps=prefill,
+            decode_tps=decode,
+            load_s=self._start_s + min(loads),
+            source="measured",
+            context=max((one.prompt_tokens for one in decoded if one.prompt_tokens <= _CONTEXT), default=0),
+            cached_s=self._cached_s(),
+            draw_s=min(draws, default=0.0),
+            adapter_share=self._adapter_share(),
+        )
 
     def result(self, sha256: str, *, seconds: float) -> Tuned:
         """Return what was found."""
@@ -284,9 +347,9 @@ class _Search:
             if rate is None or prompt_tokens / rate > self._at_most_s * _SHARE / 2:
                 return
 
-    def _decode(self, settings: EngineSettings, sequences: int) -> None:
-        """Measure decoding behind a context of a dialogue's first turns, as far as memory and time allow."""
-        prompt_tokens = self._prompt_tokens(_CONTEXT)
+    def _decode(self, settings: EngineSettings, sequences: int, *, behind: int = _CONTEXT) -> None:
+        """Measure decoding behind a context, that of a dialogue's first turns, as far as memory and time allow."""
+        prompt_tokens = self._prompt_tokens(behind)
         if not any(trial.decode_tps for trial in self._trials):
             first = self._measure(settings, prompt_tokens=prompt_tokens, sequences=sequences, steps=_STEPS[0])
             if first.failed is not None:
@@ -296,7 +359,15 @@ class _Search:
         steps = max(_STEPS[0], min(_STEPS[1], affordable))
         self._measure(settings, prompt_tokens=prompt_tokens, sequences=sequences, steps=steps)
 
-    def _measure(self, settings: EngineSettings, *, prompt_tokens: int, sequences: int = 1, steps: int = 0) -> Trial:
+    def _measure(
+        self,
+        settings: EngineSettings,
+        *,
+        prompt_tokens: int,
+        sequences: int = 1,
+        steps: int = 0,
+        adapter: Path | None = None,
+    ) -> Trial:
         threads = settings.threads or self._hardware.physical_cores
         setting = Setting(
             threads=threads,
@@ -306,8 +377,21 @@ class _Search:
             gpu_layers=self._gpu_layers,
             device=self._device if self._device is not None else CPU_ONLY,
         )
-        trial = Trial(settings=settings, threads=threads, prompt_tokens=prompt_tokens, sequences=sequences, steps=steps)
-        probe = Probe(setting=setting, prompt_tokens=prompt_tokens, sequences=sequences, steps=steps)
+        trial = Trial(
+            settings=settings,
+            threads=threads,
+            prompt_tokens=prompt_tokens,
+            sequences=sequences,
+            steps=steps,
+            adapter=adapter is not None,
+        )
+        probe = Probe(
+            setting=setting,
+            prompt_tokens=prompt_tokens,
+            sequences=sequences,
+            steps=steps,
+            adapter=None if adapter is None else str(adapter),
+        )
         trial = self._with_numbers(trial, probe)
         self._trials.append(trial)
         self._on_trial(trial)
@@ -334,6 +418,7 @@ class _Search:
             prefill_tps=trial.prompt_tokens / measured.prefill_s,
             decode_tps=_per_second(trial.sequences * trial.steps, measured),
             load_s=measured.load_s,
+            draw_s=measured.draw_s,
         )
 
     def _lacking(self, probe: Probe) -> str | None:

@@ -24,6 +24,8 @@ from escl.shelf.manifest import user_shelf
 Purpose = Literal["dialogue", "labels"]
 
 _MAX_BYTES: Final = 1 << 20
+_FORM: Final = "2"
+"""What is measured; a tuning of another form has another name, so that it is measured anew."""
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +61,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         prompt_tokens: Evaluated in one sequence; the same context is behind each sequence while decoding.
         decode_tps: New tokens a second over all sequences; None when only prefill was measured.
         load_s: Seconds to load the weights; None when they were in memory already.
+        adapter: Whether a LoRA adapter was on.
+        draw_s: Seconds to draw a token from its logits; None when nothing was decoded.
         failed: Why there are no numbers.
     """
 
@@ -70,6 +74,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     prefill_tps: float | None = None
     decode_tps: float | None = None
     load_s: float | None = None
+    adapter: bool = False
+    draw_s: float | None = None
     failed: str | None = None
 
 
@@ -205,7 +211,7 @@ def _path(sha256: str, *, hardware: Hardware, device: str | None, gpu_layers: in
     place = device_key(device) or CPU_ONLY
     if place != CPU_ONLY and gpu_layers >= 0:
         place = f"{gpu_layers} layers on {place}"
-    where = "\n".join([machine_of(hardware), place, hardware.llama_build])
+    where = "\n".join([_FORM, machine_of(hardware), place, hardware.llama_build])
     return tuning_folder() / f"{sha256[:16]}-{hashlib.sha256(where.encode()).hexdigest()[:16]}.json"
 
 

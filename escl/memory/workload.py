@@ -43,17 +43,28 @@ def tokens_in(text: str) -> int:
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine has to do: `prefill` tokens read, `decode` tokens generated."""
+    """What an engine has to do.
+
+    Attributes:
+        prefill: Tokens to read.
+        decode: Tokens to generate.
+        attended: Tokens in the cache before each of those, all together.
+    """
 
     prefill: float = 0.0
     decode: float = 0.0
+    attended: float = 0.0
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(prefill=self.prefill + other.prefill, decode=self.decode + other.decode)
+        return Tokens(
+            prefill=self.prefill + other.prefill,
+            decode=self.decode + other.decode,
+            attended=self.attended + other.attended,
+        )
 
     def times(self, factor: int) -> Tokens:
         """Return the same work so many times."""
-        return Tokens(prefill=self.prefill * factor, decode=self.decode * factor)
+        return Tokens(prefill=self.prefill * factor, decode=self.decode * factor, attended=self.attended * factor)
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,9 +130,13 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         turns = self.rounds
         new = (turns - 1) * (supporter.typical + 2 * _MESSAGE_FRAME)
         again = turns * (turns - 1) // 2 * said
+        before = again + turns * seeker.typical / 2
         return self._over_dialogues(
-            lambda work: turns * work.seeker_prompt + again if whole else work.seeker_prompt + new,
-            decode=turns * seeker.typical,
+            lambda work: Tokens(
+                prefill=turns * work.seeker_prompt + again if whole else work.seeker_prompt + new,
+                decode=turns * seeker.typical,
+                attended=(turns * work.seeker_prompt + before) * seeker.typical,
+            )
         )
 
     def supporter(self, seeker: Reply, supporter: Reply, *, whole: bool) -> Tokens:
@@ -131,9 +146,13 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         asked = turns * (turns + 1) // 2 * (seeker.typical + _MESSAGE_FRAME)
         answered = turns * (turns - 1) // 2 * (supporter.typical + _MESSAGE_FRAME)
         again = asked + answered + turns * _MESSAGE_FRAME
+        before = again + turns * supporter.typical / 2
         return self._over_dialogues(
-            lambda work: turns * work.supporter_prompt + again if whole else work.supporter_prompt + new,
-            decode=turns * supporter.typical,
+            lambda work: Tokens(
+                prefill=turns * work.supporter_prompt + again if whole else work.supporter_prompt + new,
+                decode=turns * supporter.typical,
+                attended=(turns * work.supporter_prompt + before) * supporter.typical,
+            )
         )
 
     def scoring(self, seeker: Reply, supporters: Sequence[Reply]) -> Tokens:
@@ -143,9 +162,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
             dialogues = [self._transcript(work, seeker, supporter) for supporter in supporters]
             each = len(Dimension) * work.cards * self.repeats
             read = sum(length + work.question + _LABEL_REPLY for length in dialogues)
+            rubric = work.rubrics / len(Dimension)
             total += Tokens(
                 prefill=work.rubrics + each * read,
                 decode=each * len(dialogues) * _LABEL_DECODED,
+                attended=each * (read + len(dialogues) * rubric) * _LABEL_DECODED,
             )
         return total
 
@@ -170,10 +191,10 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         # A speaker's name and a line break are about as long as a template's frame.
         return self.rounds * (seeker.typical + supporter.typical + 2 * _MESSAGE_FRAME)
 
-    def _over_dialogues(self, prefill: Callable[[LanguageWork], int], *, decode: int) -> Tokens:
+    def _over_dialogues(self, each: Callable[[LanguageWork], Tokens]) -> Tokens:
         total = Tokens()
         for work in self.languages:
-            total += Tokens(prefill=prefill(work), decode=decode).times(work.cards * self.repeats)
+            total += each(work).times(work.cards * self.repeats)
         return total
 
 

@@ -20,7 +20,7 @@ from escl.memory.devices import Budget
 from escl.memory.plan import Fixed, make_plan, plan_for
 from escl.memory.rates import Rates, assumed_rates
 from escl.memory.tuning_store import EngineSettings, Tuned, machine_of, store_tuning
-from escl.memory.workload import Workload, scoring_workload, workload_of
+from escl.memory.workload import Reply, Workload, scoring_workload, workload_of
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
 from escl.shelf.manifest import LocatedModel
 from tests.planning import HARDWARE, cpu, gpu, workload
@@ -239,8 +239,13 @@ def test_a_reply_limit_of_the_user_counts_for_supporters_only(tmp_path: Path) ->
         )
         return made.best().seconds.decode
 
-    # 45 tokens of the seeker and 250 of the supporter, or 45 and 5.
-    assert decoding_s(5) / decoding_s(None) == pytest.approx((45 + 5) / (45 + 250))
+    def expected_s(answer: int) -> float:
+        seeks, answers = Reply(typical=45, longest=512), Reply(typical=answer, longest=answer)
+        work = workload().seeker(seeks, answers, whole=False) + workload().supporter(seeks, answers, whole=False)
+        return assumed_rates(read_gguf_header(model.path), place="cpu", cores=8).decode_s(work, 1)
+
+    assert decoding_s(5) == pytest.approx(expected_s(5))
+    assert decoding_s(None) == pytest.approx(expected_s(250))
 
 
 def test_a_device_of_unknown_size_holds_nothing(tmp_path: Path) -> None:

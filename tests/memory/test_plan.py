@@ -14,6 +14,7 @@ from escl.errors import NothingFitsError
 from escl.memory.devices import Budget
 from escl.memory.plan import Candidate, Fixed, Plan, chosen_line, make_plan
 from escl.memory.search import largest_without
+from escl.memory.workload import Reply
 from tests.planning import GIB, choice, cpu, gpu, models, named_only, need_of, sets_in_memory, shared, workload
 
 BUDGETS = [cpu(12), cpu(48), gpu(6), gpu(12), gpu(24), shared(24)]
@@ -213,8 +214,10 @@ def test_engines_that_work_at_once_on_a_device_have_half_of_the_dialogues_each()
     seeker, supporter = (file.on_device for file in (chosen.files[0] for chosen in models(on_gpu=True)[:2]))
     assert seeker is not None
     assert supporter is not None
-    tokens = {45: seeker.rates, 250: supporter.rates}
-    expected = sum(32 * 5 * said / rates.decode_tps_at(4) for said, rates in tokens.items())
+    seeks, answers = Reply(typical=45, longest=512), Reply(typical=250, longest=512)
+    asked = workload().seeker(seeks, answers, whole=False)
+    answered = workload().supporter(seeks, answers, whole=False)
+    expected = seeker.rates.decode_s(asked, 4) + supporter.rates.decode_s(answered, 4)
     assert together == pytest.approx(expected)
 
 

@@ -15,6 +15,7 @@ from escl.errors import EngineHungError, OutOfMemoryError
 from escl.memory import tune as tune_module
 from escl.memory.devices import Budget, Hardware
 from escl.memory.tune import SEQUENCES, Trial, Tuned, stored_tuning, tune
+from escl.memory.workload import Tokens
 from tests.tiny_gguf import Script, write_model
 
 HARDWARE = Hardware(
@@ -84,6 +85,7 @@ def tuned_on(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tu
         device: str | None = None,
         gpu_layers: int = -1,
         budget: Budget | None = None,
+        adapter: Path | None = None,
         on_trial: Callable[[Trial], None] | None = None,
     ) -> Tuned:
         monkeypatch.setattr(tune_module, "Stand", lambda _: machine)
@@ -95,6 +97,7 @@ def tuned_on(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tu
             device=device,
             gpu_layers=gpu_layers,
             budget=budget,
+            adapter=adapter,
             on_trial=on_trial,
         )
 
@@ -150,6 +153,44 @@ def test_attention_as_stored_is_taken_where_it_is_faster(tuned_on: Tune) -> None
 
     tuned = tuned_on(Plain())
     assert (tuned.label_settings.flash_attention, tuned.settings.flash_attention) == (False, None)
+
+
+def test_what_a_longer_context_and_drawing_a_token_cost_is_measured(tuned_on: Tune) -> None:
+    class Attentive(Machine):
+        def decode(self, probe: Probe) -> float:
+            return 1 / (0.02 + 1e-5 * probe.prompt_tokens)
+
+        def probe(self, question: Probe, *, within_s: float) -> Measured:
+            measured = super().probe(question, within_s=within_s)
+            return msgspec.structs.replace(measured, draw_s=0.003 if question.steps else None)
+
+    rates = tuned_on(Attentive()).rates
+    assert rates.cached_s == pytest.approx(1e-5)
+    assert (rates.context, rates.draw_s) == (128, 0.003)
+    tokens = Tokens(decode=10, attended=10 * 2128)
+    assert rates.decode_s(tokens, 8) == pytest.approx(10 * (0.02 + 1e-5 * 2128 + 0.003))
+
+
+def test_what_an_adapter_costs_is_measured_where_there_is_one(tuned_on: Tune) -> None:
+    class Slower(Machine):
+        def prefill(self, probe: Probe) -> float:
+            return 700 if probe.adapter is not None else 1000
+
+    with_adapter = tuned_on(Slower(), adapter=Path("adapter.gguf"))
+    assert with_adapter.label_rates.adapter_share == pytest.approx(0.7)
+    assert with_adapter.label_rates.prefill_tps == pytest.approx(1000)
+    assert with_adapter.label_settings == tuned_on(Machine()).label_settings
+    assert tuned_on(Machine()).label_rates.adapter_share == 0.85
+
+
+def test_the_start_of_the_process_is_part_of_a_load(tuned_on: Tune) -> None:
+    class Sleepy(Machine):
+        def probe(self, question: Probe, *, within_s: float) -> Measured:
+            if not self.asked:
+                self.now += 0.7
+            return super().probe(question, within_s=within_s)
+
+    assert tuned_on(Sleepy()).rates.load_s == pytest.approx(0.5 + 0.7)
 
 
 def test_every_measurement_has_all_cores_as_engines_that_take_turns_have(tuned_on: Tune) -> None:
@@ -226,16 +267,18 @@ def test_what_the_budget_has_no_room_for_is_noted_and_not_tried(tuned_on: Tune) 
     main_memory = Budget(host_bytes=64_000_000, device_bytes=None, device=None, shares_ram=False)
     tuned = tuned_on(machine, budget=main_memory)
     assert set(tuned.rates.decode_tps) == {1, 4, 8} == {probe.sequences for probe in machine.asked}
-    assert no_room(tuned) == {16, 32}
+    # Four have no room behind the long context.
+    assert no_room(tuned) == {4, 16, 32}
+    assert tuned.rates.cached_s > 0
     assert tuned.complete
 
 
 def test_a_devices_memory_is_a_limit_too(tuned_on: Tune) -> None:
     # On a device eight dialogues take 537.8 MB there, its context included, and 365.9 MB of main memory.
     card = Budget(host_bytes=1 << 30, device_bytes=540_000_000, device="CUDA0", shares_ram=False)
-    assert no_room(tuned_on(Machine(), device="CUDA0", budget=card)) == {16, 32}
+    assert no_room(tuned_on(Machine(), device="CUDA0", budget=card)) == {4, 16, 32}
     shared = Budget(host_bytes=905_000_000, device_bytes=905_000_000, device="MTL0", shares_ram=True)
-    assert no_room(tuned_on(Machine(), device="MTL0", budget=shared)) == {16, 32}
+    assert no_room(tuned_on(Machine(), device="MTL0", budget=shared)) == {4, 16, 32}
 
 
 def test_a_model_that_there_is_no_room_for_is_not_loaded(tuned_on: Tune) -> None:

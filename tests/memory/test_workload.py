@@ -49,8 +49,14 @@ def test_whole_histories_are_what_reading_everything_before_each_turn_adds_up_to
         history_supporter += 200 + FRAME
         history_seeker += 40 + 200 + 2 * FRAME
     workload = one_dialogue(rounds)
-    assert workload.seeker(SEEKER, SUPPORTER, whole=True) == Tokens(prefill=seeker, decode=rounds * 40)
-    assert workload.supporter(SEEKER, SUPPORTER, whole=True) == Tokens(prefill=supporter, decode=rounds * 200)
+    # While a reply grows, half of it is in the cache, with all that was read before it.
+    asked, answered = (seeker + rounds * 20) * 40, (supporter + rounds * 100) * 200
+    assert workload.seeker(SEEKER, SUPPORTER, whole=True) == Tokens(prefill=seeker, decode=rounds * 40, attended=asked)
+    assert workload.supporter(SEEKER, SUPPORTER, whole=True) == Tokens(
+        prefill=supporter, decode=rounds * 200, attended=answered
+    )
+    assert workload.seeker(SEEKER, SUPPORTER, whole=False).attended == asked
+    assert workload.supporter(SEEKER, SUPPORTER, whole=False).attended == answered
 
 
 @given(rounds=st.integers(1, 12))
