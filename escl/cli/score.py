@@ -25,6 +25,7 @@ from escl.cli.options import (
     Threads,
 )
 from escl.cli.output import progress_console
+from escl.core.division import Division
 from escl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -161,6 +162,9 @@ def report(
     loads: Annotated[
         bool, typer.Option("--loads", help="Show which models were in memory when, with seconds and bytes.")
     ] = False,
+    by: Annotated[
+        Division | None, typer.Option("--by", help="Divide the scores by this; round: how much was said when.")
+    ] = None,
     export: Annotated[
         tuple[str, Path] | None,
         typer.Option(
@@ -175,6 +179,8 @@ def report(
 
     Example: escl report my-model.db --json
 
+    Example: escl report my-model.db --by category
+
     Example: escl report my-model.db --export esc-eval exported
     """
     from escl.cli.output import print_json, results_console
@@ -188,6 +194,9 @@ def report(
         if export is not None:
             _export(store, *export, judging_id=judging, as_json=as_json)
             return
+        if by is not None:
+            _divided(store, by, judging_id=judging, as_json=as_json)
+            return
         if loads:
             if as_json:
                 print_json({"loads": store.loads()})
@@ -195,6 +204,25 @@ def report(
                 print_loads(results_console(), store.loads())
             return
         raise typer.Exit(show(store, run, interrupted=False, as_json=as_json, judging_id=judging))
+
+
+def _divided(store: RunStore, division: Division, *, judging_id: int | None, as_json: bool) -> None:
+    from escl.cli.output import print_json, results_console
+    from escl.evaluation.breakdown import slices_of
+    from escl.report.breakdown import print_rounds, print_slices
+
+    if division is Division.ROUND:
+        rounds = store.rounds()
+        if as_json:
+            print_json({"by": division, "rounds": rounds})
+        else:
+            print_rounds(results_console(), rounds)
+        return
+    slices = slices_of(store, division, judging_id=judging_id)
+    if as_json:
+        print_json({"by": division, "slices": slices})
+    else:
+        print_slices(results_console(), slices, division=division)
 
 
 def _export(store: RunStore, form: str, folder: Path, *, judging_id: int | None, as_json: bool) -> None:

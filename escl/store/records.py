@@ -126,6 +126,27 @@ class LoadRow(msgspec.Struct, frozen=True, kw_only=True):
     left_utc: str | None
 
 
+class RoundRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said in one round of one supporter's dialogues, means over dialogues.
+
+    Attributes:
+        round: 1 for the first after the greeting.
+        n_dialogues: In which the supporter has spoken in this round.
+        seeker_chars: Length of the seeker's turn.
+        supporter_chars: Length of the supporter's turn.
+        supporter_tokens: The same in tokens; None where nothing was generated here or nobody said.
+        n_cut: Supporter's turns that the token limit cut.
+    """
+
+    supporter: str
+    round: int
+    n_dialogues: int
+    seeker_chars: float
+    supporter_chars: float
+    supporter_tokens: float | None
+    n_cut: int
+
+
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     """A model that took part.
 

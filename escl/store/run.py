@@ -28,6 +28,7 @@ from escl.store.records import (
     Outcome,
     Reading,
     RequestRow,
+    RoundRow,
     TurnRow,
 )
 
@@ -322,6 +323,18 @@ class RunStore:
             "SELECT dialogue_id, count(*) AS n FROM turn WHERE finish = 'length' GROUP BY dialogue_id"
         )
         return {row["dialogue_id"]: row["n"] for row in rows}
+
+    def rounds(self) -> list[RoundRow]:
+        """Return how much either side said in each round, by supporter in the order they were planned."""
+        rows = self._database.rows(
+            "SELECT supporter, reply.position / 2 AS round, count(*) AS n_dialogues,"
+            " avg(length(asked.text)) AS seeker_chars, avg(length(reply.text)) AS supporter_chars,"
+            " avg(reply.n_generated) AS supporter_tokens, sum(reply.finish IS 'length') AS n_cut"
+            " FROM dialogue JOIN turn AS reply ON reply.dialogue_id = dialogue.id AND reply.speaker = 'supporter'"
+            " JOIN turn AS asked ON asked.dialogue_id = dialogue.id AND asked.position = reply.position - 1"
+            " GROUP BY supporter, round ORDER BY min(dialogue.id), round"
+        )
+        return [msgspec.convert(dict(row), RoundRow) for row in rows]
 
     def judgings(self) -> list[tuple[int, str]]:
         """Return the (id, scorer) of every judging, the one that was asked for last at the end."""
