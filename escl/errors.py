@@ -69,6 +69,10 @@ class DialogueFileError(EsclError):
     """A file of finished dialogues is malformed."""
 
 
+class RatingsError(EsclError):
+    """A file of people's judgements is malformed, or judges what the runs do not hold."""
+
+
 class ManifestError(EsclError):
     """A model manifest is malformed, or names a model nobody knows."""
 

@@ -1,8 +1,11 @@
-"""The cluster bootstrap of a mean: whole cards are drawn, never single dialogues. Knows numbers only."""
+"""The cluster bootstrap, of a mean or of any statistic: whole cards are drawn, never single dialogues.
+
+Knows numbers only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from statistics import NormalDist
 from typing import Final
@@ -15,7 +18,12 @@ SEED: Final = 20240621
 """Of the draws, so that the same run always shows the same interval."""
 _CHUNK: Final = 500
 
+_MAX_UNDEFINED: Final = 0.05
+"""A statistic that so many draws leave undefined has no interval: what remains is no fair sample of the draws."""
+
 Floats = npt.NDArray[np.float64]
+Statistic = Callable[[Floats], Floats]
+"""Takes how often each cluster counts, a row for each draw, and gives a value for each row, NaN where undefined."""
 
 
 def bootstrap_interval(sums: Sequence[float], sizes: Sequence[int], *, seed: int = SEED) -> tuple[float, float]:
@@ -35,13 +43,38 @@ def bootstrap_interval(sums: Sequence[float], sizes: Sequence[int], *, seed: int
     mean = total.sum() / count.sum()
     drawn = np.concatenate([_means(total, count, seed=seed, chunk=at) for at in range(RESAMPLES // _CHUNK)])
     left_out = (total.sum() - total) / (count.sum() - count)
+    return _bca(drawn, mean, left_out) or (float(mean), float(mean))
+
+
+def statistic_interval(statistic: Statistic, clusters: int, *, seed: int = SEED) -> tuple[float, float] | None:
+    """Return the BCa interval (see `bootstrap_interval`) of a statistic when clusters are drawn with replacement.
+
+    None when the statistic is undefined for all clusters, for one left out or for too many draws, and when it never
+    varies.
+
+    Args:
+        statistic: Of weighted clusters.
+        clusters: How many there are, two or more.
+        seed: Of the draws.
+    """
+    (value,) = statistic(np.ones((1, clusters)))
+    left_out = statistic(1 - np.eye(clusters))
+    drawn = np.concatenate([statistic(_weights(clusters, seed, at)) for at in range(RESAMPLES // _CHUNK)])
+    defined = drawn[np.isfinite(drawn)]
+    if not np.isfinite(value) or not np.isfinite(left_out).all() or defined.size < (1 - _MAX_UNDEFINED) * drawn.size:
+        return None
+    return _bca(defined, float(value), left_out)
+
+
+def _bca(drawn: Floats, value: float, left_out: Floats) -> tuple[float, float] | None:
+    """Return the interval, or None where leaving out a cluster never changes the value."""
     away = left_out.mean() - left_out
     spread = float((away**2).sum())
     # Without spread every draw is the same number, up to rounding, and so is the interval.
-    if spread <= 1e-24 * max(1.0, mean**2):
-        return float(mean), float(mean)
+    if spread <= 1e-24 * max(1.0, value**2):
+        return None
     acceleration = float((away**3).sum()) / (6 * spread**1.5)
-    bias = _bias(drawn, float(mean))
+    bias = _bias(drawn, float(value))
     ends = [_level(NormalDist().inv_cdf(p), bias=bias, acceleration=acceleration) for p in (0.025, 0.975)]
     low, high = np.quantile(drawn, ends)
     return float(low), float(high)

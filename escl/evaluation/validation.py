@@ -1,0 +1,115 @@
+"""People's ratings beside a scorer's readings: which belong together, and what they come to."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from escl.core.dimension import Dimension, Language
+from escl.core.ratings_file import Rating, RatingsFile
+from escl.errors import RatingsError
+from escl.evaluation.dialogue_names import Place
+from escl.evaluation.judged_runs import Cell, JudgedBy, JudgedRuns
+from escl.stats.validation import JudgedDialogue, Validation, validate
+
+
+class ValidatedCell(msgspec.Struct, frozen=True, kw_only=True):
+    """One dimension in one language; crisis cards are apart."""
+
+    language: Language
+    dimension: Dimension
+    crisis: bool
+    validation: Validation
+
+
+class JudgeValidation(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a scorer agrees with people.
+
+    Attributes:
+        ratings: The file of people's ratings.
+        n_ratings: Its ratings in use.
+        n_blank: Its rows without a label.
+        n_unknown: Its rows about dialogues that no run holds.
+    """
+
+    judged_by: JudgedBy
+    runs: tuple[str, ...]
+    ratings: str
+    n_ratings: int
+    n_blank: int
+    n_unknown: int
+    cells: tuple[ValidatedCell, ...]
+
+
+def validate_ratings(
+    ratings: RatingsFile, runs: JudgedRuns, *, path: Path, ignore_unknown: bool = False
+) -> JudgeValidation:
+    """Return how far the scorer of some runs agrees with the ratings in a file.
+
+    Args:
+        ratings: What people said.
+        runs: What the scorer said.
+        path: Of the ratings.
+        ignore_unknown: Leave out ratings of dialogues that are in no run.
+
+    Raises:
+        RatingsError: A rating is of a dialogue that no run holds, or that two of them are called.
+    """
+    known = list(_known(ratings, runs, path=path, ignore_unknown=ignore_unknown))
+    cells = judged_dialogues(known, runs)
+    return JudgeValidation(
+        judged_by=runs.by,
+        runs=runs.files,
+        ratings=path.name,
+        n_ratings=len(known),
+        n_blank=ratings.n_blank,
+        n_unknown=len(ratings.ratings) - len(known),
+        cells=tuple(
+            ValidatedCell(crisis=key[0], language=key[1], dimension=key[2], validation=validate(cells[key]))
+            for key in itertools.product((False, True), Language, Dimension)
+            if key in cells
+        ),
+    )
+
+
+def judged_dialogues(known: list[tuple[Rating, Place]], runs: JudgedRuns) -> dict[Cell, list[JudgedDialogue]]:
+    """Return each rated dimension of each dialogue with what people and the scorer said of it."""
+    people: dict[tuple[int, int, Dimension], dict[str, list[tuple[int, int]]]] = {}
+    places = {(place.run, place.row.id): place for _, place in known}
+    for rating, place in known:
+        said = people.setdefault((place.run, place.row.id, rating.dimension), {})
+        said.setdefault(rating.rater, []).append((rating.turn, rating.label))
+    cells: dict[Cell, list[JudgedDialogue]] = {}
+    for (run, row_id, dimension), said in people.items():
+        judgement = runs.judgement(places[run, row_id], dimension)
+        scored = judgement.scored
+        judged = JudgedDialogue(
+            cluster=scored.cluster,
+            people={rater: tuple(label for _, label in sorted(labels)) for rater, labels in sorted(said.items())},
+            label=scored.label,
+            expected=scored.expected,
+            missing=scored.missing,
+            again=judgement.again,
+        )
+        cells.setdefault((scored.crisis, scored.language, dimension), []).append(judged)
+    return cells
+
+
+def _known(
+    ratings: RatingsFile, runs: JudgedRuns, *, path: Path, ignore_unknown: bool
+) -> Iterator[tuple[Rating, Place]]:
+    """Yield the ratings with the dialogues they are of."""
+    lines: dict[tuple[int, int, Dimension, str, int], int] = {}
+    for rating in ratings.ratings:
+        place = runs.place(rating.dialogue, line=rating.line, path=path)
+        if place is not None:
+            key = (place.run, place.row.id, rating.dimension, rating.rater, rating.turn)
+            if lines.setdefault(key, rating.line) != rating.line:
+                same = f"{path}: line {rating.line} and line {lines[key]} are one rater's labels of one dialogue"
+                raise RatingsError(same, hint="number repeated judgements in a column pass")
+            yield rating, place
+        elif not ignore_unknown:
+            raise runs.refuse(rating.dialogue, line=rating.line, path=path)
