@@ -165,6 +165,9 @@ def report(
     by: Annotated[
         Division | None, typer.Option("--by", help="Divide the scores by this; round: how much was said when.")
     ] = None,
+    validity: Annotated[
+        bool, typer.Option("--validity", help="Show in which dialogues the seeker fell out of its role, and how.")
+    ] = False,
     export: Annotated[
         tuple[str, Path] | None,
         typer.Option(
@@ -197,6 +200,9 @@ def report(
         if by is not None:
             _divided(store, by, judging_id=judging, as_json=as_json)
             return
+        if validity:
+            _validity(store, as_json=as_json)
+            return
         if loads:
             if as_json:
                 print_json({"loads": store.loads()})
@@ -223,6 +229,18 @@ def _divided(store: RunStore, division: Division, *, judging_id: int | None, as_
         print_json({"by": division, "slices": slices})
     else:
         print_slices(results_console(), slices, division=division)
+
+
+def _validity(store: RunStore, *, as_json: bool) -> None:
+    from escl.cli.output import print_json, results_console
+    from escl.evaluation.validity import validity_of
+    from escl.report.validity import print_validity
+
+    found = validity_of(store)
+    if as_json:
+        print_json({"validity": found})
+    else:
+        print_validity(results_console(), found)
 
 
 def _export(store: RunStore, form: str, folder: Path, *, judging_id: int | None, as_json: bool) -> None:

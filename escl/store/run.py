@@ -7,7 +7,7 @@ import platform
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -335,6 +335,13 @@ class RunStore:
             " GROUP BY supporter, round ORDER BY min(dialogue.id), round"
         )
         return [msgspec.convert(dict(row), RoundRow) for row in rows]
+
+    def finishes(self) -> dict[int, list[Literal["stop", "length"] | None]]:
+        """Return how each turn of each dialogue ended, by dialogue id; None where nothing was generated."""
+        found: dict[int, list[Literal["stop", "length"] | None]] = {}
+        for row in self._database.rows("SELECT dialogue_id, finish FROM turn ORDER BY dialogue_id, position"):
+            found.setdefault(row["dialogue_id"], []).append(row["finish"])
+        return found
 
     def judgings(self) -> list[tuple[int, str]]:
         """Return the (id, scorer) of every judging, the one that was asked for last at the end."""

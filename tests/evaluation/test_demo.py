@@ -68,8 +68,7 @@ def test_the_warm_supporter_is_above_the_curt_one(
 
 def test_the_result_says_that_the_models_are_toys(demo: tuple[Path, dict[str, Any]]) -> None:
     notices = demo[1]["results"]["notices"]
-    assert notices
-    assert all("toy" in notice.lower() for notice in notices)
+    assert any("toy" in notice.lower() for notice in notices)
 
 
 def test_every_load_is_recorded_with_its_device_and_build(demo: tuple[Path, dict[str, Any]]) -> None:
