@@ -295,7 +295,7 @@ class _Search:
         loads = [trial.load_s for trial in self._trials if trial.load_s and trial.settings.repack == settings.repack]
         if prefill is None or not loads:
             return None
-        decoded = [trial for trial in self._done(settings) if trial.decode_tps is not None]
+        decoded = [trial for trial in self._trials if trial.decode_tps is not None]
         draws = [trial.draw_s for trial in self._trials if trial.draw_s is not None]
         return Rates(
             prefill_tps=prefill,

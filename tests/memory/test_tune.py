@@ -160,11 +160,17 @@ def test_what_a_longer_context_and_drawing_a_token_cost_is_measured(tuned_on: Tu
         def decode(self, probe: Probe) -> float:
             return 1 / (0.02 + 1e-5 * probe.prompt_tokens)
 
+        def prefill(self, probe: Probe) -> float:
+            # Labels have other settings, with which nothing was decoded.
+            return 1500 if probe.setting.n_ubatch == 1024 else 1000
+
         def probe(self, question: Probe, *, within_s: float) -> Measured:
             measured = super().probe(question, within_s=within_s)
             return msgspec.structs.replace(measured, draw_s=0.003 if question.steps else None)
 
-    rates = tuned_on(Attentive()).rates
+    tuned = tuned_on(Attentive())
+    rates = tuned.rates
+    assert tuned.label_rates.context == rates.context
     assert rates.cached_s == pytest.approx(1e-5)
     assert (rates.context, rates.draw_s) == (128, 0.003)
     tokens = Tokens(decode=10, attended=10 * 2128)
