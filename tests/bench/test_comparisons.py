@@ -40,7 +40,7 @@ USE = MachineUse(
     threads=1,
     gpu_layers=0,
     slots=4,
-    tune_s=1.0,
+    tune_s=4.0,
 )
 DIALOGUES, ENGLISH = 4, 2
 
