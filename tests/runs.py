@@ -11,7 +11,7 @@ from escl.core.card import Category, RoleCard
 from escl.core.dimension import Dimension, Language
 from escl.core.protocol import load_protocol
 from escl.core.sampling import Sampling
-from escl.core.settings import JudgingSettings, SimulationSettings, SpeakerSettings, fingerprint
+from escl.core.settings import GenerationSettings, JudgingSettings, SimulationSettings, SpeakerSettings, fingerprint
 from escl.store.database import Database
 from escl.store.records import Reading
 from escl.store.run import RunStore
@@ -86,14 +86,7 @@ def rated(
     store = RunStore.begin(database, made, PROTOCOL, command="test", versions={})
     played = {name: known.get(name, card(name)) for by_card in labels.values() for name in by_card}
     store.add_cards([*played.values(), *(one for one in cards if one.id not in played)])
-    judging = JudgingSettings(
-        generation_fingerprint=fingerprint(made),
-        protocol_sha256=PROTOCOL.sha256(),
-        scorer=scorer,
-        sha256="0" * 64,
-        adapters={},
-        llama_cpp="0",
-    )
+    judging = judging_by(scorer, made)
     judging_id = store.add_judging(judging)
     given = {
         (supporter, name, repeat): label
@@ -111,6 +104,18 @@ def rated(
     store.finish("finished")
     store.close()
     return path
+
+
+def judging_by(scorer: str, run: GenerationSettings) -> JudgingSettings:
+    """Return the settings of a judging of `run` by a scorer of this name."""
+    return JudgingSettings(
+        generation_fingerprint=fingerprint(run),
+        protocol_sha256=PROTOCOL.sha256(),
+        scorer=scorer,
+        sha256="0" * 64,
+        adapters={},
+        llama_cpp="0",
+    )
 
 
 def reading(dialogue_id: int, dimension: Dimension, expected: float | None) -> Reading:

@@ -269,15 +269,15 @@ def _evaluate(
                 simulation=simulation, scorer=scorer, store=store, engines=engines, observer=observer, stop=stop
             )
             if ending.margin is None:
-                await playing.play(simulation.cards, retry_failed=retry_failed)
+                await playing.play(simulation.cards)
             else:
                 looking = partial(looked, store, path, margin=ending.margin)
-                looks.extend(await until_sure(playing, looking, retry_failed=retry_failed))
+                looks.extend(await until_sure(simulation.cards, play=playing.play, looked=looking, stop=stop))
 
     store = open_run(path, settings, simulation.protocol)
     try:
         if retry_failed:
-            store.retry_failed()
+            _retry_failed(store, scorer)
         with explaining_out_of_memory(plan, wishes, lambda less: plan_run(simulation, scorer, less)):
             interrupted = work(store, task)
         if excerpt and not as_json:
@@ -287,6 +287,15 @@ def _evaluate(
         return code
     finally:
         store.close()
+
+
+def _retry_failed(store: RunStore, scorer: Model | None) -> None:
+    """Let what the speakers gave up be said again, and what this scorer gave up be read again."""
+    from escl.evaluation.run import judging_settings
+
+    store.retry_failed()
+    if scorer is not None:
+        store.retry_failed(judging_id=store.add_judging(judging_settings(store, scorer)))
 
 
 def seats(simulation: Simulation, scorer: Model | None) -> list[tuple[Role, Model]]:

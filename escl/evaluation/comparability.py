@@ -47,7 +47,9 @@ def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
 def lesser_differences(one: RunStore, other: RunStore, *, paths: tuple[Path, Path]) -> list[str]:
     """Return what differs between two runs without making them incomparable, as notes for the reader."""
     a, b = one.settings, other.settings
-    if paths[0] == paths[1] or not isinstance(a, SimulationSettings) or not isinstance(b, SimulationSettings):
+    if not isinstance(a, SimulationSettings) or not isinstance(b, SimulationSettings):
+        return ["imported dialogues are paired by their keys in the files; that these name the same cards is assumed"]
+    if paths[0] == paths[1]:
         return []
     notes = []
     if a.seed != b.seed:

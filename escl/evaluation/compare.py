@@ -18,7 +18,7 @@ from escl.errors import UsageError
 from escl.evaluation.comparability import comparability, differing, lesser_differences
 from escl.evaluation.results import chosen_judging, scored_of
 from escl.stats.noninferiority import Noninferiority, noninferiority
-from escl.stats.paired import Comparison, PairedValues, compare, pair_up
+from escl.stats.paired import Comparison, PairedValues, compare, pair_up, pooled
 from escl.stats.sequence import AnytimeInterval, anytime_interval
 from escl.stats.summary import Scored, averages
 from escl.store.run import RunStore
@@ -202,9 +202,9 @@ def anytime_average(side: Side, against: Side) -> AnytimeInterval:
     Quality cards of both languages, in the order in which a run that looks plays them.
     """
     paired = _paired(side, against, AVERAGE, None, crisis=False).differences
-    order = drawn_order(card for card in side.cards.values() if card.id in paired)
+    order = [f"{card.language.value}/{card.id}" for card in drawn_order(side.cards.values())]
     # A mean of labels may leave its bounds by a rounding error.
-    labels = [min(max(paired[card.id] / LABEL_TO_PERCENT, -MOST), MOST) for card in order]
+    labels = [min(max(paired[name] / LABEL_TO_PERCENT, -MOST), MOST) for name in order if name in paired]
     return anytime_interval(labels, lowest=-MOST, highest=MOST)
 
 
@@ -245,6 +245,12 @@ def _group(
 
 
 def _paired(side: Side, against: Side, dimension: str, language: Language | None, *, crisis: bool) -> PairedValues:
+    """Return the paired values in one language or in both; a card is one of its language, whatever its id."""
+    languages = Language if language is None else (language,)
+    return pooled({one.value: _paired_in(side, against, dimension, one, crisis=crisis) for one in languages})
+
+
+def _paired_in(side: Side, against: Side, dimension: str, language: Language, *, crisis: bool) -> PairedValues:
     one, other = (values_by_card(s.scored, dimension, language, crisis=crisis) for s in (side, against))
     renamed = {card for card in one.keys() & other.keys() if side.cards.get(card) != against.cards.get(card)}
     paired = pair_up(
@@ -257,10 +263,10 @@ def _paired(side: Side, against: Side, dimension: str, language: Language | None
 
 
 def values_by_card(
-    scored: Iterable[Scored], dimension: str, language: Language | None, *, crisis: bool
+    scored: Iterable[Scored], dimension: str, language: Language, *, crisis: bool
 ) -> dict[str, list[float]]:
     """Return the values (0-100) in a dimension or `AVERAGE` by card; a card without any keeps an empty list."""
-    chosen = [item for item in scored if item.crisis is crisis and language in (None, item.language)]
+    chosen = [item for item in scored if item.crisis is crisis and item.language is language]
     if dimension == AVERAGE:
         found = [(card, value) for (card, _), value in averages(chosen).items()]
     else:

@@ -7,7 +7,7 @@ Owns the order of cards and looks and what counts as sure. The interval that may
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -90,7 +90,7 @@ class Work:
     observer: RunObserver
     stop: asyncio.Event
 
-    async def play(self, cards: Sequence[RoleCard], *, retry_failed: bool = False) -> None:
+    async def play(self, cards: Sequence[RoleCard]) -> None:
         """Simulate and score what is still to be done on these cards, until the stop."""
         await run_simulation(
             self.simulation, self.store, engines=self.engines, observer=self.observer, stop=self.stop, cards=cards
@@ -102,23 +102,29 @@ class Work:
                 engines=self.engines,
                 observer=self.observer,
                 stop=self.stop,
-                retry_failed=retry_failed,
             )
 
 
-async def until_sure(work: Work, looked: Callable[[], Look], *, retry_failed: bool = False) -> list[Look]:
+async def until_sure(
+    cards: Iterable[RoleCard],
+    *,
+    play: Callable[[Sequence[RoleCard]], Awaitable[None]],
+    looked: Callable[[], Look],
+    stop: asyncio.Event,
+) -> list[Look]:
     """Play cards some at a time until a look is sure, no card is left, or the stop; return the looks.
 
     Args:
-        work: Plays cards.
+        cards: All of them.
+        play: Does what is still to be done on the cards given, those of earlier calls among them.
         looked: Looks at what has been played.
-        retry_failed: Read what the scorer gave up before.
+        stop: Once set, no more cards are played.
     """
-    order = drawn_order(work.simulation.cards)
+    order = drawn_order(cards)
     looks: list[Look] = []
     for end in range(LOOK_EVERY, len(order) + LOOK_EVERY, LOOK_EVERY):
-        await work.play(order[:end], retry_failed=retry_failed and not looks)
-        if work.stop.is_set():
+        await play(order[:end])
+        if stop.is_set():
             break
         looks.append(looked())
         if looks[-1].sure is not None:

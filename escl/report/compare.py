@@ -6,6 +6,7 @@ Everything from outside goes through `printable` and never as markup.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from rich import box
 from rich.console import Console
@@ -48,16 +49,17 @@ def print_pairings(console: Console, pairings: Sequence[Pairing]) -> None:
 
 
 def print_gate(console: Console, checks: Sequence[GateCheck], *, passed: bool) -> None:
-    """Print a gate's outcome and what it failed on."""
-    shown = "passed" if passed else "failed"
+    """Print a gate's outcome and what it failed on, with the differences and their intervals."""
     n = sum(check.outcome.passed for check in checks)
-    console.print(
-        Text(f"\nGate {shown}: {n} of {len(checks)} checks.", style="bold green" if passed else "bold red"),
-    )
-    for check in checks:
-        if not check.outcome.passed:
+    said = f"\nGate {'passed' if passed else 'failed'}: {n} of {len(checks)} checks."
+    console.print(Text(said, style="bold green" if passed else "bold red"))
+    for supporter, found in groupby(checks, key=lambda check: check.supporter):
+        failed = [check for check in found if not check.outcome.passed]
+        if failed:
+            console.print(Text(printable(supporter), style="bold"))
+        for check in failed:
             line = f"  {gate_name(check)}: {check.outcome.reason}"
-            console.print(Text(printable(line), style="red" if check.outcome.is_worse else "yellow"), soft_wrap=True)
+            console.print(Text(printable(line), style="red" if check.outcome.is_worse else "yellow"))
 
 
 def gate_name(check: GateCheck) -> str:

@@ -17,7 +17,7 @@ class Noninferiority(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         passed: Whether it is shown.
         is_worse: Whether the opposite is shown: worse by more than the margin.
-        reason: In words.
+        reason: In words, with the difference and its interval in points.
     """
 
     passed: bool
@@ -44,9 +44,9 @@ def noninferiority(difference: ClusteredMean, *, margin: float, n_one_sided: int
         raise ValueError("a margin is a finite number above 0")
     if difference.mean is None or difference.low is None or difference.high is None:
         return Noninferiority(passed=False, is_worse=False, reason=f"cannot tell: {difference.reason}")
-    found = f"{difference.mean:+.2f} points, 95 % interval {difference.low:+.2f} to {difference.high:+.2f}"
+    found = f"{difference.mean:+.1f} ({difference.low:+.1f} to {difference.high:+.1f})"
     if difference.high < -margin:
-        return Noninferiority(passed=False, is_worse=True, reason=f"worse by more than {margin:g}: {found}")
+        return Noninferiority(passed=False, is_worse=True, reason=f"worse by more than {margin:g} points: {found}")
     if difference.n_clusters < FEW_CARDS:
         return Noninferiority(
             passed=False, is_worse=False, reason=f"cannot tell: {difference.n_clusters} cards are too few"
@@ -56,8 +56,8 @@ def noninferiority(difference: ClusteredMean, *, margin: float, n_one_sided: int
             passed=False, is_worse=False, reason=f"cannot tell: {n_one_sided} cards have a value of one supporter only"
         )
     if difference.low > -margin:
-        return Noninferiority(passed=True, is_worse=False, reason=f"not worse by {margin:g}: {found}")
-    return Noninferiority(passed=False, is_worse=False, reason=f"may be worse by {margin:g}: {found}")
+        return Noninferiority(passed=True, is_worse=False, reason=f"not worse by {margin:g} points: {found}")
+    return Noninferiority(passed=False, is_worse=False, reason=f"may be worse by {margin:g} points: {found}")
 
 
 def all_shown(found: Sequence[Noninferiority]) -> bool:

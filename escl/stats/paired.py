@@ -6,6 +6,7 @@ Knows no run: what is paired comes as values by card. The unit is points on the 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
@@ -19,6 +20,9 @@ from escl.stats.power import cards_for, detectable
 Verdict = Literal["better", "worse", "equivalent", "cannot tell"]
 
 SIGNIFICANT: Final = 0.05
+
+_MISSING: Final = {True: "no value of the second", False: "no value of the first"}
+"""By whether the first has a value."""
 
 
 class PairedValues(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,22 +72,39 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 def pair_up(first: Mapping[str, Sequence[float]], second: Mapping[str, Sequence[float]]) -> PairedValues:
     """Return the differences of two supporters' values by card; a card's repeats are averaged first.
 
+    A card that one of them was asked for in vain is one-sided; one that it was never asked for is not, for that says
+    nothing about it.
+
     Args:
         first: Values (0-100) by card; an empty list for a card that was asked for and gave none.
         second: The same of the other supporter.
     """
     differences: dict[str, float] = {}
-    left_out: dict[str, int] = {}
-    one_sided = 0
+    left_out: Counter[str] = Counter()
     for card in [*first, *(card for card in second if card not in first)]:
-        one, other = first.get(card, ()), second.get(card, ())
+        one, other = first.get(card), second.get(card)
         if one and other:
             differences[card] = math.fsum(one) / len(one) - math.fsum(other) / len(other)
-            continue
-        reason = "no value of either" if not one and not other else f"no value of the {'second' if one else 'first'}"
-        left_out[reason] = left_out.get(reason, 0) + 1
-        one_sided += bool(one) is not bool(other)
-    return PairedValues(differences=differences, left_out=left_out, n_one_sided=one_sided)
+        elif one is None or other is None:
+            left_out[f"not played with the {'first' if one is None else 'second'}"] += 1
+        elif not one and not other:
+            left_out["no value of either"] += 1
+        else:
+            left_out[_MISSING[bool(one)]] += 1
+    one_sided = sum(left_out[reason] for reason in _MISSING.values())
+    return PairedValues(differences=differences, left_out=dict(left_out), n_one_sided=one_sided)
+
+
+def pooled(parts: Mapping[str, PairedValues]) -> PairedValues:
+    """Return the parts as one sample in which each card counts the same; cards are named "part/card"."""
+    left_out: Counter[str] = Counter()
+    for paired in parts.values():
+        left_out.update(paired.left_out)
+    return PairedValues(
+        differences={f"{name}/{card}": d for name, paired in parts.items() for card, d in paired.differences.items()},
+        left_out=dict(left_out),
+        n_one_sided=sum(paired.n_one_sided for paired in parts.values()),
+    )
 
 
 def compare(values: Mapping[str, PairedValues], *, margin: float) -> dict[str, Comparison]:
@@ -168,7 +189,9 @@ def _verdict(
         return "cannot tell", f"{n} cards are too few for a p under {SIGNIFICANT:g}"
     if paired.n_one_sided and not is_clear:
         return "cannot tell", f"{paired.n_one_sided} cards have a value of one supporter only"
-    return "cannot tell", f"the interval holds 0 and leaves ±{margin:g}" if not is_clear else "p is above 0.05"
+    if is_clear:
+        return "cannot tell", f"Holm p {p_holm:.2g}"
+    return "cannot tell", f"the interval holds 0 and leaves ±{margin:g}"
 
 
 def _would_decide(found: ClusteredMean, *, margin: float) -> int | None:

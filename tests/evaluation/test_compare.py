@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import msgspec
 import pytest
 
 from escl.core.card import CrisisKind
+from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
+from escl.core.settings import ImportSettings
 from escl.errors import UsageError
 from escl.evaluation.compare import AVERAGE, OTHER_TEXT, Pairing, gate_checks, pairing, sides_of
 from escl.store.database import Database
 from escl.store.run import RunStore
-from tests.runs import card, rated, settings
+from tests.runs import PROTOCOL, card, judging_by, rated, reading, settings
 
 UP = {f"c{at}": [2.0 + at / 40] for at in range(12)}
 DOWN = {f"c{at}": [1.0 + at / 50] for at in range(12)}
@@ -68,6 +71,31 @@ def test_what_is_missing_for_one_is_counted_and_keeps_the_gate_shut(tmp_path: Pa
         checks = gate_checks(found)
         assert [check.dimension for check in checks] == list(Dimension)
         assert all(check.outcome.passed for check in checks)
+
+
+def test_a_card_that_one_was_never_asked_for_does_not_count_against_it(tmp_path: Path) -> None:
+    path = rated(tmp_path / "run.db", {"a": UP, "b": {**DOWN, "more": [1.0]}})
+    with paired(path, path) as found:
+        row = found.groups[0].rows[0]
+        assert (row.comparison.n_cards, row.comparison.left_out) == (12, {"not played with the first": 1})
+        assert all(check.outcome.passed for check in gate_checks(found))
+
+
+def test_the_same_id_in_another_language_is_another_card(tmp_path: Path) -> None:
+    path = tmp_path / "imported.db"
+    store = RunStore.begin(
+        Database.writer(path), ImportSettings(files={}, protocol_sha256="0"), PROTOCOL, command="test", versions={}
+    )
+    turns = [Turn(speaker=Speaker.SUPPORTER, text="hello")]
+    for supporter, language in (("a_en", "en"), ("b_zh", "zh")):
+        store.import_dialogue(card_id="0", language=language, supporter=supporter, turns=turns)
+    judging_id = store.add_judging(judging_by("scorer", store.settings))
+    for dialogue, dimension in itertools.product(store.dialogues(), Dimension):
+        store.add_reading(judging_id, reading(dialogue.id, dimension, 2.0))
+    store.close()
+    with paired(path, path) as found:
+        assert [group.rows[0].comparison.n_cards for group in found.groups] == [0, 0, 0]
+        assert "paired by their keys" in found.notes[0]
 
 
 def test_languages_are_compared_apart_and_pooled_and_crisis_cards_with_neither(tmp_path: Path) -> None:

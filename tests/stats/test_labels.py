@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from escl.core.dimension import LABELS, Dimension
 from escl.stats.labels import label_spread
 
 COUNTS = st.lists(st.integers(0, 400), min_size=5, max_size=5).filter(any)
@@ -34,3 +38,19 @@ def test_from_95_percent_of_one_label_on_it_is_saturated(counts: tuple[int, ...]
 
 def test_without_labels_there_is_no_spread() -> None:
     assert label_spread([0] * 5) is None
+
+
+PUBLISHED = Path(__file__).parents[2].parent / "shared" / "data" / "esc-eval" / "score"
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="needs ESC-Eval's published example scores beside the checkout")
+def test_the_published_example_scores_are_saturated_in_most_dimensions() -> None:
+    scores = [json.loads(path.read_text()) for path in sorted(PUBLISHED.glob("*.json"))]
+    found = {}
+    for dimension in Dimension:
+        labels = Counter(one[dimension.value] for file in scores for one in file.values())
+        found[dimension] = label_spread([labels[label] for label in LABELS])
+    saturated = {dimension for dimension, spread in found.items() if spread is not None and spread.saturated}
+    always = {Dimension.EXPRESSION, Dimension.EMPATHY, Dimension.INFORMATION, Dimension.SKILLFUL, Dimension.OVERALL}
+    assert always <= saturated
+    assert Dimension.HUMANOID not in saturated

@@ -12,7 +12,7 @@ from scipy.special import gamma
 
 from escl.stats.cluster import clustered_mean
 from escl.stats.noninferiority import all_shown, noninferiority
-from escl.stats.paired import Comparison, PairedValues, compare, hedges_g, pair_up
+from escl.stats.paired import Comparison, PairedValues, compare, hedges_g, pair_up, pooled
 
 CARDS = st.dictionaries(
     st.text("abcdef", min_size=1, max_size=3), st.lists(st.floats(0, 100), max_size=3), min_size=1, max_size=8
@@ -39,6 +39,18 @@ def test_every_card_is_paired_or_counted_as_left_out(
     assert len(found.differences) + sum(found.left_out.values()) == len(first.keys() | second.keys())
     for card, difference in found.differences.items():
         assert difference == pytest.approx(np.mean(first[card]) - np.mean(second[card]), abs=1e-9)
+
+
+@given(CARDS, CARDS)
+def test_only_cards_that_both_were_asked_for_can_be_one_sided(
+    first: dict[str, list[float]], second: dict[str, list[float]]
+) -> None:
+    found = pair_up(first, second)
+    both = first.keys() & second.keys()
+    assert found.n_one_sided == sum(bool(first[card]) is not bool(second[card]) for card in both)
+    merged = pooled({"x": found, "y": found})
+    assert len(merged.differences) == 2 * len(found.differences)
+    assert merged.n_one_sided == 2 * found.n_one_sided
 
 
 @settings(deadline=None)
