@@ -22,6 +22,7 @@ from escl.cli.output import progress_console
 from escl.cli.plan import plan
 from escl.cli.power import power
 from escl.cli.protocol import protocol_app
+from escl.cli.rate import rate
 from escl.cli.run import demo, run
 from escl.cli.score import report, score
 from escl.cli.tune import tune
@@ -52,6 +53,7 @@ app.command()(demo)
 app.command()(run)
 app.command()(score)
 app.command()(report)
+app.command()(rate)
 app.command()(compare)
 app.command()(power)
 app.command()(plan)

@@ -1,0 +1,71 @@
+"""`escl rate`: a person rates the dialogues of runs in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from escl.cli.output import progress_console, results_console
+from escl.core.dimension import Dimension
+from escl.core.printable import printable
+from escl.errors import UsageError
+
+
+def rate(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs whose dialogues are rated.")],
+    *,
+    rater: Annotated[str, typer.Option(help="Who rates: a short name without blanks.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The CSV file. Default: ratings-RATER.csv or pairs-RATER.csv.")
+    ] = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Ask which of two dialogues on one card is better.")] = False,
+    dimension: Annotated[
+        list[Dimension] | None, typer.Option(help="Ask only for these dimensions. Default: all seven.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Dialogues or pairs at most.")] = None,
+    number: Annotated[
+        int, typer.Option("--pass", min=1, max=99, help="2 rates everything a second time: do you agree with yourself?")
+    ] = 1,
+) -> None:
+    """Rate dialogues one by one, blind to whose they are: one key for each label.
+
+    Every answer is on the disk before the next question. The same command goes on where it was left.
+
+    Example: escl rate my-model.db --rater ann
+
+    Example: escl rate my-model.db other.db --rater ann --pairs
+    """
+    from escl.cli.keys import terminal_keys
+    from escl.cli.rating_desk import judge_pairs, rate_labels
+    from escl.core.strict import identifier
+    from escl.evaluation.rating import dialogues_to_rate, pairs_to_judge
+    from escl.evaluation.rating_sheet import label_sheet, preference_sheet
+
+    try:
+        identifier(rater)
+    except ValueError as error:
+        raise UsageError(f"--rater {error}") from error
+    if pairs and dimension:
+        raise UsageError("--pairs asks which dialogue is better as a whole", hint="leave out --dimension")
+    path = out or Path(f"{'pairs' if pairs else 'ratings'}-{rater}.csv")
+    console = results_console()
+    with terminal_keys() as keys:
+        if pairs:
+            asked = pairs_to_judge(runs, rater=rater, limit=limit)
+            given, done = judge_pairs(console, keys, preference_sheet(path), asked, rater=rater, number=number)
+        else:
+            shown = dialogues_to_rate(runs, rater=rater, limit=limit)
+            given, done = rate_labels(
+                console,
+                keys,
+                label_sheet(path),
+                shown,
+                dimensions=dimension or list(Dimension),
+                rater=rater,
+                number=number,
+            )
+    rest = "nothing is left to rate" if done else "the same command goes on"
+    line = f"{given} judgements written to {path}; {rest}"
+    progress_console().print(printable(line), markup=False, soft_wrap=True)
