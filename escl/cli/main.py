@@ -23,8 +23,9 @@ from escl.cli.plan import plan
 from escl.cli.power import power
 from escl.cli.protocol import protocol_app
 from escl.cli.rate import rate
+from escl.cli.report import report
 from escl.cli.run import demo, run
-from escl.cli.score import report, score
+from escl.cli.score import score
 from escl.cli.tune import tune
 from escl.core.printable import printable
 from escl.errors import EsclError, ExitCode

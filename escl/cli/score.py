@@ -1,4 +1,4 @@
-"""`escl score`: rate dialogues that were spoken elsewhere. `escl report`: show a run again."""
+"""`escl score`: rate dialogues that were spoken elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from escl.cli.options import (
     Threads,
 )
 from escl.cli.output import progress_console
-from escl.core.division import Division
 from escl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -150,111 +149,3 @@ def _planned(scorer: Model, store: RunStore, wishes: Wishes) -> tuple[Plan, Mode
     except BaseException as error:
         store.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "error")
         raise
-
-
-def report(
-    run: Annotated[Path, typer.Argument(help="File of a run.")],
-    *,
-    judging: Annotated[
-        int | None,
-        typer.Option(min=1, help="Which judging to show, 1 for the first. Default: the latest used."),
-    ] = None,
-    loads: Annotated[
-        bool, typer.Option("--loads", help="Show which models were in memory when, with seconds and bytes.")
-    ] = False,
-    by: Annotated[
-        Division | None, typer.Option("--by", help="Divide the scores by this; round: how much was said when.")
-    ] = None,
-    validity: Annotated[
-        bool, typer.Option("--validity", help="Show in which dialogues the seeker fell out of its role, and how.")
-    ] = False,
-    export: Annotated[
-        tuple[str, Path] | None,
-        typer.Option(
-            "--export",
-            metavar="FORMAT DIR",
-            help="Write the run into DIR instead. The format esc-eval: result/ and score/ as ESC-Eval has them.",
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show the results of a run again, or export them.
-
-    Example: escl report my-model.db --json
-
-    Example: escl report my-model.db --by category
-
-    Example: escl report my-model.db --export esc-eval exported
-    """
-    from escl.cli.output import print_json, results_console
-    from escl.cli.work import show
-    from escl.report.loads import print_loads
-    from escl.store.database import Database
-    from escl.store.run import RunStore
-
-    with Database.reader(run) as database:
-        store = RunStore.read(database)
-        if export is not None:
-            _export(store, *export, judging_id=judging, as_json=as_json)
-            return
-        if by is not None:
-            _divided(store, by, judging_id=judging, as_json=as_json)
-            return
-        if validity:
-            _validity(store, as_json=as_json)
-            return
-        if loads:
-            if as_json:
-                print_json({"loads": store.loads()})
-            else:
-                print_loads(results_console(), store.loads())
-            return
-        raise typer.Exit(show(store, run, interrupted=False, as_json=as_json, judging_id=judging))
-
-
-def _divided(store: RunStore, division: Division, *, judging_id: int | None, as_json: bool) -> None:
-    from escl.cli.output import print_json, results_console
-    from escl.evaluation.breakdown import slices_of
-    from escl.report.breakdown import print_rounds, print_slices
-
-    if division is Division.ROUND:
-        rounds = store.rounds()
-        if as_json:
-            print_json({"by": division, "rounds": rounds})
-        else:
-            print_rounds(results_console(), rounds)
-        return
-    slices = slices_of(store, division, judging_id=judging_id)
-    if as_json:
-        print_json({"by": division, "slices": slices})
-    else:
-        print_slices(results_console(), slices, division=division)
-
-
-def _validity(store: RunStore, *, as_json: bool) -> None:
-    from escl.cli.output import print_json, results_console
-    from escl.evaluation.validity import validity_of
-    from escl.report.validity import print_validity
-
-    found = validity_of(store)
-    if as_json:
-        print_json({"validity": found})
-    else:
-        print_validity(results_console(), found)
-
-
-def _export(store: RunStore, form: str, folder: Path, *, judging_id: int | None, as_json: bool) -> None:
-    from escl.cli.output import print_json, results_console
-    from escl.core.printable import printable
-    from escl.report.esc_eval import export_esc_eval
-
-    if form != "esc-eval":
-        raise UsageError(f"no export format {form}", hint="known: esc-eval")
-    exported = export_esc_eval(store, folder, judging_id=judging_id)
-    if as_json:
-        print_json({"exported": exported})
-        return
-    for file in exported:
-        left_out = f", {file.n_left_out} left out because they are not finished" if file.n_left_out else ""
-        line = f"{file.path}: {file.n_dialogues} dialogues{left_out}"
-        results_console().print(printable(line), markup=False, soft_wrap=True)

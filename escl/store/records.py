@@ -147,6 +147,29 @@ class RoundRow(msgspec.Struct, frozen=True, kw_only=True):
     n_cut: int
 
 
+class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that worked on a run.
+
+    Attributes:
+        number: 1 for the run's first.
+        versions: Of escl and what it computes with, by package.
+        host: The system, its machine and Python.
+        plan: JSON of what was to be in memory when; None where none was made.
+        outcome: None when it still runs, or was killed.
+        connections: Network connections that it tried to open.
+    """
+
+    number: int
+    command: str
+    versions: dict[str, str]
+    host: dict[str, str]
+    plan: str | None
+    started_utc: str
+    ended_utc: str | None
+    outcome: Outcome | None
+    connections: int
+
+
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     """A model that took part.
 

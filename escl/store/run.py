@@ -20,6 +20,7 @@ from escl.core.settings import GenerationSettings, JudgingSettings, differences,
 from escl.errors import StorageError
 from escl.store.database import Database
 from escl.store.records import (
+    AttemptRow,
     DialogueRow,
     DialogueState,
     FailureRow,
@@ -304,6 +305,19 @@ class RunStore:
         """Return the models that took part."""
         rows = self._database.rows("SELECT role, name, sha256, size_bytes, notice FROM model ORDER BY rowid")
         return [msgspec.convert(dict(row), ModelRow) for row in rows]
+
+    def attempts(self) -> list[AttemptRow]:
+        """Return every command that worked on this run, in order of time."""
+        rows = self._database.rows(
+            "SELECT id AS number, command, versions, host, plan, started_utc, ended_utc, outcome, connections"
+            " FROM attempt ORDER BY id"
+        )
+        return [
+            msgspec.convert(
+                {**dict(row), "versions": json.loads(row["versions"]), "host": json.loads(row["host"])}, AttemptRow
+            )
+            for row in rows
+        ]
 
     def dialogues(self) -> list[DialogueRow]:
         """Return all dialogues in the order they were planned."""

@@ -1,0 +1,350 @@
+"""The page shows what the run holds, in either language, and whatever the run holds stays text."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from string import Formatter
+
+import msgspec
+import pytest
+
+from escl.core.card import Category, CrisisKind, RoleCard
+from escl.core.dialogue import Speaker, Turn
+from escl.core.dimension import Dimension, Language
+from escl.core.settings import JudgingSettings, SpeakerSettings, fingerprint
+from escl.errors import UsageError
+from escl.report.html.page import render_page
+from escl.report.html.sections.transcripts import evenly
+from escl.report.html.subject import Choices, reported_run, subject_of
+from escl.report.html.words import words_of
+from escl.store.database import Database
+from escl.store.records import FailureRow, ModelRow, Reading, TurnRow
+from escl.store.run import RunStore
+from tests.runs import CARD, PROTOCOL, card, rated, reading, settings
+
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    "</script><script>alert(2)</script>",
+    '"><script>alert(3)</script>',
+    "'><script>alert(4)</script>",
+    "</title><script>alert(5)</script>",
+    "</style><script>alert(6)</script>",
+    "</details></section><script>alert(7)</script>",
+    "<img src=x onerror=alert(8)>",
+    '"><img src=x onerror=alert(9)>',
+    '" onmouseover="alert(10)',
+    "' onmouseover='alert(11)",
+    '" autofocus onfocus="alert(12)',
+    '" style="background:url(http://example.org/13)',
+    "<svg onload=alert(14)>",
+    "<svg><script>alert(15)</script></svg>",
+    '<svg><a href="javascript:alert(16)"><text>x</text></a></svg>',
+    "<svg><animate onbegin=alert(17) attributeName=x dur=1s>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(18)>",
+    "<iframe src=javascript:alert(19)></iframe>",
+    '<iframe srcdoc="<script>alert(20)</script>"></iframe>',
+    "<object data=javascript:alert(21)></object>",
+    "<embed src=http://example.org/22>",
+    "<base href=http://example.org/23/>",
+    '<meta http-equiv="refresh" content="0;url=http://example.org/24">',
+    '<link rel="stylesheet" href="http://example.org/25.css">',
+    '<link rel="prefetch" href="http://example.org/26">',
+    "<style>@import url(http://example.org/27)</style>",
+    "<style>body{display:none}</style>28",
+    "<form action=http://example.org/29><input name=q><button>go</button></form>",
+    "<input autofocus onfocus=alert(30)>",
+    "<video><source onerror=alert(31)></video>",
+    "<audio src=x onerror=alert(32)>",
+    "<body onload=alert(33)>",
+    "<details open ontoggle=alert(34)>",
+    "<marquee onstart=alert(35)>",
+    "<a href=javascript:alert(36)>x</a>",
+    '<a href="data:text/html,<script>alert(37)</script>">x</a>',
+    "<template><script>alert(38)</script></template>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(39)>'>",
+    "<textarea><script>alert(40)</script>",
+    "<xmp><script>alert(41)</script>",
+    "<plaintext>42",
+    "<!--><script>alert(43)</script>-->",
+    "<!-- 44",
+    "<![CDATA[<script>alert(45)</script>]]>",
+    "<?php alert(46) ?>",
+    "<!DOCTYPE html><script>alert(47)</script>",
+    "&lt;script&gt;alert(48)&lt;/script&gt;",
+    "&#60;script&#62;alert(49)&#60;/script&#62;",
+    "&amp;lt;img src=x onerror=alert(50)&amp;gt;",
+    "\u003cscript\u003ealert(51)\u003c/script\u003e",
+    "<scr\x00ipt>alert(52)</scr\x00ipt>",
+    "<script\x0c>alert(53)</script>",
+    "<\u200bscript>alert(54)</script>",
+    "＜script＞alert(55)＜/script＞",
+    "{{ 7 * 7 }}{{ subject }}56",
+    "{% raw %}{% include 'page.html' %}57",
+    "{name.__class__.__mro__}{0}{n}58",
+    "$\\frac{59}{0}$ \\begin{x}",
+    "\x1b]8;;http://example.org/60\x1b\\x\x1b]8;;\x1b\\ \u202e<b>",
+)
+
+
+class _Elements(HTMLParser):
+    """Counts the elements of a page, and each attribute's names by element."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found[tag, tuple(sorted(name for name, _ in attrs))] += 1
+        for name, value in attrs:
+            assert not name.startswith("on")
+            assert name not in {"style", "src", "srcset", "action"}
+            if name == "href":
+                assert (value or "").startswith("#")
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def parsed(page: str) -> _Elements:
+    parser = _Elements()
+    parser.feed(page)
+    parser.close()
+    return parser
+
+
+def page_of(*paths: Path, language: Language = Language.ENGLISH, choices: Choices | None = None) -> str:
+    runs = [reported_run(path, Database.reader(path)) for path in paths]
+    subject = subject_of(runs, choices or Choices())
+    return render_page(subject, language=language, made_utc="2026-01-02T03:04:05")
+
+
+def full(path: Path, say: Callable[[str], str]) -> Path:
+    """Write a run in which every text that comes from outside is what `say` makes of the field's name."""
+    played = RoleCard(
+        id=say("card id"),
+        language=Language.ENGLISH,
+        text=say("card text"),
+        category=Category.FAMILY,
+        subcategory=say("subcategory"),
+        source=say("source"),
+        crisis=None,
+    )
+    crisis = msgspec.structs.replace(played, id=say("crisis card id"), crisis=CrisisKind.SELF_HARM)
+    supporter = SpeakerSettings(name=say("supporter"), sha256=say("hash"), sampling=settings().seeker.sampling)
+    made = msgspec.structs.replace(settings(), supporters=(supporter,))
+    store = RunStore.begin(
+        Database.writer(path),
+        made,
+        msgspec.structs.replace(PROTOCOL, name=say("protocol")),
+        command=say("command"),
+        versions={say("package"): say("version")},
+    )
+    store.add_cards([played, crisis])
+    store.add_models(
+        [
+            ModelRow(role="seeker", name=say("seeker"), sha256=say("hash"), size_bytes=1, notice=say("notice")),
+            ModelRow(role="supporter", name=say("supporter"), sha256=say("hash"), size_bytes=None),
+        ]
+    )
+    store.add_load(say("loaded"), {"device": say("device"), "slots": 1, "load_s": 0.5}, peak_bytes=1 << 20)
+    judging = JudgingSettings(
+        generation_fingerprint=fingerprint(made),
+        protocol_sha256=PROTOCOL.sha256(),
+        scorer=say("scorer"),
+        sha256="0" * 64,
+        adapters={},
+        llama_cpp="0",
+    )
+    judging_id = store.add_judging(judging)
+    store.plan_dialogues((one.id, one.language, say("supporter"), n) for one in (played, crisis) for n in (0, 1))
+    for dialogue in store.dialogues():
+        store.set_state(dialogue.id, "speaking")
+        for at, speaker in enumerate((Speaker.SUPPORTER, Speaker.SEEKER)):
+            store.add_turn(dialogue.id, at, TurnRow(turn=Turn(speaker=speaker, text=say("turn"))))
+        # An empty turn is flagged, so that what is said of flags does not depend on the words.
+        store.add_turn(dialogue.id, 2, TurnRow(turn=Turn(speaker=Speaker.SEEKER, text="")), last=True)
+        _read(store, judging_id, dialogue.id, say)
+    store.finish("finished")
+    store.close()
+    return path
+
+
+def _read(store: RunStore, judging_id: int, dialogue_id: int, say: Callable[[str], str]) -> None:
+    for dimension in Dimension:
+        if dimension is Dimension.OVERALL:
+            failure = FailureRow(
+                dialogue_id=dialogue_id, error=say("error"), message=say("message"), dimension=dimension
+            )
+            store.add_failure(failure, judging_id=judging_id)
+        elif dimension is Dimension.SKILLFUL:
+            found: Reading = msgspec.structs.replace(reading(dialogue_id, dimension, None), reply=say("reply"))
+            store.add_reading(judging_id, found)
+        else:
+            store.add_reading(judging_id, reading(dialogue_id, dimension, 2.5))
+
+
+@pytest.fixture
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures out, which take most of a page's time and hold no text from outside: `draw` is given none."""
+    for name in ("draw_forest", "draw_radar"):
+        monkeypatch.setattr(f"escl.report.html.draw.{name}", lambda *_, **__: "<svg></svg>")
+
+
+@pytest.fixture
+def harmless(tmp_path_factory: pytest.TempPathFactory, no_drawing: None) -> Counter[tuple[str, tuple[str, ...]]]:
+    """The elements of a page on which every field holds a word."""
+    path = full(tmp_path_factory.mktemp("harmless") / "run.db", lambda field: f"{field} a word")
+    return parsed(page_of(path)).found
+
+
+@pytest.mark.parametrize("first", range(0, len(PAYLOADS), 12))
+def test_no_text_from_anywhere_becomes_an_element(
+    first: int, tmp_path: Path, harmless: Counter[tuple[str, tuple[str, ...]]]
+) -> None:
+    for number, payload in enumerate(PAYLOADS[first : first + 12]):
+        path = full(tmp_path / f"{number}.db", lambda field, payload=payload: f"{field} {payload}")  # type: ignore[misc]
+        page = page_of(path)
+        found = parsed(page)
+        assert found.found == harmless, payload
+        assert "example.org" not in "".join(re.findall(r"<[^>]*>", page))
+        assert "�" in page or all(part in "".join(found.text) for part in payload.split())
+
+
+def test_there_are_sixty_different_payloads() -> None:
+    assert len(set(PAYLOADS)) == 60
+
+
+def test_the_policy_allows_nothing_but_the_one_stylesheet(tmp_path: Path) -> None:
+    page = page_of(rated(tmp_path / "r.db", {"a": {"c1": [3]}}))
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    rules = dict(rule.strip().split(" ", 1) for rule in policy[1].replace("&#39;", "'").split(";"))
+    assert rules.pop("style-src").startswith("'sha256-")
+    assert set(rules.values()) == {"'none'"}
+    assert "default-src" in rules
+    assert page.count("<style") == 1
+    assert "<script" not in page
+
+
+def two_supporters(folder: Path) -> Path:
+    levels = {"kind": (3.0, 3.2, 2.9, 3.1), "curt": (1.0, 1.3, 0.8, 1.1)}
+    cards = {name: f"c{name}" for name in "abcdefgh"}
+    labels = {
+        who: {one: [level[at % 4] + at / 100] for at, one in enumerate(cards.values())} for who, level in levels.items()
+    }
+    return rated(folder / "two.db", labels)
+
+
+def test_the_page_says_who_is_better_and_by_how_much(tmp_path: Path) -> None:
+    text = " ".join(" ".join(parsed(page_of(two_supporters(tmp_path))).text).split())
+    assert "curt against" in text
+    assert "Average −50.0 points of 100" in text
+    assert "not about people, and not about clinical efficacy" in text
+
+
+def test_every_number_of_the_leaderboard_is_the_results(tmp_path: Path) -> None:
+    path = two_supporters(tmp_path)
+    run = reported_run(path, Database.reader(path))
+    text = "".join(parsed(page_of(path)).text)
+    for cell in run.results.cells:
+        score = cell.score
+        assert score.mean is not None
+        assert score.low is not None
+        assert score.high is not None
+        assert f"{score.mean:.1f}" in text
+        assert f"{score.low:.1f}–{score.high:.1f}" in text
+
+
+def test_crisis_cards_stand_apart(tmp_path: Path) -> None:
+    crisis = card("x", crisis=CrisisKind.VIOLENCE)
+    path = rated(tmp_path / "r.db", {"a": {"c1": [4], "c2": [4], "x": [0]}}, cards=[crisis])
+    page = page_of(path)
+    assert "English · crisis cards" in page
+    tables = re.findall(r'<table class="board">.*?</table>', page, re.S)
+    assert len(tables) == 2
+    assert "100.0" in tables[0]
+    assert "0.0" in tables[1]
+    assert "100.0" not in tables[1]
+
+
+def test_a_run_that_nobody_scored_shows_its_dialogues(tmp_path: Path) -> None:
+    store = RunStore.begin(Database.writer(tmp_path / "r.db"), settings(), PROTOCOL, command="test", versions={})
+    store.add_cards([CARD])
+    store.plan_dialogues([(CARD.id, CARD.language, "supporter", 0)])
+    (dialogue,) = store.dialogues()
+    store.set_state(dialogue.id, "speaking")
+    said = TurnRow(turn=Turn(speaker=Speaker.SUPPORTER, text="Nobody has read this."))
+    store.add_turn(dialogue.id, 0, said, last=True)
+    store.close()
+    page = page_of(tmp_path / "r.db")
+    assert "Nothing was scored yet" in page
+    assert "Nobody has read this." in page
+
+
+def test_runs_that_are_not_comparable_are_refused_and_when_forced_the_page_says_so(tmp_path: Path) -> None:
+    one = rated(tmp_path / "one.db", {"a": {"c1": [3], "c2": [2]}})
+    longer = msgspec.structs.replace(settings(), rounds=7)
+    other = rated(tmp_path / "other.db", {"b": {"c1": [3], "c2": [1]}}, run=longer)
+    with pytest.raises(UsageError, match="rounds: 7 against 2"):
+        page_of(one, other)
+    forced = page_of(one, other, choices=Choices(force=True))
+    assert "Forced although not comparable:" in forced
+    assert "other.db: rounds: 7 against 2" in forced
+
+
+def test_supporters_of_one_name_are_told_apart_by_their_runs(tmp_path: Path) -> None:
+    one = rated(tmp_path / "one.db", {"a": {"c1": [3], "c2": [2]}})
+    other = rated(tmp_path / "other.db", {"a": {"c1": [3], "c2": [1]}})
+    page = page_of(one, other)
+    assert "a (one.db)" in page
+    assert "a (other.db)" in page
+
+
+def test_as_many_cards_are_shown_as_asked_for_evenly_spaced(tmp_path: Path) -> None:
+    path = rated(tmp_path / "r.db", {"a": {f"c{n:02}": [2] for n in range(20)}})
+    for wanted, n in ((None, 20), (5, 5), (0, 0), (50, 20)):
+        page = page_of(path, choices=Choices(transcripts=wanted))
+        assert page.count('<details class="card">') == n
+    assert evenly(5, 20) == [0, 4, 8, 12, 16]
+    assert evenly(12, 655)[-1] > 590
+
+
+def test_a_second_page_of_the_same_run_is_the_same(tmp_path: Path) -> None:
+    path = two_supporters(tmp_path)
+    assert page_of(path) == page_of(path)
+
+
+def test_both_languages_say_the_same_things_with_the_same_values() -> None:
+    english, chinese = (words_of(language).page for language in Language)
+    assert english.keys() == chinese.keys()
+    for key in english:
+        one, other = (words_of(language).section(key) for language in Language)
+        assert one.keys() == other.keys(), key
+        for name, said in one.items():
+            fields = [{field for _, field, _, _ in Formatter().parse(each) if field} for each in (said, other[name])]
+            assert fields[0] == fields[1], (key, name)
+
+
+def test_a_page_in_chinese_has_no_english_headings(tmp_path: Path) -> None:
+    page = page_of(two_supporters(tmp_path), language=Language.CHINESE)
+    assert '<html lang="zh">' in page
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
+    assert headings
+    for heading in headings:
+        assert re.search(r"[\u4e00-\u9fff]", heading), heading
+    figures = "".join(re.findall(r"<svg[^>]*\"figure\".*?</svg>", page, re.S))
+    assert "流畅性" in figures
+    assert "fluency" not in figures
+
+
+def test_no_id_stands_twice_and_every_link_leads_somewhere(tmp_path: Path) -> None:
+    page = page_of(two_supporters(tmp_path))
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]*)"', page)) <= set(ids)
+    assert set(re.findall(r"url\(#([^)]*)\)", page)) <= set(ids)
