@@ -5,6 +5,7 @@ Knows numbers only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from statistics import NormalDist
@@ -29,28 +30,37 @@ Statistic = Callable[[Floats], Floats]
 def bootstrap_interval(sums: Sequence[float], sizes: Sequence[int], *, seed: int = SEED) -> tuple[float, float]:
     """Return the 95 % interval of sum(sums) / sum(sizes) when clusters are drawn with replacement.
 
-    The bias-corrected and accelerated interval, BCa (Efron, "Better bootstrap confidence intervals", JASA 82, 1987;
-    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 14.3), with the acceleration from the
-    jackknife over clusters. Drawing whole clusters: Davison and Hinkley, "Bootstrap Methods and their Application",
-    1997, section 3.8.
+    The expanded percentile interval (Hesterberg, "What Teachers Should Know About the Bootstrap", The American
+    Statistician 69, 2015): the quantiles of the drawn means at Phi(-+ sqrt(G / (G - 1)) t(0.975, G - 1)), a little
+    further out than 2.5 %, because a bootstrap of G clusters spreads too little by sqrt((G - 1) / G). Drawing whole
+    clusters: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8.
+
+    Not BCa, as for other statistics: where most scores are one value, its acceleration hangs on the few others, and it
+    covered 84 % in simulations of 40 cards that Student's t covered with 95 %.
 
     Args:
         sums: Sum of the values of each cluster; at least two clusters.
         sizes: How many values each has, 1 or more.
         seed: Of the draws.
     """
+    # Deferred: scipy takes a noticeable part of a second to import.
+    from scipy.special import stdtrit
+
     total, count = np.asarray(sums, float), np.asarray(sizes, float)
-    mean = total.sum() / count.sum()
+    clusters = len(total)
     drawn = np.concatenate([_means(total, count, seed=seed, chunk=at) for at in range(RESAMPLES // _CHUNK)])
-    left_out = (total.sum() - total) / (count.sum() - count)
-    return _bca(drawn, mean, left_out) or (float(mean), float(mean))
+    outer = NormalDist().cdf(-math.sqrt(clusters / (clusters - 1)) * float(stdtrit(clusters - 1, 0.975)))
+    low, high = np.quantile(drawn, [outer, 1 - outer])
+    return float(low), float(high)
 
 
 def statistic_interval(statistic: Statistic, clusters: int, *, seed: int = SEED) -> tuple[float, float] | None:
-    """Return the BCa interval (see `bootstrap_interval`) of a statistic when clusters are drawn with replacement.
+    """Return the 95 % interval of a statistic when clusters are drawn with replacement.
 
-    None when the statistic is undefined for all clusters, for one left out or for too many draws, and when it never
-    varies.
+    The bias-corrected and accelerated interval, BCa (Efron, "Better bootstrap confidence intervals", JASA 82, 1987;
+    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 14.3), with the acceleration from the
+    jackknife over clusters. None when the statistic is undefined for all clusters, for one left out or for too many
+    draws, and when it never varies.
 
     Args:
         statistic: Of weighted clusters.

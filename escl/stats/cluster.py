@@ -15,9 +15,9 @@ from escl.stats.bootstrap import bootstrap_interval
 
 Method = Literal["t", "bootstrap"]
 
-BOOTSTRAP_FROM: Final = 40
-"""From this many cards on the interval is the cluster bootstrap's, which follows a lopsided distribution; with fewer
-there is too little to draw from."""
+BOOTSTRAP_FROM: Final = 100
+"""From this many cards on the interval is the cluster bootstrap's, which follows a lopsided distribution; fewer show
+too little of it, and there Student's t covers better."""
 BOOTSTRAP_TO: Final = 1000
 """Above this both intervals are the same for every practical purpose, and Student's t costs nothing."""
 
