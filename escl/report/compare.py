@@ -39,7 +39,7 @@ def print_pairings(console: Console, pairings: Sequence[Pairing]) -> None:
         for group in found.groups:
             console.print(_title(group))
             console.print(_table(group.rows))
-            console.print(Text(printable(_summary(one, group))))
+            console.print(Text(printable(_summary(one, other, group))))
         if found.anytime is not None:
             console.print(Text(_anytime(found), style="yellow"))
         for line in found.notes:
@@ -125,21 +125,22 @@ def _p(value: float | None) -> str:
     return "<.001" if value < 0.001 else f"{value:.3f}".lstrip("0") if value < 1 else "1"
 
 
-def _summary(name: str, group: Group) -> str:
-    """Return the verdicts over the dimensions in a sentence or two."""
+def _summary(name: str, against: str, group: Group) -> str:
+    """Return the verdicts over the dimensions in a sentence or two, and why cards were left out."""
     rows = [row for row in group.rows if row.dimension != AVERAGE]
     by_verdict = {verdict: [r.shown for r in rows if r.comparison.verdict == verdict] for verdict in _MARKS}
-    said = []
     how_said: dict[Verdict, str] = {"better": "better in", "worse": "worse in", "equivalent": "as good in"}
+    said = []
     for verdict, how in how_said.items():
         named = by_verdict[verdict]
         if named:
             said.append(f"{how} {'all ' + str(len(rows)) if len(named) == len(rows) > 1 else ', '.join(named)}")
-    lines = [f"{name} is {'; '.join(said)}." if said else f"No difference is shown for {name}."]
-    if by_verdict["cannot tell"]:
-        lines.append(f"Open: {', '.join(by_verdict['cannot tell'])}.")
+    lines = [f"{name} is {'; '.join(said)}." if said else f"It cannot be told how {name} compares with {against}."]
+    if said and by_verdict["cannot tell"]:
+        lines.append(f"It cannot be told for {', '.join(by_verdict['cannot tell'])}.")
     for reason, count in _left_out(group).items():
-        lines.append(f"Cards left out, {reason}: {count}.")
+        who = reason.replace("the first", name).replace("the second", against)
+        lines.append(f"Cards left out, {who}: {count}.")
     return "\n".join(lines)
 
 

@@ -37,6 +37,14 @@ def test_all_others_are_compared_with_the_first_and_said_in_words(run: Path) -> 
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
 
 
+def test_what_is_left_out_is_said_with_the_name_of_who_lacks_it(tmp_path: Path) -> None:
+    path = rated(tmp_path / "run.db", {"a": UP, "b": {**SAME, "c3": [None]}, "c": {"c1": [3.0]}})
+    text = escl(path).stdout
+    assert "Cards left out, no value of b: 1." in text
+    assert "Cards left out, not played with c: 11." in text
+    assert "It cannot be told how c compares with a." in text
+
+
 def test_the_reference_is_the_supporter_named_first(run: Path) -> None:
     found = json.loads(escl(f"{run}:b", f"{run}:hf.co/owner/model:Q4_K_M", "--json").stdout)
     (pairing,) = found["pairings"]
