@@ -95,7 +95,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def seeker_messages(self, card: RoleCard, turns: Sequence[Turn]) -> list[Message]:
         """Return what the seeker sees before its next turn: card as system message, the supporter as the user."""
-        prompt = _fill(self.wording(card.language).seeker_prompt, {"card": card.text})
+        prompt = fill(self.wording(card.language).seeker_prompt, {"card": card.text})
         return [Message("system", prompt), *_as_messages(turns, me=Speaker.SEEKER)]
 
     def supporter_messages(self, language: Language, turns: Sequence[Turn]) -> list[Message]:
@@ -131,8 +131,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         words = {"rubric": rubric.text, "name": rubric.name}
         return ScorerPrompt(
             system=wording.scorer_system,
-            prefix=_fill(before, words),
-            rest=self.transcript(language, turns) + _fill(after, words),
+            prefix=fill(before, words),
+            rest=self.transcript(language, turns) + fill(after, words),
         )
 
 
@@ -244,7 +244,8 @@ def _words(wording: Wording) -> dict[str, str]:
     return words
 
 
-def _fill(template: str, words: Mapping[str, str]) -> str:
+def fill(template: str, words: Mapping[str, str]) -> str:
+    """Return the template with each `{key}` replaced by its word; braces inside the words mean nothing."""
     # One pass over the template's own markers: inserted text that happens to hold a marker stays as it is.
     pieces: list[str] = []
     rest = template
