@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tools.demo.models import Decoder, Shape
@@ -60,17 +60,28 @@ def save_model(model: Decoder, folder: Path, *, eos: int, pad: int, bos: int | N
     config |= {"bias": False, "rope_scaling": None} if model.fused else {"use_sliding_window": False}
     _write_json(folder / "config.json", {key: value for key, value in config.items() if value is not None})
     _write_json(folder / "generation_config.json", {"eos_token_id": eos, "pad_token_id": pad})
+    names = _stored_names(model)
+    state = model.state_dict()
+    tensors = {stored: _plain(state[name]) for name, stored in names.items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def load_model(model: Decoder, folder: Path) -> None:
+    """Give the model the weights that `save_model` wrote into `folder`, of a model of the same shape; no adapters."""
+    tensors = load_file(folder / "model.safetensors")
+    weights = {name: tensors[stored] for name, stored in _stored_names(model).items()}
+    model.load_state_dict(weights, strict=False)
+
+
+def _stored_names(model: Decoder) -> dict[str, str]:
+    """Return how the checkpoint calls each tensor of the model, adapters left out."""
     names = {
         "embeddings.weight": "model.tok_embeddings.weight" if model.fused else "model.embed_tokens.weight",
         "norm.weight": "model.norm.weight",
         "output.weight": "output.weight" if model.fused else "lm_head.weight",
     }
-    tensors = {
-        names.get(name) or _in_layer(name, _INTERNLM2 if model.fused else _QWEN2): _plain(tensor)
-        for name, tensor in model.state_dict().items()
-        if ".lora_" not in name
-    }
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    table = _INTERNLM2 if model.fused else _QWEN2
+    return {name: names.get(name) or _in_layer(name, table) for name in model.state_dict() if ".lora_" not in name}
 
 
 def save_adapter(model: Decoder, number: int, folder: Path, *, base: str) -> None:

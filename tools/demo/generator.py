@@ -298,9 +298,10 @@ def dialogue(
     focus: Dimension | None = None,
     rounds: int | None = None,
     free: float = 0.15,
+    story: Story | None = None,
 ) -> Dialogue:
-    """Return a dialogue; `style` is mixed, warm or curt, `rounds` None draws it (mostly 5)."""
-    story = stories.story(rng, language, BANKS[language], free=free)
+    """Return a dialogue; `style` is mixed, warm or curt, `rounds` None draws it (mostly 5), and so does `story`."""
+    story = story or stories.story(rng, language, BANKS[language], free=free)
     rounds = rounds or (5 if rng.random() < 0.85 else rng.choice((2, 3, 4, 6)))
     plans = (
         mixed(rng, rounds, focus)

@@ -12,6 +12,7 @@ _ABOUT = {
     "seeker": ("seeker", "qwen2", "Demo seeker: a tiny model that tells a role card's worry in simple sentences"),
     "warm": ("supporter", "qwen2", "Demo supporter that comforts, asks and suggests"),
     "curt": ("supporter", "qwen2", "Demo supporter that answers like a machine, repeats itself and breaks off"),
+    "judge": ("judge", "internlm2", "Demo judge: a tiny model that says which of two dialogues is better overall"),
     "scorer": ("scorer", "internlm2", "Demo scorer: a tiny model with a LoRA adapter for each dimension and language"),
 }
 _SAMPLING = {
@@ -42,7 +43,7 @@ def write_manifest(out: Path, name: str) -> None:
     ]
     if name in _SAMPLING:
         lines += ["", "[sampling]", *(f"{key} = {value}" for key, value in _SAMPLING[name].items())]
-    else:
+    elif name == "scorer":
         for language in Language:
             for dimension in Dimension:
                 path = f"{name}/{dimension.value}_{language.value}.gguf"

@@ -113,6 +113,54 @@ def encode(
     if not short:
         ids += tokens.text(prompt.prefix)
     newline = tokens.text("\n")
+    transcript = protocol.transcript(language, made.turns)
+    read = transcript_tokens(tokens, protocol, made, begins_at=len(ids))
+    ids += read.tokens
+    ids += tokens.text(prompt.rest[len(transcript) + 1 :])
+    ids += [tokens.control("<|im_end|>"), *newline, tokens.control("<|im_start|>"), *tokens.text("assistant\n")]
+    answer_at = len(ids)
+    label = made.label(dimension)
+    said = tokens.text(answer(protocol, language, asked, label))
+    digit = tokens.text(str(label))[-1]
+    ids += [*said, tokens.control("<|im_end|>")]
+    return Sample(
+        tokens=ids,
+        answer_at=answer_at,
+        digit_at=answer_at + said.index(digit),
+        ends=read.ends,
+        marks=read.marks,
+        counts=read.counts,
+        stops=read.stops,
+        kinds=read.kinds,
+        adapter=ADAPTERS.index((language, dimension)),
+        spoken=read.spoken,
+        labels=[made.label(other) for other in Dimension],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """A dialogue in tokens, each line closed by a line end; places count from where the prompt begins.
+
+    Attributes:
+        ends: Where supporter turns end; `marks`: their marks; `counts`: turns so far with each mark.
+        stops: Where the supporter's sentences end; `kinds`: their marks. `spoken`: where the supporter speaks.
+    """
+
+    tokens: list[int]
+    ends: list[int]
+    marks: list[list[int]]
+    counts: list[list[int]]
+    stops: list[int]
+    kinds: list[list[int]]
+    spoken: list[int]
+
+
+def transcript_tokens(tokens: Tokens, protocol: Protocol, made: Dialogue, *, begins_at: int) -> Transcript:
+    """Return the transcript of a dialogue that begins at the place `begins_at` of a prompt."""
+    language = made.card.language
+    newline = tokens.text("\n")
+    ids: list[int] = []
     ends: list[int] = []
     spoken: list[int] = []
     stops: list[int] = []
@@ -129,36 +177,17 @@ def encode(
                 # Pieces never cross a sentence end, so sentences can be encoded one by one.
                 spaced = text if language is Language.CHINESE else " " + text
                 ids += tokens.text(spaced)
-                stops.append(len(ids) - 1)
+                stops.append(begins_at + len(ids) - 1)
                 kinds.append([int(family == name or (name == "repeat" and repeat and at == 0)) for name in MARKS])
             ids += newline
-            spoken += range(before + 1, len(ids))
+            spoken += range(begins_at + before + 1, begins_at + len(ids))
         else:
             ids += tokens.text(line) + newline
         if turn.speaker is Speaker.SUPPORTER:
-            ends.append(len(ids) - 1)
-    ids += tokens.text(prompt.rest[len(transcript) + 1 :])
-    ids += [tokens.control("<|im_end|>"), *newline, tokens.control("<|im_start|>"), *tokens.text("assistant\n")]
-    answer_at = len(ids)
-    label = made.label(dimension)
-    said = tokens.text(answer(protocol, language, asked, label))
-    digit = tokens.text(str(label))[-1]
-    ids += [*said, tokens.control("<|im_end|>")]
+            ends.append(begins_at + len(ids) - 1)
     marks = [[int(getattr(m, name)) for name in (*MARKS, "good")] for m in made.marks]
     counts = [[sum(column) for column in zip(*marks[: at + 1], strict=True)] for at in range(len(marks))]
-    return Sample(
-        tokens=ids,
-        answer_at=answer_at,
-        digit_at=answer_at + said.index(digit),
-        ends=ends[1:],
-        marks=marks,
-        counts=counts,
-        stops=stops,
-        kinds=kinds,
-        adapter=ADAPTERS.index((language, dimension)),
-        spoken=spoken,
-        labels=[made.label(other) for other in Dimension],
-    )
+    return Transcript(tokens=ids, ends=ends[1:], marks=marks, counts=counts, stops=stops, kinds=kinds, spoken=spoken)
 
 
 def step_losses(
