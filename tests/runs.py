@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 
 from escl.core.card import Category, RoleCard
+from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
 from escl.core.protocol import load_protocol
 from escl.core.sampling import Sampling
 from escl.core.settings import GenerationSettings, JudgingSettings, SimulationSettings, SpeakerSettings, fingerprint
 from escl.store.database import Database
-from escl.store.records import Reading
+from escl.store.records import Reading, TurnRow
 from escl.store.run import RunStore
 
 PROTOCOL = load_protocol("open")
@@ -116,6 +117,45 @@ def judging_by(scorer: str, run: GenerationSettings) -> JudgingSettings:
         adapters={},
         llama_cpp="0",
     )
+
+
+def spoken(
+    path: Path,
+    said: Mapping[str, Mapping[str, Sequence[str]]],
+    *,
+    cards: Sequence[RoleCard] = (),
+    run: SimulationSettings | None = None,
+) -> Path:
+    """Write a run of finished dialogues to `path`, and return the path.
+
+    Args:
+        path: Of the run.
+        said: What the supporter says in each repeat, by supporter and card.
+        cards: Those of the run that are more than a name.
+        run: Its settings.
+    """
+    known = {one.id: one for one in cards}
+    store = RunStore.begin(Database.writer(path), run or settings(), PROTOCOL, command="test", versions={})
+    played = {name: known.get(name, card(name)) for by_card in said.values() for name in by_card}
+    store.add_cards(played.values())
+    store.plan_dialogues(
+        (name, played[name].language, supporter, repeat)
+        for supporter, by_card in said.items()
+        for name, repeats in by_card.items()
+        for repeat in range(len(repeats))
+    )
+    for row in store.dialogues():
+        store.set_state(row.id, "speaking")
+        turns = [
+            PROTOCOL.greeting(row.language),
+            Turn(speaker=Speaker.SEEKER, text=f"It is about {row.card_id}."),
+            Turn(speaker=Speaker.SUPPORTER, text=said[row.supporter][row.card_id][row.repeat]),
+        ]
+        for at, turn in enumerate(turns):
+            store.add_turn(row.id, at, TurnRow(turn=turn), last=at == len(turns) - 1)
+    store.finish("finished")
+    store.close()
+    return path
 
 
 def reading(dialogue_id: int, dimension: Dimension, expected: float | None) -> Reading:

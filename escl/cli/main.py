@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from escl import __version__
+from escl.cli.arena import arena
 from escl.cli.bench import bench
 from escl.cli.bundle import bundle_app
 from escl.cli.cards import cards_app
@@ -16,7 +17,6 @@ from escl.cli.compare import compare
 from escl.cli.convert import convert
 from escl.cli.doctor import doctor
 from escl.cli.judge import judge_app
-from escl.cli.judge_panel import panel
 from escl.cli.judge_people import validate
 from escl.cli.models import models_app
 from escl.cli.output import progress_console
@@ -58,6 +58,7 @@ app.command()(report)
 app.command()(rate)
 app.command()(compare)
 app.command()(power)
+app.command()(arena)
 app.command()(plan)
 app.command()(convert)
 app.command()(bench)
@@ -66,7 +67,6 @@ app.command()(doctor)
 app.add_typer(cards_app)
 app.add_typer(bundle_app)
 judge_app.command()(validate)
-judge_app.command()(panel)
 app.add_typer(judge_app)
 app.add_typer(protocol_app)
 app.add_typer(models_app)

@@ -7,6 +7,7 @@ import contextlib
 import shlex
 import signal
 import sys
+import typing
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +21,6 @@ from escl.core.protocol import Protocol
 from escl.core.settings import GenerationSettings, fingerprint
 from escl.errors import ExitCode
 from escl.evaluation.certificate import Citation, citations
-from escl.evaluation.observer import RunObserver
 from escl.evaluation.results import NOT_FINISHED, NOT_SCORED, Results, results_of
 from escl.memory.choices import Role
 from escl.memory.plan import Plan, chosen_line
@@ -29,9 +29,19 @@ from escl.report.live import LineObserver, LiveObserver
 from escl.report.terminal import print_results
 from escl.shelf.manifest import Model, ModelRole, find_model
 from escl.store.database import Database
+from escl.store.records import Outcome
 from escl.store.run import RunStore
 
-Work = Callable[[RunStore, RunObserver, asyncio.Event], Awaitable[None]]
+
+class Attempt(typing.Protocol):
+    """What a command works on, and where it notes how that ended."""
+
+    def finish(self, outcome: Outcome) -> None:
+        """Record how this attempt ended."""
+
+
+Stored = typing.TypeVar("Stored", bound=Attempt)
+Work = Callable[[Stored, LineObserver, asyncio.Event], Awaitable[None]]
 
 
 class RunResults(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +110,7 @@ def say_plan(plan: Plan, named: Iterable[tuple[Role, Model]]) -> None:
             console.print(printable(line), markup=False, soft_wrap=True, style="yellow")
 
 
-def work(store: RunStore, task: Work) -> bool:
+def work(store: Stored, task: Work[Stored]) -> bool:
     """Run `task` on the store with progress shown; return whether the user stopped it.
 
     The first Ctrl-C (or SIGTERM) finishes the turns in flight; the second ends at once. Both lose nothing committed.
@@ -178,7 +188,7 @@ def _observer(console: Console) -> Iterator[LineObserver]:
         yield live
 
 
-async def _until_stopped(store: RunStore, task: Work, observer: LineObserver) -> bool:
+async def _until_stopped(store: Stored, task: Work[Stored], observer: LineObserver) -> bool:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     working = asyncio.ensure_future(task(store, observer, stop))

@@ -92,10 +92,21 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
     kv_type: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class ArenaSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything but the dialogues that decides what a judge says when it compares two of them."""
+
+    judge: str
+    sha256: str
+    rubric: str
+    rubric_sha256: str
+    llama_cpp: str
+    form: int = 1
+
+
 GenerationSettings = SimulationSettings | ImportSettings
 
 
-def fingerprint(settings: GenerationSettings | JudgingSettings) -> str:
+def fingerprint(settings: GenerationSettings | JudgingSettings | ArenaSettings) -> str:
     """Return the sha256 of the settings, 64 hex digits."""
     return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
 

@@ -16,12 +16,15 @@ def comparability(store: RunStore, judging_id: int) -> dict[str, str]:
 
     Who the supporters are is no part of it, nor are seed, repeats and the engine's build.
     """
-    settings, judging = store.settings, store.judging_settings(judging_id)
+    judging = store.judging_settings(judging_id)
     scorer = (judging.sha256, sorted(judging.adapters.items()))
-    key = {
-        "protocol": f"{store.protocol.name} {store.protocol.sha256()[:8]}",
-        "scorer": f"{judging.scorer} {_short(scorer)}",
-    }
+    return {**spoken_alike(store), "scorer": f"{judging.scorer} {_short(scorer)}"}
+
+
+def spoken_alike(store: RunStore) -> dict[str, str]:
+    """Return the part of the comparability key that is about the dialogues, whoever rates them."""
+    settings = store.settings
+    key = {"protocol": f"{store.protocol.name} {store.protocol.sha256()[:8]}"}
     if not isinstance(settings, SimulationSettings):
         return {**key, "dialogues": "imported"}
     seeker = settings.seeker

@@ -10,10 +10,11 @@ from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
 
 
 class Phase(StrEnum):
-    """The two halves of an evaluation."""
+    """The two halves of an evaluation, and what an arena does."""
 
     SIMULATION = "simulation"
     SCORING = "scoring"
+    COMPARING = "comparing"
 
 
 class RunObserver(PoolObserver, Protocol):
@@ -36,3 +37,19 @@ class RunObserver(PoolObserver, Protocol):
 
     def finished(self, phase: Phase) -> None:
         """A phase ended: everything is done, failed, or stopped by the user."""
+
+
+class ArenaObserver(PoolObserver, Protocol):
+    """Hears of every comparison, after it is committed."""
+
+    def started(self, phase: Phase, *, done: int, total: int) -> None:
+        """The work begins; `done` readings are from earlier attempts."""
+
+    def compared(self) -> None:
+        """A reading was committed."""
+
+    def given_up(self, what: str) -> None:
+        """A failure was committed: `what` says of which dialogues and why."""
+
+    def finished(self, phase: Phase) -> None:
+        """Everything is read, failed, or stopped by the user."""

@@ -18,6 +18,7 @@ import msgspec
 
 from escl.core.card import RoleCard
 from escl.core.dimension import Dimension, Language
+from escl.core.judging import JudgingRubric
 from escl.core.protocol import Protocol
 
 SEEKER_REPLY: Final = 45
@@ -74,6 +75,9 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     longest: int
 
 
+_NO_REPLY: Final = Reply(typical=0, longest=0)
+
+
 def typical_reply(usual: int, max_tokens: int) -> Reply:
     """Return the reply of a speaker that says `usual` tokens unless it is cut before."""
     return Reply(typical=min(usual, max_tokens), longest=max_tokens)
@@ -89,6 +93,7 @@ class LanguageWork(msgspec.Struct, frozen=True, kw_only=True):
         rubrics: The openings of the scorer's prompts, all dimensions together.
         question: What stands around the transcript in one of the scorer's prompts.
         transcript: Of dialogues that are finished; None for those that a run will speak.
+        asked: Questions to the scorer about each transcript.
     """
 
     language: Language
@@ -98,6 +103,7 @@ class LanguageWork(msgspec.Struct, frozen=True, kw_only=True):
     rubrics: int
     question: int
     transcript: int | None = None
+    asked: int = len(Dimension)
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +166,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         total = Tokens()
         for work in self.languages:
             dialogues = [self._transcript(work, seeker, supporter) for supporter in supporters]
-            each = len(Dimension) * work.cards * self.repeats
+            each = work.asked * work.cards * self.repeats
             read = sum(length + work.question + _LABEL_REPLY for length in dialogues)
             rubric = work.rubrics / len(Dimension)
             total += Tokens(
@@ -169,6 +175,10 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
                 attended=each * (read + len(dialogues) * rubric) * _LABEL_DECODED,
             )
         return total
+
+    def comparing(self) -> Tokens:
+        """Return the judge's work on pairs of dialogues that are finished, each given as one transcript."""
+        return self.scoring(_NO_REPLY, [_NO_REPLY])
 
     def context_of_dialogue(self, seeker: Reply, supporter: Reply) -> int:
         """Return the tokens of context that the longest dialogue is taken to need with the longest reply at its end."""
@@ -179,7 +189,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     def context_of_labels(self, seeker: Reply, supporters: Sequence[Reply]) -> int:
         """Return the same for the scorer's longest prompt."""
         prompts = [
-            self._transcript(work, seeker, supporter) + work.question + work.rubrics // len(Dimension)
+            self._transcript(work, seeker, supporter) + work.question + work.rubrics // work.asked
             for work in self.languages
             for supporter in supporters
         ]
@@ -252,6 +262,38 @@ def scoring_workload(transcripts: Mapping[Language, Sequence[str]], protocol: Pr
         for language, texts in transcripts.items()
         if texts
     ]
+    return Workload(languages=tuple(languages), rounds=0)
+
+
+def comparing_workload(
+    read: Mapping[Language, Sequence[int]], rubric: JudgingRubric, dimensions: Sequence[Dimension]
+) -> Workload:
+    """Return the work of comparing dialogues.
+
+    Args:
+        read: For each language the tokens of the two transcripts together, of every question that is to be asked.
+        rubric: Whose words stand around them.
+        dimensions: In which dialogues are compared, each question in one of them.
+
+    Raises:
+        ProtocolError: The rubric has no words for one of the languages or dimensions.
+    """
+    languages = []
+    for language, lengths in read.items():
+        if lengths:
+            prompts = [rubric.question(language, dimension, "", "") for dimension in dimensions]
+            languages.append(
+                LanguageWork(
+                    language=language,
+                    cards=len(lengths),
+                    seeker_prompt=0,
+                    supporter_prompt=0,
+                    rubrics=sum(tokens_in(prompt.prefix) for prompt in prompts),
+                    question=_mean([prompt.rest for prompt in prompts]) + 2 * _MESSAGE_FRAME,
+                    transcript=round(sum(lengths) / len(lengths)),
+                    asked=1,
+                )
+            )
     return Workload(languages=tuple(languages), rounds=0)
 
 

@@ -21,8 +21,8 @@ from escl.errors import EngineError
 from escl.evaluation.observer import Phase
 from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
 
-_UNIT = {Phase.SIMULATION: "turns", Phase.SCORING: "readings"}
-_GIVEN_UP = {Phase.SIMULATION: "dialogues", Phase.SCORING: "readings"}
+_UNIT = {Phase.SIMULATION: "turns", Phase.SCORING: "readings", Phase.COMPARING: "readings"}
+_GIVEN_UP = {Phase.SIMULATION: "dialogues", Phase.SCORING: "readings", Phase.COMPARING: "readings"}
 _LINE_EVERY_S = 10.0
 
 
@@ -96,6 +96,14 @@ class LineObserver:
             f"failed: card {dialogue.card_id}, {dialogue.supporter}, {where}: {failure.error}: {failure.message}",
             style="red",
         )
+
+    def compared(self) -> None:
+        self._advance(Phase.COMPARING)
+
+    def given_up(self, what: str) -> None:
+        self._counts[Phase.COMPARING].failed += 1
+        self._changed(Phase.COMPARING)
+        self.note(f"failed: {what}", style="red")
 
     def finished(self, phase: Phase) -> None:
         count = self._counts[phase]

@@ -1,4 +1,4 @@
-"""The run's file: opened or created safely, locked by one writer, every fact committed when it exists.
+"""A run's or an arena's file: opened or created safely, locked by one writer, every fact committed when it exists.
 
 Rollback journal with synchronous=EXTRA: a turn that was acknowledged survives power loss, and the WAL-reset bug of
 SQLite 3.7.0 to 3.51.2 (https://sqlite.org/changes.html, 3.53.0) cannot bite.
@@ -12,6 +12,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Self
@@ -29,8 +30,39 @@ SCHEMA_VERSION = 3
 _MAGIC = b"SQLite format 3\0"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What a file holds.
+
+    Attributes:
+        name: "run".
+        what: The same with its article, "a run".
+        made_by: The command that makes such files.
+        schema: The file in this package with its tables.
+        application_id: By which a file is recognized.
+        version: Of the tables.
+    """
+
+    name: str
+    what: str
+    made_by: str
+    schema: str
+    application_id: int
+    version: int
+
+
+RUN = Layout(
+    name="run",
+    what="a run",
+    made_by="escl run",
+    schema="schema.sql",
+    application_id=APPLICATION_ID,
+    version=SCHEMA_VERSION,
+)
+
+
 class Database:
-    """An open run file. `writer` holds the run's lock until `close`; a reader never blocks the writer for long."""
+    """An open file. `writer` holds the file's lock until `close`; a reader never blocks the writer for long."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, lock: filelock.FileLock | None) -> None:
         self.path = path
@@ -38,41 +70,42 @@ class Database:
         self._lock = lock
 
     @classmethod
-    def writer(cls, path: Path) -> Self:
+    def writer(cls, path: Path, layout: Layout = RUN) -> Self:
         """Open `path` for writing, creating it with mode 0600 when it is not there.
 
         Raises:
-            StorageError: Another process works on it, it is not an escl run, it is damaged, or the disk refuses.
+            StorageError: Another process works on it, it is not such a file, it is damaged, or the disk refuses.
         """
         _refuse_odd_files(path)
-        _refuse_foreign_files(path)
+        _refuse_foreign_files(path, layout)
         lock = _lock(path)
         try:
-            if _has_earlier_layout(path):
+            if layout is RUN and _has_earlier_layout(path):
                 _upgrade(path)
-            connection = _connect(path, create=True)
+            connection = _connect(path, layout, create=True)
             return cls(connection, path, lock)
         except BaseException:
             lock.release()
             raise
 
     @classmethod
-    def reader(cls, path: Path) -> Self:
+    def reader(cls, path: Path, layout: Layout = RUN) -> Self:
         """Open `path` read-only.
 
         Raises:
-            StorageError: It is not there or is not an escl run.
+            StorageError: It is not there or is not such a file.
         """
         _refuse_odd_files(path)
         if not path.is_file():
-            raise StorageError(f"{path} is not there", hint="the file of a run is what `escl run --out` names")
+            hint = f"the file of {layout.what} is what `{layout.made_by} --out` names"
+            raise StorageError(f"{path} is not there", hint=hint)
         if path.with_name(path.name + "-journal").exists():
             # A writer was killed while it committed: SQLite takes the half commit back, which a reader may not.
             # While a writer is at work it holds its locks, and this changes nothing.
             _take_back(path)
-        if _has_earlier_layout(path):
+        if layout is RUN and _has_earlier_layout(path):
             return cls(_upgraded_copy(path), path, None)
-        return cls(_connect(path, create=False), path, None)
+        return cls(_connect(path, layout, create=False), path, None)
 
     def close(self) -> None:
         """Close the file and give the lock back."""
@@ -142,13 +175,13 @@ def _refuse_odd_files(path: Path) -> None:
         raise StorageError(f"{path} is not a plain file", hint="name a new file or an earlier run's file")
 
 
-def _refuse_foreign_files(path: Path) -> None:
-    """Refuse a file that is no run before anything is made beside it."""
+def _refuse_foreign_files(path: Path, layout: Layout) -> None:
+    """Refuse a file that is no database before anything is made beside it."""
     if not path.exists() or path.stat().st_size == 0:
         return
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
-            raise StorageError(f"{path} cannot be opened as a run: it is no database", hint="name a new file")
+            raise StorageError(f"{path} cannot be opened as {layout.what}: it is no database", hint="name a new file")
 
 
 def _lock(path: Path) -> filelock.FileLock:
@@ -162,7 +195,7 @@ def _lock(path: Path) -> filelock.FileLock:
     return lock
 
 
-def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
+def _connect(path: Path, layout: Layout, *, create: bool) -> sqlite3.Connection:
     try:
         if create and not path.exists():
             # O_EXCL and O_NOFOLLOW: never write through a link that appeared meanwhile. 0600: transcripts are private.
@@ -173,11 +206,11 @@ def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
         )
         connection.row_factory = sqlite3.Row
         _configure(connection, writable=create)
-        _check_or_create_schema(connection, path, writable=create)
+        _check_or_create_schema(connection, path, layout, writable=create)
         return connection
     except (sqlite3.DatabaseError, OSError) as error:
         raise StorageError(
-            f"{path} cannot be opened as a run: {error}", hint="is it a file that `escl run` made?"
+            f"{path} cannot be opened as {layout.what}: {error}", hint=f"is it a file that `{layout.made_by}` made?"
         ) from error
 
 
@@ -215,7 +248,7 @@ def _upgrade(path: Path) -> None:
     made = path.with_name(path.name + ".upgrade")
     made.unlink(missing_ok=True)
     try:
-        connection = _connect(made, create=True)
+        connection = _connect(made, RUN, create=True)
         try:
             upgrade.copy_facts(path, connection)
         finally:
@@ -235,7 +268,7 @@ def _upgraded_copy(path: Path) -> sqlite3.Connection:
     try:
         connection.row_factory = sqlite3.Row
         _configure(connection, writable=False)
-        _check_or_create_schema(connection, path, writable=True)
+        _check_or_create_schema(connection, path, RUN, writable=True)
         upgrade.copy_facts(path, connection)
     except sqlite3.DatabaseError as error:
         connection.close()
@@ -255,20 +288,20 @@ def _configure(connection: sqlite3.Connection, *, writable: bool) -> None:
         connection.execute("PRAGMA fullfsync=ON")
 
 
-def _check_or_create_schema(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None:
-    schema = resources.files("escl.store").joinpath("schema.sql").read_text(encoding="utf-8")
+def _check_or_create_schema(connection: sqlite3.Connection, path: Path, layout: Layout, *, writable: bool) -> None:
+    schema = resources.files("escl.store").joinpath(layout.schema).read_text(encoding="utf-8")
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application == 0 and tables == 0 and writable:
-        marks = f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={SCHEMA_VERSION}"
+        marks = f"PRAGMA application_id={layout.application_id};PRAGMA user_version={layout.version}"
         connection.executescript(f"BEGIN IMMEDIATE;{schema};{marks};COMMIT")
         return
-    if application != APPLICATION_ID:
-        raise StorageError(f"{path} is not the file of an escl run", hint="name a new file")
-    if version != SCHEMA_VERSION:
+    if application != layout.application_id:
+        raise StorageError(f"{path} is not the file of an escl {layout.name}", hint="name a new file")
+    if version != layout.version:
         raise StorageError(
-            f"{path} has the layout {version}, this escl knows {SCHEMA_VERSION}",
+            f"{path} has the layout {version}, this escl knows {layout.version}",
             hint="use the escl version that made it",
         )
     if _declared(connection) != _declared_by(schema):
