@@ -1,8 +1,8 @@
 """Reads the scorer's label and its distribution, many dialogues at a time.
 
-The reply is always the one that plain greedy generation gives. How a scorer opens its replies is learned from its own:
-that opening is appended to later prompts as a draft, every position of it is verified against the model's choice there,
-and from the first difference on the reply is generated token by token.
+The reply is always the one that plain greedy generation gives. A scorer's replies are much alike: its latest one, to just
+behind the label, is appended to the next prompt as a draft, every position of it is verified against the model's choice
+there, and from the first difference on the reply is generated token by token.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from escl.errors import ContextOverflowError, EngineError, KVExhaustedError, Non
 DEFAULT_SYSTEM_KEY: Final = "escl.chat.default_system_prompt"
 """GGUF key of the system prompt that a scorer was trained with."""
 
+_TAIL: Final = 4
+"""Tokens behind the label that a draft keeps: a full stop saves a step, an explanation would be another each time."""
+
 Row = npt.NDArray[np.float32]
 Group = tuple[str | None, str | None, str]
 Answer = LabelRead | Failed
@@ -48,6 +51,7 @@ class _Job:
     started: float = 0.0
     reply: list[int] = field(default_factory=list)
     odds: dict[int, Odds] = field(default_factory=dict)
+    n_verified: int = 0
     left_draft: bool = False
     finished: bool = False
     cancelled: bool = False
@@ -326,8 +330,8 @@ class LabelReader:
             return
         at = len(job.reply)
         self._take(job, row)
-        chosen = job.reply[at : at + 1]
-        job.left_draft = chosen != job.draft[at : at + 1]
+        job.n_verified = len(job.reply)
+        job.left_draft = job.reply[at : at + 1] != job.draft[at : at + 1]
 
     # Greedy generation
 
@@ -357,9 +361,9 @@ class LabelReader:
     def _finish(self, job: _Job) -> LabelRead:
         pieces = [self._chat.vocabulary.piece(token) for token in job.reply]
         at = find_label(pieces, list(job.odds))
-        drafted = bool(job.draft) and job.reply[: len(job.draft)] == job.draft
-        if at is not None and not drafted:
-            self._drafts[job.group] = self._drafts[job.request.adapter] = job.reply[:at]
+        drafted = bool(job.draft) and at is not None and at < job.n_verified
+        if at is not None:
+            self._drafts[job.group] = self._drafts[job.request.adapter] = job.reply[: at + 1 + _TAIL]
         odds = None if at is None else job.odds[at]
         return LabelRead(
             id=job.request.id,

@@ -157,7 +157,7 @@ class LabelRead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
             1 - off_label_mass); None when the reply names no label.
         off_label_mass: Probability of everything that is not a label there; None when the reply names no label.
         label: The label at that place; None when the reply names none.
-        drafted: Whether the learned opening was verified, so that one prefill was enough to reach the label.
+        drafted: Whether a draft was verified up to the label, so that one prefill was enough to reach it.
     """
 
     id: int

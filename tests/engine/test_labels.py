@@ -154,6 +154,18 @@ def test_drafts_give_the_reply_and_label_of_plain_greedy_generation(
 
 
 @pytest.mark.model
+def test_a_reply_like_the_latest_takes_no_step_of_its_own(reader: MakeReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = reader("three", Script(chain("\n", "The", " score", " is", " 3", ".", "<|im_end|>")))
+    extend = Mock(side_effect=one._extend)
+    monkeypatch.setattr(one, "_extend", extend)
+    read(one, ask(1, "hello"))
+    assert extend.call_count == 5
+    answers = read(one, *[ask(number, said) for number, said in enumerate(dialogues(6))])
+    assert extend.call_count == 5
+    assert {(answer.reply, answer.label) for answer in answers.values()} == {("The score is 3.", 3)}
+
+
+@pytest.mark.model
 def test_the_distribution_is_over_the_whole_vocabulary(reader: MakeReader) -> None:
     answers = read(reader(), *[ask(number, said) for number, said in enumerate(dialogues(16))])
     labelled = [answer for answer in answers.values() if answer.label is not None]
@@ -197,7 +209,7 @@ def test_a_long_opening_beside_many_others_stays_within_what_one_decode_may_retu
     assert len(clear) > 15
     assert same(answers, plain, clear)
     assert [answers[number].drafted for number in (0, 1, 23)] == [False, True, True]
-    assert len(one._drafts[None]) == 13
+    assert len(one._drafts[None]) >= 13
 
 
 @pytest.mark.model
