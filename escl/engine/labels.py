@@ -1,8 +1,8 @@
 """Reads the scorer's label and its distribution, many dialogues at a time.
 
-The reply is always the one that plain greedy generation gives. A scorer's replies are much alike: its latest one, to just
-behind the label, is appended to the next prompt as a draft, every position of it is verified against the model's choice
-there, and from the first difference on the reply is generated token by token.
+The reply is always the one that plain greedy generation gives. A scorer's replies are much alike: its latest one, to
+just behind the label, is appended to the next prompt as a draft, every position of it is verified against the model's
+choice there, and from the first difference on the reply is generated token by token.
 """
 
 from __future__ import annotations
