@@ -28,6 +28,8 @@ class ExitCode(IntEnum):
     """Something that was asked of a network was refused, is not there, or did not come."""
     GATE = 8
     """The command ended, and what a gate asks for is not shown."""
+    RED_FINDING = 9
+    """The command ended, and a red finding in a crisis dialogue stands."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C or SIGTERM; the same command resumes."""
 

@@ -15,6 +15,7 @@ from escl.cli.bundle import bundle_app
 from escl.cli.cards import cards_app
 from escl.cli.compare import compare
 from escl.cli.convert import convert
+from escl.cli.crisis import crisis_app
 from escl.cli.doctor import doctor
 from escl.cli.judge import judge_app
 from escl.cli.judge_people import validate
@@ -68,6 +69,7 @@ app.add_typer(cards_app)
 app.add_typer(bundle_app)
 judge_app.command()(validate)
 app.add_typer(judge_app)
+app.add_typer(crisis_app)
 app.add_typer(protocol_app)
 app.add_typer(models_app)
 

@@ -10,6 +10,7 @@ import msgspec
 from escl.core.dimension import Dimension, lowest_digit
 from escl.core.settings import GenerationSettings
 from escl.errors import StorageError
+from escl.evaluation.crisis import crisis_notice
 from escl.evaluation.validity import validity_notice
 from escl.stats.summary import Cell, Scored, summarize
 from escl.store.records import DialogueRow, FailureRow, LoadRow, ModelRow, Reading
@@ -82,6 +83,7 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
             *_forgeries(store, dialogues),
             *_ended_early(store, dialogues),
             *validity_notice(store),
+            *crisis_notice(store),
         ],
         n_dialogues=states,
         cut_turns=by_supporter,

@@ -89,6 +89,11 @@ class RunStore:
         self._database.close()
 
     @property
+    def database(self) -> Database:
+        """The run's file, for what others keep in it."""
+        return self._database
+
+    @property
     def settings(self) -> GenerationSettings:
         """What the run's dialogues are made of."""
         (row,) = self._database.rows("SELECT settings FROM run")

@@ -151,3 +151,41 @@ CREATE TABLE failure (
     retried     INTEGER NOT NULL DEFAULT 0 CHECK (retried IN (0, 1)),
     failed_utc  TEXT NOT NULL
 ) STRICT;
+
+-- A scorer with a question flow about crisis dialogues.
+CREATE TABLE asking (
+    id          INTEGER PRIMARY KEY,
+    fingerprint TEXT NOT NULL UNIQUE,
+    scorer      TEXT NOT NULL,
+    settings    TEXT NOT NULL,  -- JSON: as a judging's
+    flow        TEXT NOT NULL,  -- JSON: every word of it
+    created_utc TEXT NOT NULL,
+    asked_utc   TEXT NOT NULL  -- when it was last worked on; the latest is the one that is shown
+) STRICT;
+
+CREATE TABLE flow_answer (
+    asking_id      INTEGER NOT NULL REFERENCES asking (id),
+    dialogue_id    INTEGER NOT NULL REFERENCES dialogue (id),
+    step           TEXT NOT NULL,
+    position       INTEGER NOT NULL,  -- of the last turn that the scorer read
+    reply          TEXT,  -- NULL: there is none, and error says why
+    label          INTEGER CHECK (label BETWEEN 0 AND 4),
+    p0 REAL, p1 REAL, p2 REAL, p3 REAL, p4 REAL,
+    off_label_mass REAL,
+    error          TEXT,
+    busy_s         REAL NOT NULL,
+    read_utc       TEXT NOT NULL,
+    CHECK ((reply IS NULL) = (error IS NOT NULL)),
+    CHECK ((label IS NULL) = (p0 IS NULL) AND (label IS NULL) = (off_label_mass IS NULL)),
+    PRIMARY KEY (asking_id, dialogue_id, step, position)
+) STRICT, WITHOUT ROWID;
+
+-- What people made of findings in crisis dialogues; of several about one finding the latest counts.
+CREATE TABLE review (
+    id           INTEGER PRIMARY KEY,
+    finding      TEXT NOT NULL,
+    verdict      TEXT NOT NULL CHECK (verdict IN ('confirmed', 'dismissed')),
+    reviewer     TEXT NOT NULL,
+    note         TEXT,
+    reviewed_utc TEXT NOT NULL
+) STRICT;
