@@ -29,6 +29,25 @@ def report(
         str,
         typer.Option(metavar="N|all|none", help="How many cards have their dialogues on the page, evenly chosen."),
     ] = "12",
+    csv: Annotated[
+        str | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE|-",
+            help="Write the scores as CSV. Text that would act as a formula gets an apostrophe.",
+        ),
+    ] = None,
+    markdown: Annotated[
+        str | None, typer.Option("--markdown", metavar="FILE|-", help="Write the scores as Markdown tables.")
+    ] = None,
+    jsonl: Annotated[
+        str | None,
+        typer.Option(
+            "--jsonl",
+            metavar="FILE|-",
+            help="Write the dialogues, one JSON object a line with turns and labels.",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Put runs together that are not comparable; the page says so.")
     ] = False,
@@ -50,7 +69,7 @@ def report(
         typer.Option(
             "--export",
             metavar="FORMAT DIR",
-            help="Write the run into DIR instead. The format esc-eval: result/ and score/ as ESC-Eval has them.",
+            help="Write the run into DIR. esc-eval: result/ and score/ as ESC-Eval has them. inspect: logs of Inspect.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -61,21 +80,25 @@ def report(
 
     Example: escl report my-model.db --by category
 
+    Example: escl report one.db other.db --csv scores.csv
+
     Example: escl report my-model.db --export esc-eval exported
     """
-    shown_cards = _how_many(transcripts)
-    if html is not None:
-        _write_page(runs, html, report_lang, judging=judging, force=force, transcripts=shown_cards)
+    written = {"html": None if html is None else str(html), "csv": csv, "markdown": markdown, "jsonl": jsonl}
+    if any(target is not None for target in written.values()):
+        targets = {form: target for form, target in written.items() if target is not None}
+        cards = _how_many(transcripts)
+        _write(runs, targets, language=report_lang, force=force, transcripts=cards, judging=judging)
         return
     if len(runs) > 1:
         raise UsageError(
-            f"{len(runs)} runs are named; without --html one is shown at a time",
-            hint="`escl compare` compares several in the terminal",
+            f"{len(runs)} runs are named; one is shown at a time",
+            hint="--html, --csv, --markdown and --jsonl take several; `escl compare` compares them in the terminal",
         )
     with contextlib.ExitStack() as stack:
         store = _read(runs[0], stack)
         if export is not None:
-            _export(store, *export, judging_id=judging, as_json=as_json)
+            _export(store, runs[0], *export, judging_id=judging, as_json=as_json)
         elif by is not None:
             _divided(store, by, judging_id=judging, as_json=as_json)
         elif validity:
@@ -101,25 +124,81 @@ def _how_many(wanted: str) -> int | None:
     raise UsageError(f"--transcripts {wanted} is no number", hint="give a number, all or none")
 
 
-def _write_page(
-    runs: list[Path], html: Path, language: Language, *, judging: int | None, force: bool, transcripts: int | None
+def _write(
+    runs: list[Path],
+    targets: dict[str, str],
+    *,
+    language: Language,
+    force: bool,
+    transcripts: int | None,
+    judging: int | None,
 ) -> None:
-    from datetime import UTC, datetime
-
-    from escl.cli.output import progress_console
-    from escl.core.printable import printable
-    from escl.report.html.page import render_page
-    from escl.report.html.subject import Choices, subject_of
-    from escl.shelf.written import write_whole
+    """Write the runs in every form that was asked for, each to its file, or to stdout for "-"."""
+    from escl.report.html.subject import incomparable
 
     if judging is not None and len(runs) > 1:
         raise UsageError("--judging chooses in one run, and there are several", hint="report them apart")
+    if sum(target == "-" for target in targets.values()) > 1:
+        raise UsageError("two forms cannot both go to stdout", hint="name a file for one of them")
     with contextlib.ExitStack() as stack:
         opened = [_opened(path, stack, judging=judging) for path in runs]
-        subject = subject_of(opened, Choices(force=force, transcripts=transcripts))
-        page = render_page(subject, language=language, made_utc=datetime.now(UTC).isoformat())
-    write_whole(html, page.encode())
-    progress_console().print(f"The report is in {printable(str(html))}", markup=False, soft_wrap=True)
+        for line in incomparable(opened, force=force):
+            _say(f"FORCED although not comparable: {line}")
+        for form, target in targets.items():
+            if form == "html":
+                content = _page(opened, language, force=force, transcripts=transcripts)
+            else:
+                content = _text(opened, form)
+            _put(content, target)
+
+
+def _page(runs: list[ReportedRun], language: Language, *, force: bool, transcripts: int | None) -> str:
+    from datetime import UTC, datetime
+
+    from escl.report.html.page import render_page
+    from escl.report.html.subject import Choices, subject_of
+
+    subject = subject_of(runs, Choices(force=force, transcripts=transcripts))
+    return render_page(subject, language=language, made_utc=datetime.now(UTC).isoformat())
+
+
+def _text(runs: list[ReportedRun], form: str) -> str:
+    """Return the runs as "csv", "markdown" or "jsonl"."""
+    import msgspec
+
+    from escl.report.dialogue_lines import dialogue_lines
+    from escl.report.html.subject import incomparable
+    from escl.report.result_table import as_csv, as_markdown, result_rows
+    from escl.report.terminal import LIMITS
+
+    if form == "jsonl":
+        lines = [line for run in runs for line in dialogue_lines(run.store, run.path, judging_id=run.judging_id)]
+        return "".join(msgspec.json.encode(line).decode() + "\n" for line in lines)
+    rows = [row for run in runs for row in result_rows(run.store, run.path, judging_id=run.judging_id)]
+    if form == "csv":
+        return as_csv(rows)
+    said = [f"Forced although not comparable: {line}" for line in incomparable(runs, force=True)]
+    said += dict.fromkeys(notice for run in runs for notice in run.results.notices)
+    return as_markdown(rows, notices=[*said, LIMITS])
+
+
+def _put(content: str, target: str) -> None:
+    import sys
+
+    from escl.shelf.written import write_whole
+
+    if target == "-":
+        sys.stdout.buffer.write(content.encode())
+        return
+    write_whole(Path(target), content.encode())
+    _say(f"Written: {target}")
+
+
+def _say(line: str) -> None:
+    from escl.cli.output import progress_console
+    from escl.core.printable import printable
+
+    progress_console().print(printable(line), markup=False, soft_wrap=True)
 
 
 def _opened(path: Path, stack: contextlib.ExitStack, *, judging: int | None) -> ReportedRun:
@@ -183,14 +262,18 @@ def _validity(store: RunStore, *, as_json: bool) -> None:
         print_validity(results_console(), found)
 
 
-def _export(store: RunStore, form: str, folder: Path, *, judging_id: int | None, as_json: bool) -> None:
+def _export(store: RunStore, run: Path, form: str, folder: Path, *, judging_id: int | None, as_json: bool) -> None:
     from escl.cli.output import print_json, results_console
     from escl.core.printable import printable
     from escl.report.esc_eval import export_esc_eval
+    from escl.report.inspect_log import export_inspect
 
-    if form != "esc-eval":
-        raise UsageError(f"no export format {form}", hint="known: esc-eval")
-    exported = export_esc_eval(store, folder, judging_id=judging_id)
+    if form == "esc-eval":
+        exported = export_esc_eval(store, folder, judging_id=judging_id)
+    elif form == "inspect":
+        exported = export_inspect(store, run, folder, judging_id=judging_id)
+    else:
+        raise UsageError(f"no export format {form}", hint="known: esc-eval, inspect")
     if as_json:
         print_json({"exported": exported})
         return

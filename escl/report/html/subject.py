@@ -170,7 +170,7 @@ def subject_of(runs: Sequence[ReportedRun], choices: Choices) -> Subject:
     Raises:
         UsageError: The runs are not comparable, and the user did not force them together.
     """
-    forced = _forced(runs, force=choices.force)
+    forced = incomparable(runs, force=choices.force)
     entrants = _entrants(runs)
     return Subject(
         runs=runs,
@@ -215,11 +215,11 @@ def _group(scored: Scored) -> CardGroup:
     return CardGroup(crisis=scored.crisis, language=scored.language)
 
 
-def _forced(runs: Iterable[ReportedRun], *, force: bool) -> list[str]:
-    """Return in what any run differs from the first one that was scored.
+def incomparable(runs: Iterable[ReportedRun], *, force: bool) -> list[str]:
+    """Return in what any run differs from the first one that was scored although it should not.
 
     Raises:
-        UsageError: It may not differ.
+        UsageError: It does, and `force` is not given.
     """
     scored = [run for run in runs if run.judging_id is not None]
     found: list[str] = []
