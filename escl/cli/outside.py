@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from escl.cli.output import progress_console
 from escl.core.printable import printable
+from escl.core.proxies import proxy_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from escl.evaluation.run import Simulation, Supporter
     from escl.supporters.outside import EndpointSupporter, OutsideSupporter
-
-_PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy")
 
 
 def load_supporter(reference: str, *, parallel: int | None) -> Supporter:
@@ -86,10 +84,8 @@ def _on_the_way(supporter: EndpointSupporter) -> Iterator[str]:
         return
     if supporter.url.startswith("http://"):
         yield "the address is not https: dialogues and key can be read on the way"
-    # Names only: the address of a proxy may hold a password.
-    proxies = [name for name in os.environ if name.lower() in _PROXIES and os.environ[name]]
-    if proxies:
-        yield f"proxies that the environment names may stand in between: {', '.join(sorted(proxies))}"
+    if proxies := proxy_variables():
+        yield f"proxies that the environment names may stand in between: {', '.join(proxies)}"
 
 
 def _say(line: str, *, style: str = "") -> None:

@@ -25,6 +25,7 @@ import msgspec
 from escl import __version__
 from escl.core import connections
 from escl.core.dialogue import Message
+from escl.core.proxies import environment_explained
 from escl.core.sampling import Sampling
 from escl.errors import EngineError, NotBegunError, SupporterError, SupporterUnavailableError, UsageError
 from escl.supporters.answer import Answer, error_of, read_answer, shown
@@ -107,11 +108,16 @@ class Endpoint:
             key: Sent as a bearer token; it is in no message and no record.
             on_try: Called with a request's session and each try, when it has ended.
             stop: Once set, requests in flight are finished and no others begin.
+
+        Raises:
+            UsageError: The environment names a proxy or certificates that cannot be used.
         """
         self._supporter, self._key, self._on_try, self._stop = supporter, key, on_try, stop
         self._gate = asyncio.Semaphore(supporter.concurrency)
         self._given_up_in_a_row = 0
         self._client: httpx2.AsyncClient | None = None
+        # Made here already, so that a proxy that cannot be is known before any model is loaded.
+        self._connected()
 
     async def preload(self) -> None:
         """Do nothing: an endpoint is loaded by others."""
@@ -151,7 +157,7 @@ class Endpoint:
             assert outcome.error is not None
             if not outcome.again or number == MAX_TRIES:
                 raise self._given_up(outcome, outcome.error)
-            waited_s = self._pause_s(number, outcome)
+            waited_s = float(max(_FIRST_WAIT_S * 2 ** (number - 1), outcome.retry_after_s or 0.0))
             await self._wait(waited_s)
         raise AssertionError("unreachable")
 
@@ -180,12 +186,6 @@ class Endpoint:
     def _unavailable(self, why: str) -> SupporterUnavailableError:
         hint = "nothing is lost: when the endpoint is there again, the same command goes on"
         return SupporterUnavailableError(f"{self._supporter.name} ({self._supporter.target}): {why}", hint=hint)
-
-    def _pause_s(self, number: int, outcome: _Outcome) -> float:
-        asked = outcome.retry_after_s
-        if asked is not None and asked > MAX_WAIT_S:
-            raise self._unavailable(f"it asks to be left alone for {asked:,.0f} s")
-        return float(max(_FIRST_WAIT_S * 2 ** (number - 1), asked or 0.0))
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -233,15 +233,16 @@ class Endpoint:
             if self._key is not None:
                 headers["Authorization"] = f"Bearer {self._key}"
             n = self._supporter.concurrency
-            self._client = httpx2.AsyncClient(
-                headers=headers,
-                # The whole exchange has its limit already; a model may think for long before its first byte.
-                timeout=httpx2.Timeout(None, connect=_CONNECT_S),
-                limits=httpx2.Limits(max_connections=n, max_keepalive_connections=n),
-                follow_redirects=False,
-                # What stays on this machine is not for a proxy.
-                trust_env=not is_loopback(self._supporter.url),
-            )
+            with environment_explained():
+                self._client = httpx2.AsyncClient(
+                    headers=headers,
+                    # The whole exchange has its limit already; a model may think for long before its first byte.
+                    timeout=httpx2.Timeout(None, connect=_CONNECT_S),
+                    limits=httpx2.Limits(max_connections=n, max_keepalive_connections=n),
+                    follow_redirects=False,
+                    # What stays on this machine is not for a proxy.
+                    trust_env=not is_loopback(self._supporter.url),
+                )
         return self._client
 
     def _answered(self, response: httpx2.Response, body: bytes | None) -> _Outcome:
@@ -268,6 +269,9 @@ class Endpoint:
             return _Outcome(error=self._unavailable(error.message), status=status)
         again = status in _AGAIN
         wait_s = retry_after_s(response.headers.get("retry-after"), now=datetime.now(UTC)) if again else None
+        if wait_s is not None and wait_s > MAX_WAIT_S:
+            why = f"{error.message}; it asks to be left alone for {wait_s:,.0f} s"
+            return _Outcome(error=self._unavailable(why), status=status)
         return _Outcome(error=error, again=again, status=status, retry_after_s=wait_s)
 
     def _redacted(self, text: str) -> str:
@@ -306,7 +310,7 @@ def retry_after_s(header: str | None, *, now: datetime) -> float | None:
         return float(header.strip()[:12])
     try:
         when = email.utils.parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
 

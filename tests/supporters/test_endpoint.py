@@ -10,6 +10,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from importlib.util import find_spec
 from typing import Any
 
 import msgspec
@@ -57,6 +58,12 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def supporter(server: ChatServer, **changes: Any) -> EndpointSupporter:  # noqa: ANN401
     plain = EndpointSupporter(name="warm", url=server.url, model="m-1", timeout_s=5.0)
     return msgspec.structs.replace(plain, **changes)
+
+
+def begun(url: str) -> Endpoint:
+    """Return an endpoint that nobody was asked at yet."""
+    one = EndpointSupporter(name="warm", url=url, model="m-1")
+    return Endpoint(one, key=None, on_try=lambda *_: None, stop=asyncio.Event())
 
 
 def ask(
@@ -333,6 +340,37 @@ def test_a_proxy_is_never_asked_for_what_stays_on_this_machine(monkeypatch: pyte
         assert proxy.requests == []
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://user:sec#ret@127.0.0.1:9",
+        "http://user:secret@[::1",
+        "gopher://user:secret@127.0.0.1:9",
+        pytest.param(
+            "socks5://user:secret@127.0.0.1:9",
+            marks=pytest.mark.skipif(find_spec("socksio") is not None, reason="socksio is there, so SOCKS works"),
+        ),
+    ],
+)
+def test_a_proxy_that_cannot_be_is_named_by_its_variable_alone(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", value)
+    with pytest.raises(UsageError) as refused:
+        begun("http://lab.example/v1")
+    assert refused.value.message == "$ALL_PROXY: no proxy that escl can use"
+    assert "sec" not in str(refused.value)
+    begun("http://127.0.0.1:8080/v1")
+
+
+def test_certificates_that_are_not_there_are_named_by_their_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file.pem")
+    with pytest.raises(UsageError, match=r"\$SSL_CERT_FILE: cannot be read"):
+        begun("https://lab.example/v1")
+
+
 @pytest.mark.parametrize("kind", ["code", "type"])
 def test_a_dialogue_that_is_too_long_for_the_server_is_an_overflow(kind: str) -> None:
     name = {"code": "context_length_exceeded", "type": "exceed_context_size_error"}[kind]
@@ -418,6 +456,8 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
         (format_datetime(NOW - timedelta(days=1), usegmt=True), 0.0),
         ("Sun, 22 Nov 2026 12:00:30 -0000", 30.0),
+        ("Mon, 20 Nov 2026 00:00:00 +99999999999999999999", None),
+        ("Mon, 20 Nov 99999999999 00:00:00 +0000", None),
     ],
 )
 def test_retry_after_is_a_number_or_a_date_or_nothing(header: str | None, seconds: float | None) -> None:
@@ -430,10 +470,13 @@ def test_a_server_is_given_the_time_that_it_asks_for_up_to_a_limit() -> None:
         (said,) = ask(supporter(server), tries=tries)
     assert isinstance(said, Said)
     assert tries[1].waited_s == 1.0
+    tries.clear()
     with serving(refuses("429 Too Many Requests", b"", "Retry-After: 86400")) as server:
-        (error,) = ask(supporter(server))
+        (error,) = ask(supporter(server), tries=tries)
     assert isinstance(error, SupporterUnavailableError)
     assert "86,400 s" in error.message
+    # Nobody asked again, and the record says so.
+    assert [tried.again for tried in tries] == [False]
 
 
 def test_the_key_is_a_header_and_comes_from_the_variable_that_is_meant_for_it() -> None:
