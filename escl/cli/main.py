@@ -28,6 +28,7 @@ from escl.cli.rate import rate
 from escl.cli.report import report
 from escl.cli.run import demo, run
 from escl.cli.score import score
+from escl.cli.tui import tui
 from escl.cli.tune import tune
 from escl.core.printable import printable
 from escl.errors import EsclError, ExitCode
@@ -64,6 +65,7 @@ app.command()(plan)
 app.command()(convert)
 app.command()(bench)
 app.command()(tune)
+app.command()(tui)
 app.command()(doctor)
 app.add_typer(cards_app)
 app.add_typer(bundle_app)

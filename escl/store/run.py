@@ -388,10 +388,12 @@ class RunStore:
         )
         return tuple(row["kv_type"] for row in rows if row["kv_type"] is not None)
 
-    def readings(self, judging_id: int) -> list[Reading]:
-        """Return everything one judging read."""
+    def readings(self, judging_id: int, *, dialogue_id: int | None = None) -> list[Reading]:
+        """Return everything one judging read, or what it read in one dialogue."""
+        # Two queries, not one with an "or": only so the second finds its few rows by the key.
+        among, ids = ("", [judging_id]) if dialogue_id is None else (" AND dialogue_id = ?", [judging_id, dialogue_id])
         rows = self._database.rows(
-            "SELECT * FROM reading WHERE judging_id = ? ORDER BY dialogue_id, dimension", judging_id
+            f"SELECT * FROM reading WHERE judging_id = ?{among} ORDER BY dialogue_id, dimension", *ids
         )
         return [
             Reading(

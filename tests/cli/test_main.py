@@ -31,7 +31,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys; from escl.cli.main import app; from typer.testing import CliRunner;"
         "CliRunner().invoke(app, ['--help']);"
         "heavy = {'llama_cpp', 'numpy', 'scipy', 'sqlite3', 'gguf', 'sentencepiece', 'cryptography', 'huggingface_hub',"
-        " 'httpx', 'httpx2', 'matplotlib', 'jinja2'}; print(sorted(heavy & set(sys.modules)))"
+        " 'httpx', 'httpx2', 'matplotlib', 'jinja2', 'textual'}; print(sorted(heavy & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
@@ -51,6 +51,7 @@ def test_help_imports_nothing_heavy() -> None:
         "bundle",
         "models",
         "doctor",
+        "tui",
         "judge fidelity",
     ],
 )

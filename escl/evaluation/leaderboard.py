@@ -1,0 +1,45 @@
+"""Who is better: a run's cells for a choice of cards, as every front end's leaderboard shows them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from escl.core.card import Category
+from escl.core.dimension import Language
+from escl.evaluation.results import chosen_judging, scored_of
+from escl.stats.summary import Cell, summarize
+from escl.store.run import RunStore
+
+
+class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
+    """Scores of one choice of cards.
+
+    Attributes:
+        scorer: Whose readings these are; None when nothing was scored.
+        languages: Those of the run's dialogues.
+        has_crisis: Whether the run has crisis cards.
+        cells: A cell for each supporter, language and dimension; crisis cards apart.
+    """
+
+    scorer: str | None
+    languages: list[Language]
+    categories: list[Category]
+    has_crisis: bool
+    cells: list[Cell]
+
+
+def leaderboard_of(store: RunStore, *, category: Category | None = None) -> Leaderboard:
+    """Return the scores of a run as the judging asked for last read it, over the cards of one category or of all."""
+    judging_id, scorer = chosen_judging(store, None)
+    cards = store.cards()
+    dialogues = store.dialogues()
+    scored = [] if judging_id is None else scored_of(store, judging_id)
+    if category is not None:
+        scored = [one for one in scored if one.cluster in cards and cards[one.cluster].category is category]
+    return Leaderboard(
+        scorer=scorer,
+        languages=[one for one in Language if any(dialogue.language is one for dialogue in dialogues)],
+        categories=[one for one in Category if any(card.category is one for card in cards.values())],
+        has_crisis=any(card.crisis is not None for card in cards.values()),
+        cells=summarize(scored),
+    )

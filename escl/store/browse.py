@@ -1,0 +1,222 @@
+"""Finding dialogues in a run of any size: filters, order and search are queries, and rows come page by page.
+
+Knows nothing of screens. Only ids are held for a whole answer, eight bytes for each dialogue.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from escl.core.card import RoleCard
+from escl.core.dialogue import Speaker, Turn
+from escl.core.dimension import Dimension, Language
+from escl.store.database import Database
+from escl.store.records import DialogueRow, DialogueState, FailureRow, Reading, TurnRow
+from escl.store.run import RunStore
+
+Order = Literal["planned", "lowest", "highest"]
+Known = Literal["supporter", "language", "category"]
+
+# The mean label under the probabilities, renormalized over the labels, as `Reading.expected` has it.
+_EXPECTED = "(p1 + 2 * p2 + 3 * p3 + 4 * p4) / nullif(p0 + p1 + p2 + p3 + p4, 0)"
+_LATEST = "(SELECT id FROM judging ORDER BY asked_utc DESC, id DESC LIMIT 1)"
+_MEAN = f"(SELECT avg({_EXPECTED}) FROM reading WHERE judging_id = {_LATEST} AND dialogue_id = d.id)"
+_ONE = f"(SELECT {_EXPECTED} FROM reading WHERE judging_id = {_LATEST} AND dialogue_id = d.id AND dimension = ?)"
+_CUT = "EXISTS (SELECT 1 FROM turn WHERE dialogue_id = d.id AND finish = 'length')"
+_FAILED = (
+    "EXISTS (SELECT 1 FROM failure WHERE dialogue_id = d.id AND NOT retried"
+    f" AND (judging_id IS NULL OR judging_id = {_LATEST}))"
+)
+_UNLABELLED = f"EXISTS (SELECT 1 FROM reading WHERE judging_id = {_LATEST} AND dialogue_id = d.id AND label IS NULL)"
+_HOLDS = (
+    "(EXISTS (SELECT 1 FROM turn WHERE dialogue_id = d.id AND text LIKE ? ESCAPE '\\')"
+    " OR d.card_id LIKE ? ESCAPE '\\' OR c.text LIKE ? ESCAPE '\\')"
+)
+_MAX_WORDS = 8
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which dialogues to find; None asks for nothing.
+
+    Attributes:
+        dimension: What `below` and the order are about; None is the mean over the dimensions.
+        below: An expected label (0-4) that the dialogue stays under.
+        troubled: Failed, cut by the token limit, or with a reading that names no label.
+        text: Words that all occur in the dialogue or its card, whatever their case (of A to Z).
+    """
+
+    supporter: str | None = None
+    language: Language | None = None
+    category: str | None = None
+    dimension: Dimension | None = None
+    below: float | None = None
+    troubled: bool = False
+    text: str = ""
+    order: Order = "planned"
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A dialogue in a list.
+
+    Attributes:
+        label: Expected label (0-4), of the wanted dimension or the mean over all; None where there is no reading.
+    """
+
+    id: int
+    card_id: str
+    language: Language
+    supporter: str
+    repeat: int
+    state: DialogueState
+    label: float | None
+    troubled: bool
+
+
+class Whole(msgspec.Struct, frozen=True, kw_only=True):
+    """One dialogue with all that is known of it.
+
+    Attributes:
+        card: None for an imported dialogue.
+        scorer: Whose readings these are; None when nothing was scored.
+    """
+
+    dialogue: DialogueRow
+    card: RoleCard | None
+    turns: list[TurnRow]
+    scorer: str | None
+    readings: list[Reading]
+    failures: list[FailureRow]
+
+
+class Browser:
+    """Reads dialogues out of an open run."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._run = RunStore.read(database)
+
+    def known(self, what: Known) -> list[str]:
+        """Return the supporters, languages or categories that the run's dialogues have."""
+        column = {"supporter": "d.supporter", "language": "d.language", "category": "c.category"}[what]
+        rows = self._database.rows(
+            f"SELECT {column} AS name FROM dialogue d LEFT JOIN card c ON c.id = d.card_id"
+            f" WHERE {column} IS NOT NULL GROUP BY {column} ORDER BY min(d.id)"
+        )
+        return [row["name"] for row in rows]
+
+    def find(self, wanted: Wanted) -> array[int]:
+        """Return the ids of the dialogues that are wanted, in the order that is wanted."""
+        where, parameters = _where(wanted)
+        order = "d.id"
+        if wanted.order != "planned":
+            label, more = _label(wanted.dimension)
+            order = f"{label} {'ASC' if wanted.order == 'lowest' else 'DESC'} NULLS LAST, d.id"
+            parameters += more
+        rows = self._database.rows(
+            f"SELECT d.id FROM dialogue d LEFT JOIN card c ON c.id = d.card_id WHERE {where} ORDER BY {order}",
+            *parameters,
+        )
+        return array("q", (row["id"] for row in rows))
+
+    def rows(self, ids: Sequence[int], *, dimension: Dimension | None = None) -> list[Found]:
+        """Return the dialogues of these ids, in their order; meant for a page of them."""
+        label, parameters = _label(dimension)
+        marks = ", ".join("?" * len(ids))
+        rows = self._database.rows(
+            f"SELECT d.id, d.card_id, d.language, d.supporter, d.repeat, d.state, {label} AS label,"
+            f" ({_FAILED} OR {_CUT} OR {_UNLABELLED}) AS troubled FROM dialogue d WHERE d.id IN ({marks})",
+            *parameters,
+            *ids,
+        )
+        by_id = {row["id"]: row for row in rows}
+        return [
+            msgspec.convert({**dict(by_id[one]), "troubled": bool(by_id[one]["troubled"])}, Found)
+            for one in ids
+            if one in by_id
+        ]
+
+    def whole(self, dialogue_id: int) -> Whole | None:
+        """Return one dialogue as the latest judging read it; None where the run has none of that id."""
+        rows = self._database.rows(
+            "SELECT id, card_id, language, supporter, repeat, state FROM dialogue WHERE id = ?", dialogue_id
+        )
+        if not rows:
+            return None
+        dialogue = msgspec.convert(dict(rows[0]), DialogueRow)
+        judgings = self._run.judgings()
+        judging_id, scorer = judgings[-1] if judgings else (None, None)
+        return Whole(
+            dialogue=dialogue,
+            card=self._card(dialogue.card_id),
+            turns=self._turns(dialogue_id),
+            scorer=scorer,
+            readings=[] if judging_id is None else self._run.readings(judging_id, dialogue_id=dialogue_id),
+            failures=self._failures(dialogue_id, judging_id),
+        )
+
+    def _card(self, card_id: str) -> RoleCard | None:
+        rows = self._database.rows(
+            "SELECT id, language, text, category, subcategory, source, crisis FROM card WHERE id = ?", card_id
+        )
+        return msgspec.convert(dict(rows[0]), RoleCard) if rows else None
+
+    def _turns(self, dialogue_id: int) -> list[TurnRow]:
+        rows = self._database.rows(
+            "SELECT speaker, text, reasoning, finish, seed, n_prompt, n_reused, n_generated, busy_s FROM turn"
+            " WHERE dialogue_id = ? ORDER BY position",
+            dialogue_id,
+        )
+        return [
+            TurnRow(
+                turn=Turn(speaker=Speaker(row["speaker"]), text=row["text"]),
+                **{key: row[key] for key in row.keys() if key not in ("speaker", "text")},  # noqa: SIM118 - a Row
+            )
+            for row in rows
+        ]
+
+    def _failures(self, dialogue_id: int, judging_id: int | None) -> list[FailureRow]:
+        rows = self._database.rows(
+            "SELECT dialogue_id, error, message, dimension, position FROM failure WHERE dialogue_id = ?"
+            " AND NOT retried AND (judging_id IS NULL OR judging_id = ?) ORDER BY id",
+            dialogue_id,
+            judging_id,
+        )
+        return [msgspec.convert(dict(row), FailureRow) for row in rows]
+
+
+def _label(dimension: Dimension | None) -> tuple[str, list[object]]:
+    return (_MEAN, []) if dimension is None else (_ONE, [dimension])
+
+
+def _where(wanted: Wanted) -> tuple[str, list[object]]:
+    """Return the condition on a dialogue `d` with its card `c`, and its parameters."""
+    terms, parameters = ["true"], list[object]()
+    for column, value in (
+        ("d.supporter", wanted.supporter),
+        ("d.language", wanted.language),
+        ("c.category", wanted.category),
+    ):
+        if value is not None:
+            terms.append(f"{column} = ?")
+            parameters.append(value)
+    if wanted.below is not None:
+        label, more = _label(wanted.dimension)
+        terms.append(f"{label} < ?")
+        parameters += [*more, wanted.below]
+    if wanted.troubled:
+        terms.append(f"({_FAILED} OR {_CUT} OR {_UNLABELLED})")
+    for word in wanted.text.split()[:_MAX_WORDS]:
+        terms.append(_HOLDS)
+        parameters += [_like(word)] * 3
+    return " AND ".join(terms), parameters
+
+
+def _like(word: str) -> str:
+    """Return a pattern that finds `word` as it is."""
+    for sign in ("\\", "%", "_"):
+        word = word.replace(sign, "\\" + sign)
+    return f"%{word}%"

@@ -1,0 +1,148 @@
+"""The app: its screens, looks, languages and commands. Made and run by `escl tui`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+
+from escl.tui.keys import EVERYWHERE, bindings
+from escl.tui.open_run import OpenRun
+from escl.tui.screens.help import HelpScreen
+from escl.tui.screens.home import HomeScreen
+from escl.tui.screens.run_screen import EsclScreen, RunScreen, Session
+from escl.tui.strings import Strings, UiLanguage, language_of
+from escl.tui.themes import THEMES
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from escl.doctor.finding import Diagnosis
+    from escl.tui.processes import Started
+
+
+class EsclApp(App[None]):
+    """Home, and the views of one open run."""
+
+    CSS_PATH = "escl.tcss"
+    TITLE = "escl"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE)
+
+    def __init__(
+        self,
+        runs: tuple[Path, ...] = (),
+        *,
+        language: UiLanguage | None = None,
+        theme: str = THEMES[0].name,
+        diagnosis: Diagnosis | None = None,
+    ) -> None:
+        super().__init__()
+        # Where little room begins: one thing at a time, without what is beside it.
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+        # Calm: nothing slides or fades.
+        self.animation_level = "none"
+        self.words = Strings(language or language_of())
+        self.diagnosis = diagnosis
+        self._named = runs
+        self._session: Session | None = None
+        for one in THEMES:
+            self.register_theme(one)
+        self.theme = theme
+
+    def on_mount(self) -> None:
+        """Show Home, and the run that the command line names when it names one."""
+        self.push_screen(self._home())
+        if len(self._named) == 1:
+            self.call_after_refresh(self.open_run, self._named[0], view="live")
+
+    def open_run(self, path: Path, *, view: str, started: Started | None = None) -> None:
+        """Open a run's file at one of its views."""
+        self._close()
+        self._session = Session(run=OpenRun(path), started=started)
+        self.push_screen(self._view(view, self._session))
+
+    def action_show_view(self, view: str) -> None:
+        """Show another view of the run that is open."""
+        if self._session is not None and isinstance(self.screen, RunScreen) and view != self.screen.VIEW:
+            self.switch_screen(self._view(view, self._session))
+
+    def action_leave(self) -> None:
+        """Go back Home; what runs goes on running."""
+        if isinstance(self.screen, RunScreen):
+            self.pop_screen()
+        self._close()
+
+    def action_help(self) -> None:
+        """Show the keys of this screen."""
+        if isinstance(self.screen, EsclScreen):
+            self.push_screen(HelpScreen(self.words, self.screen.all_keys))
+
+    def action_next_theme(self) -> None:
+        """Take the next look."""
+        names = [theme.name for theme in THEMES]
+        self.take_theme(names[(names.index(self.theme) + 1) % len(names)])
+
+    def take_theme(self, name: str) -> None:
+        """Take the look of that name."""
+        self.theme = name
+        self.notify(self.words("theme.changed", theme=name.removeprefix("escl-")), markup=False, timeout=2)
+        if isinstance(self.screen, EsclScreen):
+            self.screen.themed()
+
+    def action_next_language(self) -> None:
+        """Speak the other language; the open view is laid out anew, where one was."""
+        self.words = Strings("zh" if self.words.language == "en" else "en")
+        shown = self.screen
+        view = shown.VIEW if isinstance(shown, RunScreen) else None
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+        self.switch_screen(self._home())
+        if view is not None and self._session is not None:
+            self.push_screen(self._view(view, self._session))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Yield what the command palette offers: the screen's keys, the looks, and what works everywhere."""
+        keys = screen.all_keys if isinstance(screen, EsclScreen) else ()
+        for key in (*keys, *EVERYWHERE):
+            if key.action.startswith(("move", "app.command_palette")):
+                continue
+            yield SystemCommand(self.words(key.name), key.label, lambda action=key.action: self._do(action))
+        for theme in THEMES:
+            name = theme.name.removeprefix("escl-")
+            yield SystemCommand(
+                self.words("theme.changed", theme=name), "", lambda name=theme.name: self.take_theme(name)
+            )
+
+    def on_unmount(self) -> None:
+        """Close the run's file."""
+        self._close()
+
+    def _do(self, action: str) -> None:
+        self.call_later(self.run_action, action, self.screen)
+
+    def _home(self) -> HomeScreen:
+        return HomeScreen(self.words, self._named, self.diagnosis)
+
+    def _view(self, view: str, session: Session) -> RunScreen:
+        # What Home does not need is not imported for the first paint.
+        if view == "scores":
+            from escl.tui.screens.scores import ScoresScreen
+
+            return ScoresScreen(self.words, session)
+        if view == "dialogues":
+            from escl.tui.screens.dialogues import DialoguesScreen
+
+            return DialoguesScreen(self.words, session)
+        from escl.tui.screens.live import LiveScreen
+
+        return LiveScreen(self.words, session)
+
+    def _close(self) -> None:
+        if self._session is not None:
+            self._session.run.close()
+            self._session = None

@@ -1,0 +1,153 @@
+"""What the screens about one run have in common: the run, the bars, asking without blocking, and saying what failed."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from textual.binding import BindingType
+from textual.events import Resize
+from textual.screen import Screen
+from textual.worker import Worker
+
+from escl.errors import EsclError
+from escl.tui.keys import EVERYWHERE, IN_A_RUN, Key, bindings
+from escl.tui.screens.notice import NoticeScreen
+from escl.tui.widgets.bars import KeyBar, TopBar
+
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
+    from escl.core.dimension import Dimension, Language
+    from escl.store.browse import Wanted
+    from escl.store.database import Database
+    from escl.tui.open_run import OpenRun
+    from escl.tui.processes import Started
+    from escl.tui.strings import Strings
+
+T = TypeVar("T")
+
+_TINY_WIDTH, _TINY_HEIGHT = 64, 16
+
+
+@dataclass(slots=True, kw_only=True)
+class ScoresView:
+    """What of the scores is looked at."""
+
+    language: Language | None = None
+    category: str | None = None
+    crisis: bool = False
+    sort: Dimension | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """A run that is open, and where in it one is: kept while its views change.
+
+    Attributes:
+        started: The command, where it was started from here.
+        wanted: Which dialogues are listed; None before the first look.
+        at: Which of them is shown.
+    """
+
+    run: OpenRun
+    started: Started | None = None
+    scores: ScoresView = field(default_factory=ScoresView)
+    wanted: Wanted | None = None
+    at: int = 0
+
+
+class EsclScreen(Screen[None]):
+    """A screen with the bars, whose work happens in workers that never end in a traceback."""
+
+    AUTO_FOCUS = ""
+    KEYS: ClassVar[tuple[Key, ...]] = ()
+
+    def __init__(self, words: Strings) -> None:
+        super().__init__()
+        self.words = words
+
+    @property
+    def all_keys(self) -> tuple[Key, ...]:
+        """What this screen's help shows beside what works everywhere."""
+        return self.KEYS
+
+    def bars(self, *content: Widget, title: str, view: str | None = None, aside: str = "") -> Iterator[Widget]:
+        """Yield `content` between the bars."""
+        yield TopBar(self.words, title=title, view=view, aside=aside)
+        yield from content
+        yield KeyBar(self.words, (*self.all_keys, *EVERYWHERE))
+
+    def on_resize(self, event: Resize) -> None:
+        """Leave out what can be done without where there is hardly room."""
+        self.set_class(event.size.width < _TINY_WIDTH or event.size.height < _TINY_HEIGHT, "-tiny")
+
+    def in_background(self, work: Callable[[], Coroutine[None, None, None]], *, group: str) -> None:
+        """Do `work` without holding up the keys; newer work of the same group takes the place of older."""
+        self.start(work, group=group, exclusive=True)
+
+    def start(self, work: Callable[[], Coroutine[None, None, None]], *, group: str, exclusive: bool = False) -> None:
+        """Do `work` beside other work of its group, unless it is `exclusive`."""
+
+        async def guarded() -> None:
+            await self._guarded(work)
+
+        _: Worker[None] = self.run_worker(guarded, group=group, exclusive=exclusive, exit_on_error=False)
+
+    async def _guarded(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        try:
+            await work()
+        except EsclError as error:
+            self.say_failed(error.message, error.hint)
+        except Exception as error:  # noqa: BLE001 - the boundary of a worker: a bug becomes a message with a way on
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            said = f"{type(error).__name__}: {error}\n{where.filename}:{where.lineno} {where.name}"
+            self.say_failed(said, self.words("notice.bug"))
+
+    def say_failed(self, message: str, hint: str | None) -> None:
+        """Show what failed, once, whatever fails after it; then go back, or look again."""
+        if not self.is_current:
+            return
+        self.app.push_screen(NoticeScreen(self.words, message=message, hint=hint), self._after_failure)
+
+    def _after_failure(self, again: bool | None) -> None:
+        if again:
+            self.load()
+
+    def load(self) -> None:
+        """Look at everything anew."""
+
+    def themed(self) -> None:
+        """Draw anew what took its colours from the theme by itself."""
+
+
+class RunScreen(EsclScreen):
+    """A view of one run."""
+
+    VIEW: ClassVar[str]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(IN_A_RUN)
+
+    def __init__(self, words: Strings, session: Session) -> None:
+        super().__init__(words)
+        self.session = session
+
+    @property
+    def all_keys(self) -> tuple[Key, ...]:
+        """The view's keys and those of every view."""
+        return (*self.KEYS, *IN_A_RUN)
+
+    async def ask(self, query: Callable[[Database], T]) -> T:
+        """Return what a query finds in the run, from the run's own thread."""
+        return await self.session.run.ask(query)
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        self.load()
+
+    def _after_failure(self, again: bool | None) -> None:
+        if again:
+            self.load()
+        else:
+            self.app.call_later(self.app.run_action, "app.leave")

@@ -1,0 +1,212 @@
+"""Every word of the app in English and Chinese, one table. What models, cards and errors say is not in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final, Literal
+
+UiLanguage = Literal["en", "zh"]
+
+_WORDS: Final[dict[str, tuple[str, str]]] = {
+    "app.tagline": ("Emotional-support models on the bench, offline", "离线评测情感支持模型"),
+    "key.move": ("move", "移动"),
+    "key.help": ("help", "帮助"),
+    "key.palette": ("commands", "命令"),
+    "key.theme": ("next theme", "换主题"),
+    "key.language": ("中文", "English"),
+    "key.quit": ("quit", "退出"),
+    "key.live": ("watch", "观看"),
+    "key.scores": ("scores", "得分"),
+    "key.dialogues": ("dialogues", "对话"),
+    "key.back": ("back", "返回"),
+    "key.open": ("open", "打开"),
+    "key.demo": ("run the demo", "运行演示"),
+    "key.machine": ("this machine", "本机检查"),
+    "key.refresh": ("look again", "刷新"),
+    "key.stop": ("stop after this turn", "说完本轮后停止"),
+    "key.detach": ("detach, the run goes on", "离开，评测继续"),
+    "key.sort": ("sort", "排序"),
+    "key.card_language": ("language", "语言"),
+    "key.category": ("category", "类别"),
+    "key.crisis": ("crisis cards", "危机卡片"),
+    "key.cell": ("its dialogues", "相关对话"),
+    "key.next": ("next", "下一个"),
+    "key.previous": ("previous", "上一个"),
+    "key.search": ("search", "搜索"),
+    "key.supporter": ("supporter", "支持者"),
+    "key.dimension": ("dimension", "维度"),
+    "key.below": ("below", "低于"),
+    "key.troubled": ("troubled", "有问题"),
+    "key.order": ("order", "顺序"),
+    "key.clear": ("clear filters", "清除筛选"),
+    "key.copy": ("copy dialogue", "复制对话"),
+    "key.list": ("list / dialogue", "列表／对话"),
+    "key.reasoning": ("thoughts", "思考"),
+    "home.runs": ("Runs", "评测"),
+    "home.looking": ("looking for runs…", "正在查找评测…"),
+    "home.none": ("No run is here yet.", "这里还没有评测。"),
+    "home.begin": (
+        "Press d for the demo: a whole evaluation on toy models, about a minute, offline.",
+        "按 d 运行演示：用玩具模型完成一次完整评测，约一分钟，无需联网。",
+    ),
+    "home.own": (
+        "Your own model: escl run my-model.gguf --limit 20 --out my-model.db, and it shows here.",
+        "评测自己的模型：escl run my-model.gguf --limit 20 --out my-model.db，随后会出现在这里。",
+    ),
+    "home.checking": ("checking this machine…", "正在检查本机…"),
+    "home.ready": ("This machine is ready.", "本机已就绪。"),
+    "home.warned": ("This machine is ready, with {n} to note.", "本机已就绪，有 {n} 项提示。"),
+    "home.failed": ("{n} things on this machine must be put right.", "本机有 {n} 项需要处理。"),
+    "home.more": ("m shows all", "按 m 查看全部"),
+    "home.file": ("run", "评测"),
+    "home.state": ("state", "状态"),
+    "home.supporters": ("supporters", "支持者"),
+    "home.dialogues": ("dialogues", "对话"),
+    "home.date": ("last worked on", "最近进行"),
+    "home.starting": ("starting the demo…", "正在启动演示…"),
+    "machine.title": ("This machine", "本机"),
+    "state.running": ("running", "进行中"),
+    "state.finished": ("finished", "已完成"),
+    "state.interrupted": ("stopped", "已停止"),
+    "state.error": ("ended with an error", "出错结束"),
+    "state.killed": ("cut off", "被中断"),
+    "state.unreadable": ("unreadable", "无法读取"),
+    "state.starting": ("starting", "启动中"),
+    "live.simulation": ("Simulation", "对话"),
+    "live.scoring": ("Scoring", "评分"),
+    "live.turns": ("turns", "轮次"),
+    "live.readings": ("readings", "评分项"),
+    "live.waits": ("waits for the dialogues", "等待对话完成"),
+    "live.imported": ("dialogues were spoken elsewhere", "对话来自别处"),
+    "live.left": ("{time} left", "剩余 {time}"),
+    "live.speed": ("Turns per second", "每秒轮次"),
+    "live.reading_speed": ("Readings per second", "每秒评分项"),
+    "live.in_memory": ("In memory", "内存中的模型"),
+    "live.nothing_loaded": ("no model", "无模型"),
+    "live.at_most": ("{size} at most", "峰值 {size}"),
+    "live.now": ("Being spoken", "正在进行的对话"),
+    "live.nothing_spoken": ("no dialogue", "无"),
+    "live.failures": ("Failures", "失败"),
+    "live.no_failures": ("none", "无"),
+    "live.more_failures": ("and {n} earlier", "另有 {n} 项"),
+    "live.done": (
+        "The run is finished: 2 shows the scores, 3 the dialogues.",
+        "评测已完成：按 2 看得分，按 3 看对话。",
+    ),
+    "live.resume": ("To go on, run the same command again:", "要继续，请再次运行同一命令："),
+    "live.log": ("What the command said last:", "命令最后的输出："),
+    "live.stopping": ("It stops when the turns in flight are said.", "正在说的轮次完成后停止。"),
+    "live.not_found": ("No process of yours works on this run.", "没有找到您的进程在处理此评测。"),
+    "live.gone": ("The file of this run is not there any more.", "此评测的文件已不存在。"),
+    "live.dialogues": (
+        "{complete} complete, {speaking} under way, {pending} waiting, {failed} failed",
+        "完成 {complete}，进行中 {speaking}，等待 {pending}，失败 {failed}",
+    ),
+    "scores.loading": ("working out the scores…", "正在计算得分…"),
+    "scores.none": ("Nothing was scored yet.", "尚无评分。"),
+    "scores.supporter": ("supporter", "支持者"),
+    "scores.scale": (
+        "scores 0-100, below each its 95 % interval over cards",
+        "得分 0-100，下方为按卡片计算的 95 % 区间",
+    ),
+    "scores.marks": (
+        "▸ best   s one label takes 95 % or more   ! not all dialogues are in",
+        "▸ 最高   s 一个标签占 95 % 以上   ! 并非所有对话都计入",
+    ),
+    "scores.all": ("all categories", "全部类别"),
+    "scores.quality": ("quality cards", "质量卡片"),
+    "scores.crisis": ("crisis cards, apart from quality", "危机卡片，不计入质量"),
+    "scores.detail": ("{n} of {asked} dialogues, {cards} cards", "{asked} 个对话中的 {n} 个，{cards} 张卡片"),
+    "scores.labels": ("labels", "标签"),
+    "scores.limits": (
+        "Evidence about a simulated seeker and an automatic scorer, not about people or clinical efficacy.",
+        "这些结果只说明模拟求助者与自动评分器，不代表真人，也不代表临床效果。",
+    ),
+    "language.en": ("English", "英文"),
+    "language.zh": ("Chinese", "中文"),
+    "category.family": ("family life", "家庭生活"),
+    "category.study-work": ("work and study", "工作与学习"),
+    "category.society": ("society and other", "社会与其他"),
+    "dimension.fluency": ("Fluency", "流畅性"),
+    "dimension.diversity": ("Expression", "表达"),
+    "dimension.empathic": ("Empathy", "共情"),
+    "dimension.suggestion": ("Information", "信息"),
+    "dimension.human": ("Humanoid", "拟人"),
+    "dimension.tech": ("Skillful", "技巧"),
+    "dimension.overall": ("Overall", "总体"),
+    "dimension.short.fluency": ("Fluency", "流畅性"),
+    "dimension.short.diversity": ("Express.", "表达"),
+    "dimension.short.empathic": ("Empathy", "共情"),
+    "dimension.short.suggestion": ("Inform.", "信息"),
+    "dimension.short.human": ("Humanoid", "拟人"),
+    "dimension.short.tech": ("Skillful", "技巧"),
+    "dimension.short.overall": ("Overall", "总体"),
+    "dialogues.count": ("{at} of {n}", "第 {at} 个，共 {n} 个"),
+    "dialogues.looking": ("looking…", "正在查找…"),
+    "dialogues.none": ("No dialogue is like that. c clears the filters.", "没有符合条件的对话。按 c 清除筛选。"),
+    "dialogues.search": ("words in the dialogue or its card", "对话或卡片中的词语"),
+    "dialogues.all": ("all dialogues", "全部对话"),
+    "dialogues.below": ("{dimension} below {label}", "{dimension}低于 {label}"),
+    "dialogues.mean": ("mean", "均值"),
+    "dialogues.troubled": ("troubled", "有问题"),
+    "dialogues.order.planned": ("as planned", "计划顺序"),
+    "dialogues.order.lowest": ("lowest first", "低分在前"),
+    "dialogues.order.highest": ("highest first", "高分在前"),
+    "dialogues.card": ("Card", "卡片"),
+    "dialogues.no_card": ("The card is not in the run.", "评测中没有此卡片。"),
+    "dialogues.labels": ("Labels", "标签"),
+    "dialogues.unscored": ("not scored", "未评分"),
+    "dialogues.no_label": ("no label", "无标签"),
+    "dialogues.failures": ("Failures", "失败"),
+    "dialogues.cut": ("cut by the token limit", "被长度限制截断"),
+    "dialogues.no_turns": ("Nothing was said yet.", "尚未开始。"),
+    "dialogues.thought": ("thought", "思考"),
+    "dialogues.copied": ("copied", "已复制"),
+    "dialogues.repeat": ("repeat {n}", "第 {n} 次"),
+    "speaker.seeker": ("seeker", "求助者"),
+    "speaker.supporter": ("supporter", "支持者"),
+    "speaker.greeting": ("greeting", "问候"),
+    "dialogue.pending": ("waiting", "等待"),
+    "dialogue.speaking": ("under way", "进行中"),
+    "dialogue.complete": ("complete", "完成"),
+    "dialogue.failed": ("failed", "失败"),
+    "notice.title": ("This did not work", "出了问题"),
+    "notice.ways": ("esc goes back, r tries again", "esc 返回，r 重试"),
+    "notice.bug": (
+        "This is a bug in escl. What was stored is safe; please report the lines above.",
+        "这是 escl 的缺陷。已保存的内容安全无恙，请报告以上信息。",
+    ),
+    "help.title": ("Keys", "按键"),
+    "help.here": ("On this screen", "本页"),
+    "help.everywhere": ("Everywhere", "所有页面"),
+    "help.close": ("esc closes", "esc 关闭"),
+    "theme.changed": ("theme: {theme}", "主题：{theme}"),
+    "small": ("This terminal is very small; 80 x 24 shows everything.", "终端太小；80 x 24 可显示全部。"),
+}
+
+
+class Strings:
+    """The app's words in one language."""
+
+    def __init__(self, language: UiLanguage) -> None:
+        self.language = language
+        self._at = 0 if language == "en" else 1
+
+    def __call__(self, name: str, **values: object) -> str:
+        """Return the words called `name`, with `values` filled in."""
+        words = _WORDS[name][self._at]
+        return words.format(**values) if values else words
+
+
+def names() -> frozenset[str]:
+    """Return what the table holds."""
+    return frozenset(_WORDS)
+
+
+def language_of(environment: Mapping[str, str] = os.environ) -> UiLanguage:
+    """Return the language that the locale asks for."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := environment.get(name):
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
