@@ -105,7 +105,7 @@ def fidelity(
     )
     read = []
     for path in paths:
-        ids = [_read(path, side, wishes, retry_failed=retry_failed) for side in (tested, reference)]
+        ids = [read_with(path, side, wishes, retry_failed=retry_failed) for side in (tested, reference)]
         read.append(ReadRun(path=path, scorer_judging=ids[0], against_judging=ids[1]))
     certificate = certify(read, tested.model, reference.model, protocol=protocol, margin=margin)
     kept = out or default_path(certificate)
@@ -157,7 +157,7 @@ def _with_adapters(model: Model, reference: str, *, lender: Model) -> Model:
     return msgspec.structs.replace(model, adapters=lender.adapters)
 
 
-def _read(path: Path, side: Side, wishes: Wishes, *, retry_failed: bool) -> int:
+def read_with(path: Path, side: Side, wishes: Wishes, *, retry_failed: bool) -> int:
     """Let one side read what it has not read yet of a run; return the id of its judging.
 
     Raises:

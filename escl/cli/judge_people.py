@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from escl.cli.options import AsJson
 from escl.cli.output import print_json, results_console
-from escl.errors import ExitCode, RatingsError
+from escl.core.dimension import Dimension
+from escl.errors import ExitCode, RatingsError, UsageError
+
+if TYPE_CHECKING:
+    from escl.evaluation.preferences import PreferenceValidation
+    from escl.evaluation.validation import JudgeValidation
 
 HumanFile = Annotated[Path, typer.Argument(metavar="HUMAN.csv", help="People's judgements; `escl rate` makes one.")]
 RunFiles = Annotated[list[Path], typer.Option("--runs", metavar="RUN...", help="The runs that they are about.")]
@@ -29,28 +35,51 @@ def validate(
     runs: RunFiles,
     judging: JudgingNumber = None,
     ignore_unknown: IgnoreUnknown = False,
+    judge: Annotated[
+        Path | None,
+        typer.Option(help="For preferences: a judge's own votes, in a file like HUMAN.csv. Default: by the scores."),
+    ] = None,
+    dimension: Annotated[
+        Dimension, typer.Option(help="For preferences: whose score is higher in this dimension is preferred.")
+    ] = Dimension.OVERALL,
+    tie_within: Annotated[
+        float, typer.Option(min=0, max=100, help="For preferences: points of 100 that still are a tie.")
+    ] = 1.0,
     as_json: AsJson = False,
 ) -> None:
     """Say how far the scorer agrees with people, and people with each other.
 
-    HUMAN.csv has the columns dialogue, dimension, rater, label. A dialogue is named by the code that `escl rate`
-    writes, or by hand as card/supporter. docs/judge-validation.md says what each number can show.
+    HUMAN.csv has the columns dialogue, dimension, rater, label; or for preferences card, a, b, rater, preference. A
+    dialogue is named by the code that `escl rate` writes, or by hand as card/supporter. docs/judge-validation.md says
+    what each number can show.
 
     Example: escl judge validate ratings.csv --runs my-model.db other.db
     """
     from escl.core.ratings_file import read_ratings
     from escl.evaluation.judged_runs import judged_runs
+    from escl.evaluation.preferences import validate_preference_file
     from escl.evaluation.validation import validate_ratings
-    from escl.report.validation import print_validation
+    from escl.report.validation import print_preferences, print_validation
 
     file = read_ratings(human)
-    if not file.ratings:
-        raise RatingsError(f"{human} holds no rating")
+    if not file.ratings and not file.preferences:
+        raise RatingsError(f"{human} holds no judgement")
+    if judge is not None and file.ratings:
+        raise UsageError("--judge names votes about pairs", hint=f"{human} holds labels")
     judged = judged_runs([*runs, *(more_runs or [])], judging_id=judging)
-    made = validate_ratings(file, judged, path=human, ignore_unknown=ignore_unknown)
+    made: JudgeValidation | PreferenceValidation
+    if file.ratings:
+        made = validate_ratings(file, judged, path=human, ignore_unknown=ignore_unknown)
+        gaps = any(cell.validation.failed for cell in made.cells)
+        show = partial(print_validation, made=made)
+    else:
+        made = validate_preference_file(
+            human, judged, judge=judge, dimension=dimension, tie_within=tie_within, ignore_unknown=ignore_unknown
+        )
+        gaps = any(cell.agreement.failed for cell in made.cells)
+        show = partial(print_preferences, made=made)
     if as_json:
         print_json(made)
     else:
-        print_validation(results_console(), made)
-    gaps = any(cell.validation.failed for cell in made.cells)
+        show(results_console())
     raise typer.Exit(ExitCode.INCOMPLETE if gaps else ExitCode.OK)

@@ -46,11 +46,11 @@ class Judgement:
     """One dimension of one dialogue as the scorer judged it.
 
     Attributes:
-        again: The expected labels of its other judgings of the same dialogue.
+        again: The expected labels of its other judgings of the same dialogue, by the judging's number in its run.
     """
 
     scored: Scored
-    again: tuple[float, ...]
+    again: dict[int, float]
 
 
 class JudgedRuns:
@@ -98,7 +98,7 @@ class JudgedRuns:
         scored = scored_of(store, judging_id)
         for (row, dimension), item in zip(itertools.product(rows, Dimension), scored, strict=True):
             key = (number, row.id, dimension)
-            self._judgements[key] = Judgement(scored=item, again=tuple(again.get((row.id, dimension), ())))
+            self._judgements[key] = Judgement(scored=item, again=again.get((row.id, dimension), {}))
         for row in rows:
             self._name(number, path, store, row)
 
@@ -147,15 +147,15 @@ def judged_by(store: RunStore, settings: JudgingSettings) -> JudgedBy:
     )
 
 
-def _again(store: RunStore, judging_id: int) -> dict[tuple[int, Dimension], list[float]]:
+def _again(store: RunStore, judging_id: int) -> dict[tuple[int, Dimension], dict[int, float]]:
     """Return the expected labels that the same scorer gave in its other judgings of a run."""
     of = {number: store.judging_settings(number) for number, _ in store.judgings()}
-    found: dict[tuple[int, Dimension], list[float]] = {}
+    found: dict[tuple[int, Dimension], dict[int, float]] = {}
     for number, settings in of.items():
         is_same = (settings.sha256, settings.adapters) == (of[judging_id].sha256, of[judging_id].adapters)
         if number == judging_id or not is_same:
             continue
         for reading in store.readings(number):
             if reading.expected is not None:
-                found.setdefault((reading.dialogue_id, reading.dimension), []).append(reading.expected)
+                found.setdefault((reading.dialogue_id, reading.dimension), {})[number] = reading.expected
     return found

@@ -92,7 +92,7 @@ def judged_dialogues(known: list[tuple[Rating, Place]], runs: JudgedRuns) -> dic
             label=scored.label,
             expected=scored.expected,
             missing=scored.missing,
-            again=judgement.again,
+            again=tuple(judgement.again.values()),
         )
         cells.setdefault((scored.crisis, scored.language, dimension), []).append(judged)
     return cells

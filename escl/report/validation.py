@@ -11,9 +11,11 @@ from rich.text import Text
 
 from escl.core.dimension import Language
 from escl.core.printable import printable
+from escl.evaluation.preferences import PreferenceValidation
 from escl.evaluation.validation import JudgeValidation, ValidatedCell
 from escl.stats.estimate import Estimate
 from escl.stats.labels import SATURATED
+from escl.stats.preference import PreferenceAgreement
 from escl.stats.validation import Constant, Order, Standing, standing
 
 LANGUAGES = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
@@ -46,6 +48,42 @@ def print_validation(console: Console, made: JudgeValidation) -> None:
                     console.print()
     for line in _said(made):
         console.print(line, soft_wrap=True)
+
+
+def print_preferences(console: Console, made: PreferenceValidation) -> None:
+    """Print a table for each language, and what must be said about it."""
+    judge = printable(made.judge or f"{made.judged_by.scorer}, by {made.dimension.shown}")
+    for cell in made.cells:
+        found, crisis = cell.agreement, " · crisis cards" if cell.crisis else ""
+        used = f"{found.n_used}/{found.n_asked} pairs on {found.n_cards} cards"
+        console.print(Text.assemble((f"\n{LANGUAGES[cell.language]}", "bold"), f"{crisis} · judge {judge} · {used}\n"))
+        console.print(_preferences(found))
+        for reason, count in found.failed.items():
+            console.print(Text(printable(f"{count} left out: {reason}"), style="red"))
+    if made.n_unknown:
+        console.print(Text(f"{made.n_unknown} preferences left out: in none of these runs", style="red"))
+    console.print(
+        Text(
+            "\nAgreement, bias, variance and correlation as ToolEval defines them. One answer: the best that one and "
+            "the same vote reaches. Intervals: bootstrap over cards (BCa), from 10 cards on.",
+            style="italic",
+        ),
+        soft_wrap=True,
+    )
+
+
+def _preferences(found: PreferenceAgreement) -> Table:
+    table = table_of(
+        "Preferences", [("\nJudge", False), ("95 %\ninterval", True), ("\nPeople", False), ("One\nanswer", False)]
+    )
+    table.columns[0].header = ""
+    people = (number(found.human_agreement.value, ".2f"), number(found.constant.value, ".2f"))
+    table.add_row("Agreement", number(found.agreement.value, ".2f"), interval(found.agreement, ".2f"), *people)
+    table.add_row("Bias", number(found.bias.value, ".2f"), interval(found.bias, ".2f"), "", "")
+    table.add_row("Variance", number(found.variance, ".3f"), "", number(found.human_variance, ".3f"), "")
+    for name, each in (("Correlation", found.correlation), ("  of shares", found.share_correlation)):
+        table.add_row(name, number(each.value, ".2f"), interval(each, ".2f"), "", "")
+    return table
 
 
 def table_of(title: str, columns: Iterable[tuple[str, bool]]) -> Table:
