@@ -1,4 +1,4 @@
-"""`escl judge validate`: the scorer beside people's ratings."""
+"""`escl judge validate` and `escl judge calibrate`: the scorer beside people's ratings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from escl.cli.options import AsJson
-from escl.cli.output import print_json, results_console
+from escl.cli.output import print_json, progress_console, results_console
 from escl.core.dimension import Dimension
+from escl.core.printable import printable
 from escl.errors import ExitCode, RatingsError, UsageError
 
 if TYPE_CHECKING:
@@ -83,3 +84,58 @@ def validate(
     else:
         show(results_console())
     raise typer.Exit(ExitCode.INCOMPLETE if gaps else ExitCode.OK)
+
+
+def calibrate(
+    human: HumanFile,
+    more_runs: MoreRuns = None,
+    *,
+    runs: RunFiles,
+    judging: JudgingNumber = None,
+    ignore_unknown: IgnoreUnknown = False,
+    seed: Annotated[int, typer.Option(help="Divides the cards: one half makes the map, the other checks it.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The calibration. Default: in the user's folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Map the scorer's scores to people's, where that makes them closer on cards that the map was not made from.
+
+    Where it does not help, the scores stay as they are; where it helps nowhere, no file is written and the exit code
+    says so. A report uses a calibration only when told to, and says so.
+
+    Example: escl judge calibrate ratings.csv --runs my-model.db --out ann.json
+
+    Then: escl report my-model.db --calibration ann.json
+    """
+    from escl.core.ratings_file import read_ratings
+    from escl.evaluation.calibration import calibrate as made_of
+    from escl.evaluation.calibration import default_path, write_calibration
+    from escl.evaluation.judged_runs import judged_runs
+    from escl.evaluation.validation import judged_dialogues, known_ratings
+    from escl.report.calibration import print_calibration
+    from escl.shelf.manifest import sha256_of
+
+    file = read_ratings(human)
+    if not file.ratings:
+        raise RatingsError(f"{human} holds no rating")
+    judged = judged_runs([*runs, *(more_runs or [])], judging_id=judging)
+    known = known_ratings(file, judged, path=human, ignore_unknown=ignore_unknown)
+    made = made_of(
+        judged_dialogues(known, judged),
+        judged.by,
+        ratings=human,
+        ratings_sha256=sha256_of(human),
+        runs=judged.files,
+        seed=seed,
+    )
+    kept = out or default_path(made)
+    if made.helping:
+        write_calibration(made, kept)
+    if as_json:
+        print_json(made)
+    else:
+        print_calibration(results_console(), made)
+    said = f"The calibration is kept in {kept}" if made.helping else "Refused: it helps nowhere, so none is kept"
+    progress_console().print(printable(said), markup=False, soft_wrap=True)
+    raise typer.Exit(ExitCode.OK if made.helping else ExitCode.GATE)

@@ -19,7 +19,7 @@ from escl.cli.crisis import crisis_app
 from escl.cli.doctor import doctor
 from escl.cli.judge import judge_app
 from escl.cli.judge_panel import panel
-from escl.cli.judge_people import validate
+from escl.cli.judge_people import calibrate, validate
 from escl.cli.models import models_app
 from escl.cli.output import progress_console
 from escl.cli.plan import plan
@@ -71,6 +71,7 @@ app.command()(doctor)
 app.add_typer(cards_app)
 app.add_typer(bundle_app)
 judge_app.command()(validate)
+judge_app.command()(calibrate)
 judge_app.command()(panel)
 app.add_typer(judge_app)
 app.add_typer(crisis_app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,6 +73,13 @@ def report(
             help="Write the run into DIR. esc-eval: result/ and score/ as ESC-Eval has them. inspect: logs of Inspect.",
         ),
     ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Show the paper's leaderboard beside the run, and what differs.")
+    ] = False,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Show the scores as `escl judge calibrate` mapped them to people's; the report says so."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the results of runs again, write them as one page, or export them.
@@ -85,6 +93,8 @@ def report(
     Example: escl report my-model.db --export esc-eval exported
     """
     written = {"html": None if html is None else str(html), "csv": csv, "markdown": markdown, "jsonl": jsonl}
+    if (published or calibration) and any([*written.values(), export, by, validity, loads]):
+        raise UsageError("--published and --calibration are about the scores in the terminal or as --json")
     if any(target is not None for target in written.values()):
         targets = {form: target for form, target in written.items() if target is not None}
         cards = _how_many(transcripts)
@@ -106,7 +116,8 @@ def report(
         elif loads:
             _loads(store, as_json=as_json)
         else:
-            raise typer.Exit(_results(store, runs[0], judging_id=judging, as_json=as_json))
+            wanted = Wanted(judging=judging, published=published, calibration=calibration, as_json=as_json)
+            raise typer.Exit(_results(store, runs[0], wanted))
 
 
 def _how_many(wanted: str) -> int | None:
@@ -215,10 +226,36 @@ def _read(run: Path, stack: contextlib.ExitStack) -> RunStore:
     return RunStore.read(stack.enter_context(Database.reader(run)))
 
 
-def _results(store: RunStore, run: Path, *, judging_id: int | None, as_json: bool) -> ExitCode:
-    from escl.cli.work import show
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How the scores of a run are shown."""
 
-    return show(store, run, interrupted=False, as_json=as_json, judging_id=judging_id)
+    judging: int | None
+    published: bool
+    calibration: Path | None
+    as_json: bool
+
+
+def _results(store: RunStore, run: Path, wanted: Wanted) -> ExitCode:
+    from escl.cli.work import show
+    from escl.evaluation.calibration import calibrated_results, read_calibration
+    from escl.evaluation.published import published_beside
+    from escl.evaluation.results import results_of
+
+    if wanted.calibration is None:
+        results = results_of(store, judging_id=wanted.judging)
+    else:
+        made, file = read_calibration(wanted.calibration), wanted.calibration.name
+        results = calibrated_results(store, made, file=file, judging_id=wanted.judging)
+    return show(
+        store,
+        run,
+        interrupted=False,
+        as_json=wanted.as_json,
+        judging_id=wanted.judging,
+        results=results,
+        published=published_beside(results, store) if wanted.published else None,
+    )
 
 
 def _loads(store: RunStore, *, as_json: bool) -> None:

@@ -21,11 +21,13 @@ from escl.core.protocol import Protocol
 from escl.core.settings import GenerationSettings, fingerprint
 from escl.errors import ExitCode
 from escl.evaluation.certificate import Citation, citations
+from escl.evaluation.published import Published
 from escl.evaluation.results import NOT_FINISHED, NOT_SCORED, Results, results_of
 from escl.memory.choices import Role
 from escl.memory.plan import Plan, chosen_line
 from escl.report.fidelity import print_citations
 from escl.report.live import LineObserver, LiveObserver
+from escl.report.published import print_published
 from escl.report.terminal import print_results
 from escl.shelf.manifest import Model, ModelRole, find_model
 from escl.store.database import Database
@@ -52,6 +54,7 @@ class RunResults(msgspec.Struct, frozen=True, kw_only=True):
         interrupted: Whether this command was stopped by the user.
         is_complete: Whether nothing is left to be said or read.
         certificates: What comparisons of this scorer with others found.
+        published: The paper's leaderboard beside them, where it was asked for.
     """
 
     run: str | None
@@ -59,6 +62,7 @@ class RunResults(msgspec.Struct, frozen=True, kw_only=True):
     is_complete: bool
     results: Results
     certificates: list[Citation] = []
+    published: Published | None = None
 
 
 def default_out(settings: GenerationSettings) -> Path:
@@ -127,10 +131,27 @@ def work(store: Stored, task: Work[Stored]) -> bool:
 
 
 def show(
-    store: RunStore, path: Path | None, *, interrupted: bool, as_json: bool, judging_id: int | None = None
+    store: RunStore,
+    path: Path | None,
+    *,
+    interrupted: bool,
+    as_json: bool,
+    judging_id: int | None = None,
+    results: Results | None = None,
+    published: Published | None = None,
 ) -> ExitCode:
-    """Print the run's results and return the command's exit code; without a path the run is not kept."""
-    results = results_of(store, judging_id=judging_id)
+    """Print the run's results and return the command's exit code; without a path the run is not kept.
+
+    Args:
+        store: The run.
+        path: Its file.
+        interrupted: Whether the user stopped it.
+        as_json: Print data instead of tables.
+        judging_id: Whose readings; by default those of the judging asked for last.
+        results: What they come to, where it is not the usual.
+        published: The paper's leaderboard, to stand beside them.
+    """
+    results = results or results_of(store, judging_id=judging_id)
     cited = _citations(store, judging_id)
     if as_json:
         shown = RunResults(
@@ -139,11 +160,14 @@ def show(
             is_complete=results.is_complete,
             results=results,
             certificates=cited,
+            published=published,
         )
         print_json(shown)
     else:
         print_results(results_console(), results)
         print_citations(results_console(), cited)
+        if published is not None:
+            print_published(results_console(), published)
     _say_where(path, interrupted=interrupted)
     if interrupted:
         return ExitCode.INTERRUPTED

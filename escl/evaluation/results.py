@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,6 +19,10 @@ from escl.store.run import RunStore
 
 NOT_SCORED = "not scored yet"
 NOT_FINISHED = "dialogue not finished"
+
+
+Adjust = Callable[[list[Scored]], list[Scored]]
+"""Changes what the scorer said before it is summed up: a recalibration, which its caller must say."""
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +62,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         return waiting == 0 and not any(NOT_SCORED in cell.failed for cell in self.cells)
 
 
-def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
+def results_of(store: RunStore, *, judging_id: int | None = None, adjust: Adjust | None = None) -> Results:
     """Return the results of a run as the judging `judging_id` read it, by default the one asked for last.
 
     Raises:
@@ -88,7 +93,7 @@ def results_of(store: RunStore, *, judging_id: int | None = None) -> Results:
         n_dialogues=states,
         cut_turns=by_supporter,
         scorer=scorer,
-        cells=[] if judging_id is None else summarize(scored_of(store, judging_id)),
+        cells=[] if judging_id is None else summarize((adjust or list)(scored_of(store, judging_id))),
         failures=[*store.failures(), *([] if judging_id is None else store.failures(judging_id))],
         loads=store.loads(),
         connections=store.connections(),

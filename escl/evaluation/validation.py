@@ -15,6 +15,9 @@ from escl.evaluation.dialogue_names import Place
 from escl.evaluation.judged_runs import Cell, JudgedBy, JudgedRuns
 from escl.stats.validation import JudgedDialogue, Validation, validate
 
+JudgedCells = dict[Cell, list[JudgedDialogue]]
+"""The rated dialogues of each dimension and language, crisis cards apart."""
+
 
 class ValidatedCell(msgspec.Struct, frozen=True, kw_only=True):
     """One dimension in one language; crisis cards are apart."""
@@ -58,7 +61,7 @@ def validate_ratings(
     Raises:
         RatingsError: A rating is of a dialogue that no run holds, or that two of them are called.
     """
-    known = list(_known(ratings, runs, path=path, ignore_unknown=ignore_unknown))
+    known = known_ratings(ratings, runs, path=path, ignore_unknown=ignore_unknown)
     cells = judged_dialogues(known, runs)
     return JudgeValidation(
         judged_by=runs.by,
@@ -75,14 +78,14 @@ def validate_ratings(
     )
 
 
-def judged_dialogues(known: list[tuple[Rating, Place]], runs: JudgedRuns) -> dict[Cell, list[JudgedDialogue]]:
+def judged_dialogues(known: list[tuple[Rating, Place]], runs: JudgedRuns) -> JudgedCells:
     """Return each rated dimension of each dialogue with what people and the scorer said of it."""
     people: dict[tuple[int, int, Dimension], dict[str, list[tuple[int, int]]]] = {}
     places = {(place.run, place.row.id): place for _, place in known}
     for rating, place in known:
         said = people.setdefault((place.run, place.row.id, rating.dimension), {})
         said.setdefault(rating.rater, []).append((rating.turn, rating.label))
-    cells: dict[Cell, list[JudgedDialogue]] = {}
+    cells: JudgedCells = {}
     for (run, row_id, dimension), said in people.items():
         judgement = runs.judgement(places[run, row_id], dimension)
         scored = judgement.scored
@@ -98,10 +101,16 @@ def judged_dialogues(known: list[tuple[Rating, Place]], runs: JudgedRuns) -> dic
     return cells
 
 
+def known_ratings(
+    ratings: RatingsFile, runs: JudgedRuns, *, path: Path, ignore_unknown: bool
+) -> list[tuple[Rating, Place]]:
+    """Return the ratings with the dialogues they are of; the arguments and errors as in `validate_ratings`."""
+    return list(_known(ratings, runs, path=path, ignore_unknown=ignore_unknown))
+
+
 def _known(
     ratings: RatingsFile, runs: JudgedRuns, *, path: Path, ignore_unknown: bool
 ) -> Iterator[tuple[Rating, Place]]:
-    """Yield the ratings with the dialogues they are of."""
     lines: dict[tuple[int, int, Dimension, str, int], int] = {}
     for rating in ratings.ratings:
         place = runs.place(rating.dialogue, line=rating.line, path=path)

@@ -86,7 +86,7 @@ def _preferences(found: PreferenceAgreement) -> Table:
     return table
 
 
-def table_of(title: str, columns: Iterable[tuple[str, bool]]) -> Table:
+def table_of(title: str | None, columns: Iterable[tuple[str, bool]]) -> Table:
     """Return a table in the reports' style: headings over columns, the first of them the rows' names."""
     table = Table(
         box=box.SIMPLE_HEAD,

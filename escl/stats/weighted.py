@@ -22,6 +22,11 @@ _LARGE = 1 << 25
 _APART = np.abs(np.subtract.outer(np.arange(_K), np.arange(_K)))
 
 
+def mean(values: Floats, weights: Floats) -> Floats:
+    """Return the weighted mean of `values`."""
+    return _ratio(_sums(weights, values[:, None])[:, 0], weights.sum(axis=1))
+
+
 def label_pairs(one: Ints, other: Ints) -> Floats:
     """Return the table of each item that has two labels, flat: items x 25."""
     found = np.zeros((one.size, _K * _K))
