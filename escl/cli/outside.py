@@ -78,7 +78,7 @@ def _notes(supporter: OutsideSupporter, simulation: Simulation) -> list[str]:
 
 def _on_the_way(supporter: EndpointSupporter) -> Iterator[str]:
     """Yield who may read along between here and an endpoint on another machine."""
-    from escl.supporters.endpoint import is_loopback
+    from escl.supporters.addresses import is_loopback
 
     if is_loopback(supporter.url):
         return

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import ipaddress
 import os
 import sys
 import time
@@ -17,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -28,6 +26,7 @@ from escl.core.dialogue import Message
 from escl.core.proxies import environment_explained
 from escl.core.sampling import Sampling
 from escl.errors import EngineError, NotBegunError, SupporterError, SupporterUnavailableError, UsageError
+from escl.supporters.addresses import belongs_elsewhere, is_loopback, keeps_a_key
 from escl.supporters.answer import Answer, error_of, read_answer, shown
 from escl.supporters.outside import DIALECTS, EndpointSupporter, Said, Try
 
@@ -62,32 +61,28 @@ def key_for(supporter: EndpointSupporter, environment: Mapping[str, str] = os.en
     """Return the name of the environment variable with the endpoint's key, and the key; None when there is none.
 
     A supporter that names no variable gets ESCL_API_KEY, or OPENAI_API_KEY where the endpoint is OpenAI's own: a key is
-    not for anybody else.
+    not for anybody else, nor for those who read along.
 
     Raises:
-        UsageError: The variable that it names is not set, or holds what no header can.
+        UsageError: The variable that it names is not set, or holds what no header can; or the key would be read.
     """
-    is_openai = urlsplit(supporter.url).hostname == "api.openai.com"
+    is_openai = not belongs_elsewhere("OPENAI_API_KEY", supporter.url)
     names = [supporter.key_env] if supporter.key_env else ["ESCL_API_KEY", *(["OPENAI_API_KEY"] if is_openai else [])]
     name = next((name for name in names if environment.get(name)), None)
     if name is None:
         if supporter.key_env is None:
             return None
         raise UsageError(f"{supporter.name} needs a key in ${supporter.key_env}, which is not set")
+    if not keeps_a_key(supporter.url):
+        raise UsageError(
+            f"{supporter.name}: the key in ${name} is not sent to {supporter.url}, where others could read it",
+            hint="write https://, or the machine's private address (192.168.1.5), or lead a tunnel there and write "
+            f"http://127.0.0.1:PORT; without a key: unset {name}",
+        )
     key = environment[name].strip()
     if not key.isascii() or not key.isprintable() or " " in key:
         raise UsageError(f"${name} holds no key: spaces, line breaks or letters that no header can carry")
     return name, key
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether an address stays on this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        address = ipaddress.ip_address(host)
-        return address.is_loopback or address.is_unspecified
-    except ValueError:
-        return host == "localhost"
 
 
 class Endpoint:

@@ -6,7 +6,6 @@ Opens no connection.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from importlib import metadata
@@ -19,6 +18,7 @@ import msgspec
 from escl.core import strict
 from escl.core.sampling import Sampling
 from escl.errors import ManifestError, UsageError
+from escl.supporters.addresses import belongs_elsewhere, is_forbidden
 from escl.supporters.outside import (
     DEFAULT_TIMEOUT_S,
     DIALECTS,
@@ -34,7 +34,7 @@ ENTRY_POINTS: Final = "escl.supporters"
 
 _PYTHON: Final = "python:"
 _TARGET: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-_KEY_NAME: Final = re.compile(r"[A-Za-z0-9_]*_API_KEY|HF_TOKEN")
+_KEY_NAME: Final = re.compile(r"[A-Za-z0-9_]*_API_KEY")
 _MAX_CONCURRENCY: Final = 64
 _MAX_PROCESSES: Final = 16
 _MAX_TIMEOUT_S: Final = 24 * 3600.0
@@ -134,6 +134,10 @@ def _of(manifest: _Manifest) -> OutsideSupporter:
     if endpoint.key_env is not None and not _KEY_NAME.fullmatch(endpoint.key_env):
         # A manifest from elsewhere must not be able to send any variable it likes to any address it likes.
         raise ValueError(f"[endpoint] key_env is {strict.quoted(endpoint.key_env)}; it must end in _API_KEY")
+    if endpoint.key_env is not None and (owners := belongs_elsewhere(endpoint.key_env, url)):
+        raise ValueError(
+            f"[endpoint] key_env is {endpoint.key_env}, a key for {' and '.join(owners)}, and url is another machine"
+        )
     return EndpointSupporter(
         name=name,
         url=url,
@@ -199,29 +203,23 @@ def _checked_url(url: str) -> str:
     shown = strict.quoted(url)
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        # Reading the port checks it.
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise UsageError(f"{shown} is no address: {error}") from None
     if parts.username is not None or parts.password is not None:
         raise UsageError("an address must not hold a name or password", hint="a key belongs into $ESCL_API_KEY")
-    if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
+    is_odd = not url.isascii() or not url.isprintable() or " " in url or "%" in parts.netloc
+    if parts.scheme not in ("http", "https") or not host or is_odd or (port is None and parts.netloc.endswith(":")):
         raise UsageError(f"{shown} is no address of an endpoint", hint="write http://127.0.0.1:8080/v1#MODEL")
     if parts.query or parts.fragment:
         raise UsageError(f"{shown} holds a query or a #; only the base address belongs there")
-    if _is_forbidden(host):
+    if is_forbidden(url):
         raise UsageError(f"{shown} is an address that machines of a cloud keep for their own secrets")
     path = parts.path.rstrip("/")
     if path.endswith("/chat/completions"):
         raise UsageError(f"{shown} is not the base address", hint="leave /chat/completions out")
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-
-
-def _is_forbidden(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "metadata.google.internal"
-    return address.is_link_local or address.is_multicast
 
 
 def _resolved(target: str) -> str:

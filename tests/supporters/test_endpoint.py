@@ -479,6 +479,34 @@ def test_a_server_is_given_the_time_that_it_asks_for_up_to_a_limit() -> None:
     assert [tried.again for tried in tries] == [False]
 
 
+@pytest.mark.parametrize(
+    ("url", "is_sent"),
+    [
+        ("https://lab.example/v1", True),
+        ("http://127.0.0.1:8080/v1", True),
+        ("http://localhost:8080/v1", True),
+        ("http://[::1]:8080/v1", True),
+        ("http://192.168.1.5:8000/v1", True),
+        ("http://[fd12:3456::1]:8000/v1", True),
+        ("http://gpu-box:8000/v1", False),
+        ("http://lab.example/v1", False),
+        ("http://192.168.1.5.lab.example/v1", False),
+        ("http://172.32.0.1/v1", False),
+        ("http://[::ffff:8.8.8.8]/v1", False),
+    ],
+)
+@pytest.mark.parametrize("key_env", [None, "LAB_API_KEY"])
+def test_a_key_is_not_sent_where_strangers_can_read_it(url: str, *, is_sent: bool, key_env: str | None) -> None:
+    one = EndpointSupporter(name="a", url=url, model="m", key_env=key_env)
+    environment = {"ESCL_API_KEY": KEY, "LAB_API_KEY": KEY}
+    if is_sent:
+        assert key_for(one, environment) == (key_env or "ESCL_API_KEY", KEY)
+        return
+    with pytest.raises(UsageError, match=f"{key_env or 'ESCL_API_KEY'} is not sent") as refused:
+        key_for(one, environment)
+    assert KEY not in str(refused.value)
+
+
 def test_the_key_is_a_header_and_comes_from_the_variable_that_is_meant_for_it() -> None:
     with serving(OK) as server:
         ask(supporter(server), key=KEY)
@@ -494,6 +522,9 @@ def test_the_key_is_a_header_and_comes_from_the_variable_that_is_meant_for_it() 
     assert key_for(openai, {"OPENAI_API_KEY": "two"}) == ("OPENAI_API_KEY", "two")
     with pytest.raises(UsageError, match="MY_API_KEY, which is not set"):
         key_for(named, {})
+    # It is OpenAI's only over a line that nobody reads.
+    with pytest.raises(UsageError, match="others could read it"):
+        key_for(msgspec.structs.replace(openai, url="http://api.openai.com/v1"), {"OPENAI_API_KEY": "two"})
     for bad in ("a b", "a\nb", "ключ"):
         with pytest.raises(UsageError) as refused:
             key_for(here, {"ESCL_API_KEY": bad})

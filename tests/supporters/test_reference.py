@@ -11,6 +11,7 @@ import pytest
 
 from escl.core.sampling import Sampling
 from escl.errors import EsclError, ManifestError, UsageError
+from escl.supporters.addresses import is_loopback
 from escl.supporters.outside import EndpointSupporter, PythonSupporter
 from escl.supporters.reference import outside_supporter
 
@@ -129,6 +130,20 @@ def test_models_are_left_to_the_shelf(reference: str) -> None:
         ("http://169.254.169.254/latest#m", "cloud"),
         ("http://[fe80::1]/v1#m", "cloud"),
         ("http://metadata.google.internal/v1#m", "cloud"),
+        ("http://METADATA.google.internal./v1#m", "cloud"),
+        ("http://169.254.169.254./v1#m", "cloud"),
+        ("http://2852039166/v1#m", "cloud"),
+        ("http://0xa9fea9fe/v1#m", "cloud"),
+        ("http://0251.0376.43518/v1#m", "cloud"),
+        ("http://[::ffff:169.254.169.254]/v1#m", "cloud"),
+        ("http://[::169.254.169.254]/v1#m", "cloud"),
+        ("http://[64:ff9b::169.254.169.254]/v1#m", "cloud"),
+        ("http://[2002:a9fe:a9fe::1]/v1#m", "cloud"),
+        ("http://[fd00:ec2::254]/v1#m", "cloud"),
+        ("http://100.100.100.200/v1#m", "cloud"),
+        ("http://[fe80::1%25eth0]/v1#m", "no address"),
+        ("http://169%2e254.169.254/v1#m", "no address"),
+        ("http://127.0.0.1:/v1#m", "no address"),
         ("python:", "no installed package offers"),
         ("python:a b:C", "no Python name"),
         ("python:mod:", "no Python name"),
@@ -148,6 +163,10 @@ def test_what_cannot_be_is_refused_with_its_reason(reference: str, why: str) -> 
     ("before", "after", "why"),
     [
         ('key_env = "LAB_API_KEY"', 'key_env = "AWS_SECRET_ACCESS_KEY"', "must end in _API_KEY"),
+        ('key_env = "LAB_API_KEY"', 'key_env = "HF_TOKEN"', "must end in _API_KEY"),
+        ('key_env = "LAB_API_KEY"', 'key_env = "OPENAI_API_KEY"', "a key for api.openai.com, and url is another"),
+        ('key_env = "LAB_API_KEY"', 'key_env = "OpenAI_API_KEY"', "a key for api.openai.com, and url is another"),
+        ('key_env = "LAB_API_KEY"', 'key_env = "AZURE_OPENAI_API_KEY"', "a key for .openai.azure.com"),
         ('url = "https://lab.example:8443/v1/"', 'url = "file:///etc/passwd"', "no address"),
         ('role = "supporter"', 'role = "scorer"', 'role is "scorer"'),
         ("concurrency = 16", "concurrency = 0", "concurrency is 0; it must be from 1 to 64"),
@@ -169,6 +188,32 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, before: str, after: str,
         outside_supporter(written(tmp_path, ENDPOINT.replace(before, after)))
     assert why in refused.value.message
     assert "supporter.toml" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("key_env", "url"),
+    [
+        ("OPENAI_API_KEY", "https://api.openai.com/v1"),
+        ("OPENAI_API_KEY", "https://API.OpenAI.com./v1"),
+        ("AZURE_OPENAI_API_KEY", "https://ours.openai.azure.com/openai/v1"),
+        ("LAB_API_KEY", "https://anywhere.example/v1"),
+    ],
+)
+def test_a_key_goes_to_whom_it_belongs(tmp_path: Path, key_env: str, url: str) -> None:
+    text = ENDPOINT.replace("LAB_API_KEY", key_env).replace("https://lab.example:8443/v1/", url)
+    found = outside_supporter(written(tmp_path, text))
+    assert isinstance(found, EndpointSupporter)
+    assert (found.key_env, found.url) == (key_env, url)
+
+
+@pytest.mark.parametrize("host", ["127.1", "localhost.", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433"])
+def test_this_machine_is_known_in_every_spelling(host: str) -> None:
+    assert is_loopback(f"http://{host}:8080/v1")
+
+
+@pytest.mark.parametrize("host", ["128.0.0.1", "localhost.evil.example", "127.0.0.1.evil.example", "[::2]", "1"])
+def test_another_machine_is_not_taken_for_this_one(host: str) -> None:
+    assert not is_loopback(f"http://{host}:8080/v1")
 
 
 def test_sampling_for_code_that_cannot_be_told_is_refused(tmp_path: Path) -> None:
