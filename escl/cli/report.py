@@ -65,6 +65,19 @@ def report(
     validity: Annotated[
         bool, typer.Option("--validity", help="Show in which dialogues the seeker fell out of its role, and how.")
     ] = False,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Show automatic text metrics, and how they go with the labels.")
+    ] = False,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            help="With --metrics: dialogues as ESC-Eval writes them, keyed by card, for BLEU and ROUGE-L.",
+        ),
+    ] = None,
+    ratings: Annotated[
+        Path | None, typer.Option("--ratings", help="With --metrics: people's labels (CSV) instead of the scorer's.")
+    ] = None,
     export: Annotated[
         tuple[str, Path] | None,
         typer.Option(
@@ -113,6 +126,8 @@ def report(
             _divided(store, by, judging_id=judging, as_json=as_json)
         elif validity:
             _validity(store, as_json=as_json)
+        elif metrics:
+            _metrics(store, runs[0], reference, ratings, judging_id=judging, as_json=as_json)
         elif loads:
             _loads(store, as_json=as_json)
         else:
@@ -297,6 +312,37 @@ def _validity(store: RunStore, *, as_json: bool) -> None:
         print_json({"validity": found})
     else:
         print_validity(results_console(), found)
+
+
+def _metrics(
+    store: RunStore,
+    run: Path,
+    reference: Path | None,
+    ratings: Path | None,
+    *,
+    judging_id: int | None,
+    as_json: bool,
+) -> None:
+    from escl.cli.output import print_json, results_console
+    from escl.core.ratings_file import read_ratings
+    from escl.evaluation.text_metrics import text_metrics
+    from escl.report.text_metrics import print_metrics
+    from escl.store.upstream import read_upstream
+
+    given = None if ratings is None else read_ratings(ratings).ratings
+    if given is not None and not given:
+        raise UsageError(f"{ratings} holds no labels", hint="its columns are dialogue, dimension, rater, label")
+    found = text_metrics(
+        store,
+        references=None if reference is None else read_upstream(reference).dialogues,
+        ratings=given,
+        path=run,
+        judging_id=judging_id,
+    )
+    if as_json:
+        print_json({"metrics": found})
+    else:
+        print_metrics(results_console(), found)
 
 
 def _export(store: RunStore, run: Path, form: str, folder: Path, *, judging_id: int | None, as_json: bool) -> None:
