@@ -5,6 +5,7 @@ Cards are drawn again, and never is less shown than the fitted model itself leav
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -26,7 +27,9 @@ def card_weights(n_cards: int, *, n_draws: int = DRAWS, seed: int = SEED) -> Flo
     return rng.multinomial(n_cards, np.full(n_cards, 1 / n_cards), size=n_draws).astype(np.float64)
 
 
-def widened(draws: Floats, covariance: Floats, *, seed: int = SEED) -> Floats:
+def widened(
+    draws: Floats, covariance: Floats, *, reach: Callable[[Floats], Floats] | None = None, seed: int = SEED
+) -> Floats:
     """Return the draws with noise added in every direction in which they vary less than `covariance` says.
 
     Drawing cards again shows nothing where every card came out the same: after a clean sweep all draws are alike,
@@ -36,11 +39,14 @@ def widened(draws: Floats, covariance: Floats, *, seed: int = SEED) -> Floats:
     Args:
         draws: [draws, values] of the bootstrap.
         covariance: [values, values] of the model's own posterior, as its curvature at the maximum gives it.
+        reach: How far the posterior goes on each side, for a posterior that is lopsided: given standard deviations as
+            steps from the maximum, [steps, values], by how much each is to be multiplied. None: it is normal.
         seed: Of the noise.
     """
     found = np.atleast_2d(np.cov(draws, rowvar=False))
     lengths, directions = np.linalg.eigh((covariance - found + (covariance - found).T) / 2)
-    missing = directions * np.sqrt(np.maximum(lengths, 0.0))
+    missing = (directions * np.sqrt(np.maximum(lengths, 0.0))).T
+    up, down = (np.ones(len(missing)),) * 2 if reach is None else (reach(missing), reach(-missing))
     noise = np.random.default_rng([seed, 1]).standard_normal(draws.shape)
-    widened_draws: Floats = draws + noise @ missing.T
+    widened_draws: Floats = draws + (noise * np.where(noise > 0, up, down)) @ missing
     return widened_draws

@@ -32,7 +32,8 @@ def next_pairs(wins: Floats, ties: Floats, left: npt.NDArray[np.int64], n: int) 
     size = len(strengths)
     pairs = [(i, j) for i in range(size) for j in range(i + 1, size)]
     lead = np.array([strengths[i] - strengths[j] for i, j in pairs])
-    tells = np.stack(one_comparison(lead, np.asarray(tie)), axis=1)
+    own_tie = np.array([found.own_tie[0, i, j] for i, j in pairs])
+    tells = np.stack(one_comparison(lead, tie + own_tie), axis=1)
     still = {pair: int(left[pair]) for pair in pairs}
     chosen: list[tuple[int, int]] = []
     while len(chosen) < n and any(still.values()):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from escl.stats.davidson import fit
+from escl.stats.davidson import Fit, fit, reach
 from escl.stats.draws import SEED, card_weights, widened
 
 Floats = npt.NDArray[np.float64]
@@ -79,7 +80,7 @@ def rate(meetings: Sequence[Meeting], supporters: Sequence[str], *, seed: int = 
     best = fit(wins.sum(axis=0)[None], ties.sum(axis=0)[None])
     found = _points(best.strengths)[0]
     elo = elo_ratings(meetings, supporters, seed=seed)
-    draws = None if len(cards) < 2 else _draws(wins, ties, best.information[0], seed=seed)
+    draws = None if len(cards) < 2 else _draws(wins, ties, best, seed=seed)
     return [_rating(at, name, meetings, found=found, elo=elo, draws=draws) for at, name in enumerate(supporters)]
 
 
@@ -138,18 +139,19 @@ def elo_ratings(
     return mean
 
 
-def _draws(wins: Floats, ties: Floats, information: Floats, *, seed: int) -> Floats:
+def _draws(wins: Floats, ties: Floats, best: Fit, *, seed: int) -> Floats:
     """Return draws of all ratings, [draws, supporters]."""
     n_cards, n, _ = wins.shape
     weights = card_weights(n_cards, seed=seed)
     drawn_wins = (weights @ wins.reshape(n_cards, -1)).reshape(-1, n, n)
     drawn_ties = (weights @ ties.reshape(n_cards, -1)).reshape(-1, n, n)
-    draws = _points(fit(drawn_wins, drawn_ties).strengths)
-    centre = np.eye(n) - 1 / n
-    covariance = POINTS**2 * (centre @ np.linalg.inv(information)[:n, :n] @ centre)
+    drawn = fit(drawn_wins, drawn_ties)
+    places = np.concatenate([drawn.strengths, drawn.tie[:, None]], axis=1)
+    goes = partial(reach, best, wins.sum(axis=0), ties.sum(axis=0))
+    places = widened(places, np.linalg.inv(best.information[0]), reach=goes, seed=seed)
     # Equal draws share their ranks by lot.
-    lot = np.random.default_rng([seed, 3]).standard_normal(draws.shape) * _LOT
-    return widened(draws, covariance, seed=seed) + lot
+    lot = np.random.default_rng([seed, 3]).standard_normal((len(places), n)) * _LOT
+    return _points(places[:, :n]) + lot
 
 
 def _points(strengths: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import evalica
@@ -13,25 +14,27 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
 
-from escl.stats.davidson import fit, probabilities
+from escl.stats.davidson import TIE_SPREAD, fit, probabilities, reach
 
 Floats = npt.NDArray[np.float64]
 
 
 def minus_log_posterior(place: Floats, wins: Floats, ties: Floats, prior: float) -> float:
     """Return it written out, comparison by comparison."""
-    *strengths, tie = place
+    n = len(wins)
+    strengths, tie, own_ties = place[:n], place[n], iter(place[n + 1 :])
     total = 0.0
 
-    def log_odds(d: float) -> tuple[float, float, float]:
+    def log_odds(d: float, tie: float) -> tuple[float, float, float]:
         normal = float(np.logaddexp.reduce([d / 2, tie, -d / 2]))
         return d / 2 - normal, tie - normal, -d / 2 - normal
 
     for i, one in enumerate(strengths):
-        total += prior * sum(log_odds(one)) / 3
-        for j, other in enumerate(strengths):
-            won, tied, _ = log_odds(one - other)
-            total += wins[i, j] * won + (ties[i, j] * tied if i < j else 0.0)
+        total += prior * sum(log_odds(one, tie)) / 3
+        for j in range(i + 1, n):
+            own = next(own_ties)
+            won, tied, lost = log_odds(one - strengths[j], tie + own)
+            total += wins[i, j] * won + ties[i, j] * tied + wins[j, i] * lost - own**2 / (2 * TIE_SPREAD**2)
     return -total
 
 
@@ -47,21 +50,34 @@ def results(seed: int, n: int = 4) -> tuple[Floats, Floats]:
 def test_another_optimizer_finds_the_same_maximum(seed: int) -> None:
     wins, ties = results(seed)
     found = fit(wins[None], ties[None])
-    other = minimize(minus_log_posterior, np.zeros(5), args=(wins, ties, 1.0), method="BFGS", options={"gtol": 1e-7})
-    assert np.allclose([*found.strengths[0], found.tie[0]], other.x, atol=1e-4)
+    other = minimize(minus_log_posterior, np.zeros(11), args=(wins, ties, 1.0), method="BFGS", options={"gtol": 1e-7})
+    own = found.own_tie[0][np.triu_indices(4, 1)]
+    assert np.allclose([*found.strengths[0], found.tie[0], *own], other.x, atol=1e-4)
 
 
-def test_the_information_is_the_curvature_at_the_maximum() -> None:
+def test_the_information_is_the_curvature_of_what_is_left_when_the_pairs_ties_are_at_their_best() -> None:
     wins, ties = results(7)
     found = fit(wins[None], ties[None])
-    place = np.array([*found.strengths[0], found.tie[0]])
-    step = 1e-3
-    for at in range(5):
-        move = np.eye(5)[at] * step
-        values = [minus_log_posterior(place + k * move, wins, ties, 1.0) for k in (-1, 0, 1)]
-        assert found.information[0, at, at] == pytest.approx(
-            (values[0] - 2 * values[1] + values[2]) / step**2, rel=1e-3
-        )
+    whole = np.array([*found.strengths[0], found.tie[0], *found.own_tie[0][np.triu_indices(4, 1)]])
+    step, size = 1e-3, len(whole)
+    hessian = np.empty((size, size))
+    for i, j in itertools.product(range(size), repeat=2):
+        a, b = np.eye(size)[i] * step, np.eye(size)[j] * step
+        corners = [
+            minus_log_posterior(whole + p * a + q * b, wins, ties, 1.0) for p, q in ((1, 1), (1, -1), (-1, 1), (-1, -1))
+        ]
+        hessian[i, j] = (corners[0] - corners[1] - corners[2] + corners[3]) / (4 * step**2)
+    covariance = np.linalg.inv(hessian)[:5, :5]
+    assert np.allclose(np.linalg.inv(found.information[0]), covariance, rtol=1e-3, atol=1e-5)
+
+
+def test_ties_at_the_bottom_do_not_drive_the_top_away() -> None:
+    wins, ties = np.zeros((3, 3)), np.zeros((3, 3))
+    wins[0, 1] = wins[0, 2] = 10
+    ties[1, 2] = ties[2, 1] = 10
+    without = fit(wins[None], np.zeros((1, 3, 3))).strengths[0]
+    with_ties = fit(wins[None], ties[None]).strengths[0]
+    assert with_ties[0] - with_ties[1] < 1.5 * (without[0] - without[1])
 
 
 def test_without_ties_and_prior_it_is_bradley_terry_as_evalica_has_it() -> None:
@@ -101,3 +117,31 @@ def test_odds_are_those_of_the_model_even_far_apart() -> None:
     won, tied, lost = probabilities(np.array([1.0]), np.array(0.3))
     assert won / lost == pytest.approx(math.e)
     assert tied / math.sqrt(won[0] * lost[0]) == pytest.approx(math.exp(0.3))
+
+
+def test_after_a_sweep_the_posterior_is_near_on_the_losing_side_and_far_on_the_other() -> None:
+    wins, ties = np.array([[0.0, 12.0], [0.0, 0.0]]), np.zeros((2, 2))
+    best = fit(wins[None], ties[None])
+    error = np.sqrt(np.linalg.inv(best.information[0])[0, 0])
+    steps = np.array([[error, -error, 0.0], [-error, error, 0.0]])
+    up, down = reach(best, wins, ties, steps)
+    assert 1.5 * down < up
+    place = np.array([*best.strengths[0], best.tie[0], best.own_tie[0, 0, 1]])
+
+    def lost(factor: float, step: Floats) -> float:
+        at = place + 1.959964 * factor * np.array([*step, 0.0])
+        moved = [minus_log_posterior(np.array([*at[:3], own]), wins, ties, 1.0) for own in np.linspace(-6, 6, 4001)]
+        return min(moved) - minus_log_posterior(place, wins, ties, 1.0)
+
+    assert lost(up, steps[0]) == pytest.approx(1.9207, abs=2e-3)
+    assert lost(down, steps[1]) == pytest.approx(1.9207, abs=2e-3)
+
+
+def test_with_many_even_results_the_posterior_is_normal() -> None:
+    wins, ties = np.full((2, 2), 400.0) * (1 - np.eye(2)), np.full((2, 2), 300.0) * (1 - np.eye(2))
+    best = fit(wins[None], ties[None])
+    error = np.sqrt(np.linalg.inv(best.information[0])[0, 0])
+    steps = np.array([[error, -error, 0.0], [-error, error, 0.0]])
+    # The two lean on each other, so such a step is longer than one standard deviation of their difference.
+    up, down = reach(best, wins, ties, steps)
+    assert up == pytest.approx(down, rel=1e-3)
