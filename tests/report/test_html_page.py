@@ -17,6 +17,7 @@ from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
 from escl.core.settings import JudgingSettings, SpeakerSettings, fingerprint
 from escl.errors import UsageError
+from escl.evaluation.validity import Validity, validity_of
 from escl.report.html.page import render_page
 from escl.report.html.sections.transcripts import evenly
 from escl.report.html.subject import Choices, reported_run, subject_of
@@ -24,6 +25,7 @@ from escl.report.html.words import words_of
 from escl.store.database import Database
 from escl.store.records import FailureRow, ModelRow, Reading, TurnRow
 from escl.store.run import RunStore
+from escl.text.seeker_checks import Check, Finding
 from tests.runs import CARD, PROTOCOL, card, rated, reading, settings
 
 PAYLOADS = (
@@ -105,6 +107,9 @@ class _Elements(HTMLParser):
             assert name not in {"style", "src", "srcset", "action"}
             if name == "href":
                 assert (value or "").startswith("#")
+            # Shown by the stylesheet as text, where a row stands alone on a phone.
+            if name != "data-label":
+                assert "example.org" not in (value or "")
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
@@ -196,7 +201,31 @@ def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def harmless(tmp_path_factory: pytest.TempPathFactory, no_drawing: None) -> Counter[tuple[str, tuple[str, ...]]]:
+def one_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one and the same thing be found in every dialogue, with text from outside in it, whatever was said there."""
+
+    def found(store: RunStore) -> Validity:
+        real = validity_of(store)
+        dialogues = [
+            msgspec.structs.replace(
+                one,
+                checked=msgspec.structs.replace(
+                    one.checked, findings=(Finding(check=Check.ECHO, turn=1, what=one.card),)
+                ),
+            )
+            for one in real.dialogues
+        ]
+        by_check = {check: int(check is Check.ECHO) for check in Check}
+        seekers = [msgspec.structs.replace(one, by_check=by_check) for one in real.supporters]
+        return msgspec.structs.replace(real, dialogues=dialogues, supporters=seekers)
+
+    monkeypatch.setattr("escl.report.html.sections.validity.validity_of", found)
+
+
+@pytest.fixture
+def harmless(
+    tmp_path_factory: pytest.TempPathFactory, no_drawing: None, one_finding: None
+) -> Counter[tuple[str, tuple[str, ...]]]:
     """The elements of a page on which every field holds a word."""
     path = full(tmp_path_factory.mktemp("harmless") / "run.db", lambda field: f"{field} a word")
     return parsed(page_of(path)).found
@@ -211,7 +240,6 @@ def test_no_text_from_anywhere_becomes_an_element(
         page = page_of(path)
         found = parsed(page)
         assert found.found == harmless, payload
-        assert "example.org" not in "".join(re.findall(r"<[^>]*>", page))
         assert "�" in page or all(part in "".join(found.text) for part in payload.split())
 
 

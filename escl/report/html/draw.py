@@ -77,10 +77,12 @@ def draw_radar(drawn: Sequence[Drawn], names: Mapping[Dimension, str], *, prefix
     axes.set_xlim(-170, 170)
     axes.set_ylim(-146, 154)
     spokes = [(math.sin(turn), math.cos(turn)) for turn in _turns()]
+    half = math.pi / len(Dimension)
     for ring in _RINGS:
         _polygon(axes, [ring] * len(spokes), spokes, color=PAINT["rule"], linewidth=1.2 if ring == 100 else 0.8)
         if ring != 100:
-            axes.text(2, ring + 1, str(ring), fontsize=9, color=PAINT["muted"], va="bottom")
+            x, y = (ring * math.cos(half) * along for along in (math.sin(half), math.cos(half)))
+            axes.text(x, y, str(ring), fontsize=9, color=PAINT["muted"], ha="center", va="center")
     for x, y in spokes:
         axes.plot([0, 100 * x], [0, 100 * y], color=PAINT["rule"], linewidth=0.8)
     for dimension, (x, y) in zip(Dimension, spokes, strict=True):

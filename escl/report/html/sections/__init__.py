@@ -17,6 +17,7 @@ from escl.report.html.sections.loads import LOADS
 from escl.report.html.sections.provenance import PROVENANCE
 from escl.report.html.sections.summary import SUMMARY
 from escl.report.html.sections.transcripts import TRANSCRIPTS
+from escl.report.html.sections.validity import VALIDITY
 
 SECTIONS: tuple[Section, ...] = (
     SUMMARY,
@@ -25,6 +26,7 @@ SECTIONS: tuple[Section, ...] = (
     COMPARISON,
     LABELS,
     CATEGORIES,
+    VALIDITY,
     TRANSCRIPTS,
     FAILURES,
     LIMITS,

@@ -49,7 +49,6 @@ class Standing:
     """A supporter's average on one set of cards, and where its labels say nothing."""
 
     entrant: Entrant
-    group: CardGroup
     average: ClusteredMean
     saturated: Sequence[Dimension]
 
@@ -60,7 +59,7 @@ class Summary:
 
     n_dialogues: dict[str, int]
     n_cards: int
-    standings: Sequence[Standing]
+    standings: Sequence[tuple[CardGroup, Sequence[Standing]]]
     said: Sequence[Said]
     notices: Sequence[str]
     forced: Sequence[str]
@@ -68,6 +67,11 @@ class Summary:
     scorers: Sequence[str]
     protocols: Sequence[str]
     seekers: Sequence[str]
+
+    @property
+    def any_saturated(self) -> bool:
+        """Whether any supporter's labels say nothing in some dimension."""
+        return any(one.saturated for _, standings in self.standings for one in standings)
 
 
 def _build(subject: Subject, words: Words) -> Summary:
@@ -81,7 +85,10 @@ def _build(subject: Subject, words: Words) -> Summary:
     return Summary(
         n_dialogues=states,
         n_cards=len({dialogue.card_id for run in subject.runs for dialogue in run.store.dialogues()}),
-        standings=[_standing(entrant, group) for group in subject.groups for entrant in subject.entrants],
+        standings=[
+            (group, [_standing(entrant, group) for entrant in subject.entrants if entrant.cells(group)])
+            for group in subject.groups
+        ],
         said=[
             _said(one.entrant, one.against, group) for one in subject.compared for group in _told(one.pairing.groups)
         ],
@@ -105,7 +112,6 @@ def _told(groups: Sequence[Group]) -> list[Group]:
 def _standing(entrant: Entrant, group: CardGroup) -> Standing:
     return Standing(
         entrant=entrant,
-        group=group,
         average=average(item for item in entrant.scored if group.holds(item)),
         saturated=[
             cell.dimension for cell in entrant.cells(group) if cell.spread is not None and cell.spread.saturated
