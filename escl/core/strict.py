@@ -64,14 +64,30 @@ def read_document(path: Path) -> object:
     if kind not in {"TOML", "JSON"}:
         raise ValueError("the name must end in .toml or .json")
     text = _read_text(path)
-    if kind == "TOML" and _LONG_TOML_KEY.search(text):
-        raise ValueError("is nested too deep")
+    if kind == "TOML":
+        return parse_toml(text)
     try:
-        return tomllib.loads(text) if kind == "TOML" else json.loads(text, object_pairs_hook=_json_object)
+        return json.loads(text, object_pairs_hook=_json_object)
     except RecursionError:
         raise ValueError("is nested too deep") from None
     except ValueError as error:
-        raise ValueError(f"is not {kind}: {error}") from None
+        raise ValueError(f"is not JSON: {error}") from None
+
+
+def parse_toml(text: str) -> dict[str, object]:
+    """Return a TOML document, in time that grows with its length only.
+
+    Raises:
+        ValueError: It is nested too deep or is no TOML.
+    """
+    if _LONG_TOML_KEY.search(text):
+        raise ValueError("is nested too deep")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+    except ValueError as error:
+        raise ValueError(f"is not TOML: {error}") from None
 
 
 def doubled_key(document: object) -> str | None:

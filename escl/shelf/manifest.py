@@ -7,7 +7,6 @@ and cannot leave its folder. Owns reading and checking manifests; loads no weigh
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +17,7 @@ from escl.core.bundled import bundled
 from escl.core.dimension import Dimension, Language
 from escl.core.printable import printable
 from escl.core.sampling import Sampling
+from escl.core.strict import parse_toml
 from escl.errors import ManifestError
 from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.hash_memo import LARGE_BYTES, remember, remembered
@@ -252,8 +252,8 @@ def load_manifest(path: Path) -> Manifest:
             raw = file.read(_MAX_MANIFEST_BYTES + 1)
         if len(raw) > _MAX_MANIFEST_BYTES:
             raise ManifestError(f"{path} has more than {_MAX_MANIFEST_BYTES:,} bytes")
-        manifest = msgspec.convert(tomllib.loads(raw.decode("utf-8")), Manifest)
-    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        manifest = msgspec.convert(parse_toml(raw.decode("utf-8")), Manifest)
+    except (OSError, ValueError, msgspec.ValidationError) as error:
         raise ManifestError(f"{path}: {error}") from error
     left_open = unpinned_fields(manifest.source, manifest.adapter_source)
     if set(manifest.unpinned) != set(left_open):

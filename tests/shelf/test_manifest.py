@@ -109,6 +109,14 @@ def test_a_wrong_manifest_is_refused_by_name(tmp_path: Path, changes: dict[str, 
         find_model(str(write(tmp_path, **changes)))
 
 
+@pytest.mark.parametrize("text", ["a." * 200_000 + "b = 1", "a = " + "[" * 100_000, "name = 3\x00", "\ufeffname"])
+def test_a_hostile_manifest_is_refused_at_once(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "m.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ManifestError, match=r"m\.toml"):
+        load_manifest(path)
+
+
 def test_a_damaged_model_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
     whole = find_model(str(write(tmp_path)))
     (tmp_path / "cut.gguf").write_bytes(whole.path.read_bytes()[:-100])
