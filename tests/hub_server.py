@@ -199,7 +199,9 @@ class _Answer:
     def list(self, rest: str) -> None:
         repo, _, revision = rest.partition("/revision/")
         repository = self.hub.repositories.get(repo)
-        if repository is None:
+        if codes := self.hub.faults.status.get(self.path):
+            self.refuse(codes.pop(0), None, "try again")
+        elif repository is None:
             self.refuse(401, "RepoNotFound", "Invalid username or password.")
         elif revision and revision not in (repository.revision, "main"):
             self.refuse(404, "RevisionNotFound", "Invalid rev id")

@@ -14,7 +14,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import quote
@@ -23,30 +23,34 @@ import msgspec
 
 from escl import __version__
 from escl.core.printable import printable
-from escl.errors import DownloadError, StorageError
+from escl.errors import DownloadError, StorageError, UsageError
 from escl.shelf.other_caches import cached_listing, elsewhere
+from escl.shelf.places import PARTIAL
 from escl.shelf.reference import is_commit
 from escl.shelf.repository import Listing, OnBytes, RemoteFile, checked_listing, listing_from_hub, verified
 from escl.shelf.source import ModelFile
 
 if TYPE_CHECKING:
-    from httpx2 import Response
+    from httpx2 import Client, Response
 
 _TRIES: Final = 5
 """In a row without a byte received."""
 _LONGEST_PAUSE_S: Final = 30.0
-_PARTIAL: Final = ".partial"
+_PROXIES: Final = ("all_proxy", "http_proxy", "https_proxy", "no_proxy")
 _GOES_ON: Final = "what was received is kept; the same command goes on from there"
 _MAX_LISTING_BYTES: Final = 32 << 20
 
 
-def list_repository(repo: str, revision: str | None, *, kept: Path) -> Listing:
+def list_repository(
+    repo: str, revision: str | None, *, kept: Path, on_note: Callable[[str], None] = lambda _text: None
+) -> Listing:
     """Return what `repo` holds at a commit, branch or tag (None: the main branch).
 
     Args:
         repo: "owner/name".
         revision: What to look for.
         kept: The file in which an answer is kept, so that without a network what is already here can be used.
+        on_note: Told when an earlier answer had to do.
 
     Raises:
         DownloadError: No such repository or revision, no permission, or no network and no earlier answer.
@@ -57,6 +61,7 @@ def list_repository(repo: str, revision: str | None, *, kept: Path) -> Listing:
         earlier = _kept_listing(kept) or cached_listing(repo, revision)
         if earlier is None:
             raise DownloadError(error.message, hint=error.hint) from error
+        on_note(f"{error.message}; what was known of {repo} before is used: commit {earlier.revision[:12]}")
         return earlier
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(msgspec.json.encode(listing))
@@ -102,7 +107,7 @@ def fetch(
         folder.mkdir(parents=True, exist_ok=True)
         brought = [_bring(listing, file, folder, pinned=pinned, on_bytes=on_bytes) for file in files]
         with contextlib.suppress(OSError):
-            (folder / _PARTIAL).rmdir()
+            (folder / PARTIAL).rmdir()
         return brought
     except OSError as error:
         raise StorageError(f"{error.filename or folder}: {error.strerror or error}", hint=_GOES_ON) from error
@@ -137,7 +142,7 @@ def _bring(
 
 
 def _partial(folder: Path, file: RemoteFile) -> Path:
-    return folder / _PARTIAL / file.content
+    return folder / PARTIAL / file.content
 
 
 def _receive(listing: Listing, file: RemoteFile, partial: Path, on_bytes: OnBytes) -> None:
@@ -166,14 +171,14 @@ def _receive(listing: Listing, file: RemoteFile, partial: Path, on_bytes: OnByte
 def _receive_some(url: str, file: RemoteFile, partial: Path, on_bytes: OnBytes) -> str:
     """Append what one request gives and return why it ended early; a refusal is raised as huggingface_hub does."""
     import httpx2
-    from huggingface_hub import constants, get_session, hf_raise_for_status
+    from huggingface_hub import constants, hf_raise_for_status
     from huggingface_hub.errors import HfHubHTTPError
 
     have = partial.stat().st_size
     # Encoded bytes could not be asked for from the middle. The client drops the token when it is led to another host.
     headers = _headers() | {"Accept-Encoding": "identity", "Range": f"bytes={have}-"}
     try:
-        with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
+        with _session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
             hf_raise_for_status(response)
             with partial.open("ab") as stream:
                 try:
@@ -182,12 +187,37 @@ def _receive_some(url: str, file: RemoteFile, partial: Path, on_bytes: OnBytes) 
                     stream.flush()
                     os.fsync(stream.fileno())
     except HfHubHTTPError as error:
-        if error.response.status_code in (408, 429) or error.response.status_code >= 500:
+        if _is_passing(error.response.status_code):
             return f"the server answered {error.response.status_code}"
         raise
     except httpx2.TransportError as error:
         return printable(str(error)) or type(error).__name__
     return "the server ended its answer"
+
+
+def _is_passing(status: int) -> bool:
+    """Return whether a status says that the same question may be answered later."""
+    return status in (408, 429) or status >= 500
+
+
+def _session() -> Client:
+    """Return huggingface_hub's client.
+
+    Raises:
+        UsageError: A proxy that the environment names cannot be used; its address, which may hold a password, is not
+            shown.
+    """
+    import httpx2
+    from huggingface_hub import get_session
+
+    try:
+        return get_session()
+    except (ImportError, ValueError, httpx2.InvalidURL):
+        named = [name for name in os.environ if name.lower() in _PROXIES and os.environ[name]]
+        raise UsageError(
+            f"the proxy that the environment names ({', '.join(sorted(named)) or 'unknown where'}) cannot be used",
+            hint="http:// and https:// proxies can; what is odd in a password is written %XX",
+        ) from None
 
 
 def _headers() -> dict[str, str]:
@@ -232,14 +262,14 @@ class _UnreachableError(DownloadError):
 
 def _ask(repo: str, revision: str | None) -> Listing:
     """Return the hub's own answer. Its size is bounded, which huggingface_hub's `model_info` does not do."""
-    from huggingface_hub import constants, get_session, hf_raise_for_status
+    from huggingface_hub import constants, hf_raise_for_status
 
     at = f"/revision/{quote(revision, safe='')}" if revision else ""
     url, content = f"{constants.ENDPOINT}/api/models/{repo}{at}", b""
     wait_s = constants.HF_HUB_DOWNLOAD_TIMEOUT
     with (
         _explained(repo, f"{repo} at {revision}" if revision else repo),
-        get_session().stream("GET", url, params={"blobs": "true"}, headers=_headers(), timeout=wait_s) as response,
+        _session().stream("GET", url, params={"blobs": "true"}, headers=_headers(), timeout=wait_s) as response,
     ):
         hf_raise_for_status(response)
         for chunk in response.iter_bytes():
@@ -282,12 +312,7 @@ def _explained(repo: str, what: str) -> Iterator[None]:
         hint = "unset HF_HUB_OFFLINE where there is a network, or bring the model in a bundle"
         raise _UnreachableError(f"{what} is not here, and HF_HUB_OFFLINE forbids to ask for it", hint=hint) from error
     except errors.HfHubHTTPError as error:
-        code = error.response.status_code
-        said = printable(error.response.headers.get("X-Error-Message", ""))[:200]
-        message = f"{what}: the hub answered {code}{': ' + said if said else ''}"
-        if code in (401, 403):
-            raise DownloadError(message, hint=log_in) from error
-        raise _UnreachableError(message, hint=_GOES_ON) from error
+        raise _refusal(error.response, what, log_in) from error
     except httpx2.TransportError as error:
         hint = f"is there a network, and is {constants.ENDPOINT} the right address (HF_ENDPOINT, proxies)? {_GOES_ON}"
         raise _UnreachableError(
@@ -295,3 +320,15 @@ def _explained(repo: str, what: str) -> Iterator[None]:
         ) from error
     except (errors.HFValidationError, httpx2.HTTPError, ValueError) as error:
         raise DownloadError(f"{what}: {printable(str(error))[:300]}") from error
+
+
+def _refusal(response: Response, what: str, log_in: str) -> DownloadError:
+    """Return the error for an answer that huggingface_hub has no name for."""
+    from huggingface_hub import constants
+
+    said = printable(response.headers.get("X-Error-Message", ""))[:200]
+    message = f"{what}: the hub answered {response.status_code}{': ' + said if said else ''}"
+    if _is_passing(response.status_code):
+        return _UnreachableError(message, hint=_GOES_ON)
+    is_asked_for = response.status_code in (401, 403)
+    return DownloadError(message, hint=log_in if is_asked_for else f"is {constants.ENDPOINT} (HF_ENDPOINT) the hub?")

@@ -6,11 +6,16 @@ import contextlib
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 from filelock import FileLock, Timeout
 
 from escl.core.user_home import user_home
 from escl.errors import StorageError
+
+PARTIAL: Final = ".partial"
+"""The folder of what was received of files that are not whole yet."""
+_WEIGHTS: Final = (".safetensors", ".gguf")
 
 
 def user_shelf() -> Path:
@@ -51,6 +56,22 @@ def holding(repos: Iterable[str]) -> Iterator[None]:
             except OSError as error:
                 raise StorageError(f"{folder}: {error.strerror or error}") from error
         yield
+
+
+def has_weights(repo: str) -> bool:
+    """Return whether weights are among a repository's downloads, in whole or in part."""
+    return any(
+        path.is_file() and path.stat().st_size and (path.suffix in _WEIGHTS or path.parent.name == PARTIAL)
+        for path in downloads(repo).rglob("*")
+    )
+
+
+def discard_unused(repo: str, *, small_files: bool) -> None:
+    """Remove a repository's downloads if none was received, with `small_files` also if no weights were."""
+    at = downloads(repo)
+    received = has_weights(repo) if small_files else any(path.is_file() for path in at.glob("snapshots/**/*"))
+    if not received:
+        discard_downloads(repo)
 
 
 def discard_downloads(repo: str) -> None:

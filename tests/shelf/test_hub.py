@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import close_session, constants
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from escl.errors import DownloadError, StorageError
+from escl.errors import DownloadError, StorageError, UsageError
 from escl.shelf import hub as downloader
 from escl.shelf.hub import fetch, list_repository, missing_bytes
 from escl.shelf.repository import Listing, RemoteFile, checked_listing, listing_from_hub
@@ -201,6 +201,40 @@ def test_an_endless_answer_is_not_read_to_its_end(hub: Hub, tmp_path: Path, monk
     monkeypatch.setattr(downloader, "_MAX_LISTING_BYTES", 100)
     with pytest.raises(DownloadError, match="more than 100 bytes"):
         listed(tmp_path)
+
+
+@pytest.mark.parametrize(("status", "is_passing"), [(503, True), (429, True), (408, True), (400, False), (410, False)])
+def test_an_earlier_answer_does_only_while_the_hub_cannot_answer_and_that_is_said(
+    hub: Hub, tmp_path: Path, status: int, is_passing: bool
+) -> None:
+    offer(hub)
+    earlier, notes = listed(tmp_path), list[str]()
+    hub.faults.status["/api/models/maker/toy"] = [status]
+
+    def ask() -> Listing:
+        return list_repository("maker/toy", None, kept=tmp_path / "kept.json", on_note=notes.append)
+
+    if is_passing:
+        assert ask() == earlier
+        assert [f"answered {status}" in note and earlier.revision[:12] in note for note in notes] == [True]
+    else:
+        with pytest.raises(DownloadError, match=f"the hub answered {status}"):
+            ask()
+        assert notes == []
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:9", "http://user:sec#ret@127.0.0.1:9", "gopher://user:sec@127.0.0.1:9"]
+)
+def test_a_proxy_that_cannot_be_used_is_named_by_its_variable_only(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    offer(hub)
+    close_session()
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(UsageError, match="ALL_PROXY") as caught:
+        listed(tmp_path)
+    assert "sec" not in str(caught.value)
 
 
 def test_control_characters_in_a_licence_do_not_reach_the_screen() -> None:
