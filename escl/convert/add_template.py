@@ -37,14 +37,11 @@ def add_template(src: Path, dst: Path, choice: str) -> None:
         GGUFError: It is malformed.
         StorageError: There is no room, or `dst` cannot be written.
     """
-    source, _ = chosen_template(choice)
-    header = read_gguf_header(src, max_items=_ALL_ITEMS)
-    if TEMPLATE_KEY in header.metadata:
-        raise ConvertError(f"{src} has a chat template already")
+    header = _bare_header(src)
     tokens = header.metadata.get("tokenizer.ggml.tokens")
     check_marks(choice, {str(token) for token in tokens.items} if isinstance(tokens, Array) else set())
     with src.open("rb") as file:
-        begin = _with_template(file.read(header.data_offset), header, source)
+        begin = _with_template(file.read(header.data_offset), header, chosen_template(choice)[0])
         check_room(dst, len(begin) + header.size_bytes - header.data_offset)
         with staging(dst) as folder:
             written = folder / "model.gguf"
@@ -55,6 +52,27 @@ def add_template(src: Path, dst: Path, choice: str) -> None:
                     copy.write(block)
                 flush_to_disk(copy)
             publish(written, dst, force=False)
+
+
+def has_added(src: Path, dst: Path, choice: str) -> bool:
+    """Return whether `dst` is, byte for byte, what `add_template` writes; arguments and errors as there."""
+    header = _bare_header(src)
+    with src.open("rb") as file, dst.open("rb") as made:
+        begin = _with_template(file.read(header.data_offset), header, chosen_template(choice)[0])
+        if dst.stat().st_size != len(begin) + header.size_bytes - header.data_offset or made.read(len(begin)) != begin:
+            return False
+        file.seek(header.data_offset)
+        while block := file.read(_BLOCK):
+            if made.read(_BLOCK) != block:
+                return False
+    return True
+
+
+def _bare_header(src: Path) -> GGUFHeader:
+    header = read_gguf_header(src, max_items=_ALL_ITEMS)
+    if TEMPLATE_KEY in header.metadata:
+        raise ConvertError(f"{src} has a chat template already")
+    return header
 
 
 def _with_template(begin: bytes, header: GGUFHeader, template: str) -> bytes:

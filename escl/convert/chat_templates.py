@@ -15,6 +15,9 @@ from escl.errors import UsageError
 MAX_TEMPLATE_BYTES: Final = 256 << 10
 """No longer template is compiled (escl.engine.template)."""
 
+TEMPLATE_GIVEN: Final = "escl.chat.template_given"
+"""The GGUF key, with the value true, of a file whose chat template came from --chat-template."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedTemplate:

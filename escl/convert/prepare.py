@@ -12,7 +12,7 @@ from typing import Literal
 
 from escl.convert.architectures import Architecture, architecture_of
 from escl.convert.bpe import read_bpe
-from escl.convert.chat_templates import NAMED, check_marks, chosen_template
+from escl.convert.chat_templates import NAMED, TEMPLATE_GIVEN, check_marks, chosen_template
 from escl.convert.dimensions import Dimensions
 from escl.convert.folder import MAX_TOKENIZER_BYTES, Fields, file_in, read_json, required_file_in
 from escl.convert.lora import plan_adapter, read_lora_config
@@ -84,6 +84,7 @@ def prepare_model(request: Request) -> Prepared:
         **_model_metadata(architecture, dimensions),
         **vocabulary.metadata(),
         **prompt,
+        **({} if request.chat_template is None else {TEMPLATE_GIVEN: True}),
     }
     return Prepared(
         kind="model",

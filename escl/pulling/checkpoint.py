@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from escl import __version__
 from escl.convert import convert
+from escl.convert.add_template import TEMPLATE_KEY
+from escl.convert.chat_templates import TEMPLATE_GIVEN, chosen_template
 from escl.convert.disk import check_room
 from escl.core.dimension import Dimension, Language
 from escl.core.printable import printable
@@ -182,9 +184,10 @@ def _convert(
     base: Path | None = None,
 ) -> str:
     """Write `dst` unless it is there already, and return its sha256."""
+    template = None if base else job.manifest.chat_template
     if dst.is_file():
-        if not _made_of(dst, src, source):
-            raise UsageError(f"{dst} is in the way: it was not made from these files", hint="remove it")
+        if not _made_of(dst, src, source, template):
+            raise UsageError(f"{dst} is in the way: it was not made from these files and options", hint="remove it")
         return sha256_of(dst)
     dst.parent.mkdir(parents=True, exist_ok=True)
     what = f"converting {src.name if base else source.listing.repo}"
@@ -193,10 +196,10 @@ def _convert(
         dst,
         quantize=quantize,
         base=base,
-        chat_template=None if base else job.manifest.chat_template,
+        chat_template=template,
         on_progress=lambda n, total: job.on_progress(n, total, what),
     )
-    if not _made_of(dst, src, source):
+    if not _made_of(dst, src, source, template):
         dst.unlink()
         raise ConvertError(f"{src} changed while it was converted; nothing was kept", hint="run the command again")
     for note in done.notes:
@@ -204,8 +207,15 @@ def _convert(
     return done.sha256
 
 
-def _made_of(path: Path, src: Path, source: Brought) -> bool:
-    """Return whether this version of escl made the GGUF file `path` from the files that were checked."""
+def _made_of(path: Path, src: Path, source: Brought, template: str | None) -> bool:
+    """Return whether this version of escl made the GGUF file `path` from the files that were checked, and so.
+
+    Args:
+        path: What is there.
+        src: The folder of the checkpoint or adapter.
+        source: Its repository.
+        template: The chat template that was asked for; None is the checkpoint's own.
+    """
     try:
         keys = read_gguf_header(path, max_items=4096).metadata
     except GGUFError:
@@ -216,6 +226,9 @@ def _made_of(path: Path, src: Path, source: Brought) -> bool:
         or not isinstance(names, Array)
         or not isinstance(hashes, Array)
     ):
+        return False
+    given = chosen_template(template)[0] if template is not None else None
+    if (TEMPLATE_GIVEN in keys) != (given is not None) or (given is not None and keys.get(TEMPLATE_KEY) != given):
         return False
     folder = src.relative_to(source.folder).as_posix()
     checked = {

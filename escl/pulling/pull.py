@@ -6,36 +6,33 @@ cleaned up at the end. The manifest is written last: a model that has one is who
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
-from escl.convert.add_template import TEMPLATE_KEY, add_template
+from escl.convert.add_template import TEMPLATE_KEY, add_template, has_added
 from escl.convert.chat_templates import chosen_template
 from escl.convert.disk import check_room
 from escl.convert.quantize import quantization
 from escl.core.bundled import bundled
-from escl.errors import GGUFError, ManifestError, UsageError
+from escl.errors import DownloadError, EsclError, GGUFError, ManifestError, StorageError, UsageError
 from escl.memory.devices import Budget
 from escl.pulling.checkpoint import Brought, Job, OnNote, OnProgress, Tally, make
 from escl.pulling.record import of_converted, of_ready
-from escl.pulling.selection import gguf_file, has_gguf, licence_files
+from escl.pulling.selection import NO_QUANT, gguf_file, has_gguf, licence_files
 from escl.shelf import hub
 from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.manifest import Manifest, ModelRole, is_whole, load_manifest, manifests, place_of, user_shelf
 from escl.shelf.model_check import check_model
-from escl.shelf.places import discard_downloads, downloads, holding, kept_listing, snapshot
-from escl.shelf.reference import HubReference, hub_reference, is_commit, quantization_in
+from escl.shelf.places import discard_downloads, discard_unused, downloads, has_weights, holding, kept_listing, snapshot
+from escl.shelf.reference import HubReference, hub_reference, is_commit, quantization_in, reference_of
 from escl.shelf.repository import Listing, RemoteFile, check_pinned, verified
 from escl.shelf.source import ModelFile, Source
 from escl.shelf.written import write_manifest
-
-_NO_QUANT: Final = "GGUF"
-"""In place of a quantization, for a repository's only file whose name says none."""
 
 
 class Pulled(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,25 +139,27 @@ def _on_shelf(name: str, quantize: str | None, revision: str | None) -> Pulled |
     manifest = load_manifest(path)
     if manifest.made is None:
         return None
+    named = reference_of(name)
+    again = f"`escl models rm {named}`, then pull it again"
     missing = [file.path for file in manifest.files() if not is_whole(file, path.parent)]
     if missing:
         raise ManifestError(
             f"{path} is there, but {missing[0]} is missing or has another size",
-            hint=f"escl models rm {name}, then pull it again",
+            hint=again,
         )
     other = quantize is not None and manifest.made.quantization != quantize
     source = manifest.source
     if other or (is_commit(revision) and source is not None and source.revision != revision):
         has = f"{manifest.made.quantization} of revision {source.revision if source else 'unknown'}"
-        raise UsageError(f"{name} is on the shelf as {has}", hint=f"escl models rm {name}, then pull it again")
+        raise UsageError(f"{named} is on the shelf as {has}", hint=again)
     sources = [one for one in (manifest.source, manifest.adapter_source) if one is not None]
-    left = [str(downloads(one.repo)) for one in sources if downloads(one.repo).is_dir()]
+    left = [str(downloads(one.repo)) for one in sources if has_weights(one.repo)]
     return _pulled(path, manifest, already=True, checkpoint=left)
 
 
 def _pulled(path: Path, manifest: Manifest, *, already: bool = False, checkpoint: Sequence[str] = ()) -> Pulled:
     return Pulled(
-        name=manifest.name,
+        name=reference_of(path.relative_to(user_shelf()).with_suffix("").as_posix()),
         manifest=str(path),
         path=str(path.parent / manifest.file.path),
         size_bytes=sum(file.size_bytes or 0 for file in manifest.files()),
@@ -169,6 +168,20 @@ def _pulled(path: Path, manifest: Manifest, *, already: bool = False, checkpoint
         checkpoint=list(checkpoint),
         notes=[],
     )
+
+
+@contextlib.contextmanager
+def _held(*repos: str) -> Iterator[None]:
+    """Keep other processes from the downloads of repositories, and keep nothing of a refused one that is of no use."""
+    with holding(dict.fromkeys(repos)):
+        try:
+            yield
+        except EsclError as error:
+            # What the network or the disk broke off goes on later; what is refused does not.
+            is_refused = not isinstance(error, DownloadError | StorageError)
+            for repo in repos:
+                discard_unused(repo, small_files=is_refused)
+            raise
 
 
 class _Errand:
@@ -190,18 +203,22 @@ class _Errand:
         """Pull what a manifest names."""
         assert manifest.source is not None
         place_of(manifest.file, user_shelf())
-        base = self.listing(manifest.source)
-        if has_gguf(base):
-            with holding([base.repo]):
+        sources = [source for source in (manifest.source, manifest.adapter_source) if source is not None]
+        with _held(*(source.repo for source in sources)):
+            base = self.listing(manifest.source)
+            if has_gguf(base):
                 return self.gguf(name, manifest, base, quantization_in(manifest.file.path))
-        adapters = None if manifest.adapter_source is None else self.listing(manifest.adapter_source)
-        with holding([base.repo, *([adapters.repo] if adapters else [])]):
+            adapters = None if manifest.adapter_source is None else self.listing(manifest.adapter_source)
             return self.checkpoint(name, manifest, base, adapters)
 
     def from_repository(self, wanted: HubReference, chat_template: str | None) -> Pulled:
         """Pull a repository that no manifest describes."""
-        revision = wanted.revision
-        listing = hub.list_repository(wanted.repo, revision, kept=kept_listing(wanted.repo, revision))
+        with _held(wanted.repo):
+            return self.held_repository(wanted, chat_template)
+
+    def held_repository(self, wanted: HubReference, chat_template: str | None) -> Pulled:
+        """Pull a repository while no other process does."""
+        listing = self.listing(Source(repo=wanted.repo), wanted.revision)
         manifest = Manifest(
             name=wanted.repo,
             role=ModelRole.SUPPORTER,
@@ -217,26 +234,25 @@ class _Errand:
                 raise UsageError(
                     f"hf.co/{wanted.repo} holds GGUF files, which are taken as they are", hint="use :QUANT"
                 )
-            with holding([listing.repo]):
-                return self.gguf(None, manifest, listing, wanted.quant)
+            return self.gguf(None, manifest, listing, wanted.quant)
         if wanted.quant is not None:
             quantization(wanted.quant)
             if self.quantize not in (None, wanted.quant):
                 raise UsageError(f":{wanted.quant} and --quantize {self.quantize} contradict each other")
             self.quantize = wanted.quant
-        with holding([listing.repo]):
-            return self.checkpoint(None, manifest, listing, None)
+        return self.checkpoint(None, manifest, listing, None)
 
-    def listing(self, source: Source) -> Listing:
-        """Ask for a repository; keep the answer for a day without network."""
-        kept = kept_listing(source.repo, source.revision)
-        return hub.list_repository(source.repo, source.revision, kept=kept)
+    def listing(self, source: Source, revision: str | None = None) -> Listing:
+        """Ask for a repository at the source's commit or else a branch; keep the answer for a day without network."""
+        revision = source.revision or revision
+        kept = kept_listing(source.repo, revision)
+        return hub.list_repository(source.repo, revision, kept=kept, on_note=self.on_note)
 
     def gguf(self, name: str | None, manifest: Manifest, listing: Listing, quant: str | None) -> Pulled:
         """Bring a ready GGUF file."""
         file = gguf_file(listing, quant)
-        quant = quantization_in(file.path) or quant
-        name = name or f"hf.co/{listing.repo}/{quant or _NO_QUANT}"
+        quant = quantization_in(file.path)
+        name = name or f"hf.co/{listing.repo}/{quant or NO_QUANT}"
         there = _on_shelf(name, None, listing.revision)
         if there is not None:
             return there
@@ -246,7 +262,7 @@ class _Errand:
         beside = path.parent if name.startswith("hf.co/") else (user_shelf() / manifest.file.path).parent
         target = beside / Path(file.path).name
         beside.mkdir(parents=True, exist_ok=True)
-        _take_back(target, file, folder)
+        is_made = _take_back(target, file, folder, manifest.chat_template)
         check_room(target, hub.missing_bytes(listing, [file], folder))
         tally = Tally(file.size_bytes, self.on_progress)
         wanted = [file, *licence_files(listing)]
@@ -256,7 +272,8 @@ class _Errand:
         except GGUFError:
             discard_downloads(listing.repo)
             raise
-        self.put(folder / file.path, target, manifest.chat_template)
+        if not is_made:
+            self.put(folder / file.path, target, manifest.chat_template)
         brought = Brought(listing=listing, folder=folder, files=files, is_ours=True)
         finished = of_ready(manifest, brought, target, quant, path)
         write_manifest(path, finished)
@@ -301,9 +318,9 @@ class _Errand:
         write_manifest(path, finished)
         left = []
         for brought in made.sources:
-            if brought.is_ours and not self.keep_checkpoint:
+            if not (brought.is_ours and self.keep_checkpoint):
                 discard_downloads(brought.listing.repo)
-            else:
+            if brought.folder.is_dir():
                 left.append(str(brought.folder))
         self.say_what_matters(finished, base)
         return _pulled(path, finished, checkpoint=left)
@@ -317,15 +334,26 @@ class _Errand:
             self.on_note(f"its source states the licence {listing.licence!r}; the manifest says {manifest.licence!r}")
 
 
-def _take_back(target: Path, file: RemoteFile, folder: Path) -> None:
+def _take_back(target: Path, file: RemoteFile, folder: Path, chat_template: str | None) -> bool:
     """Put a file that an interrupted pull left on the shelf without a record back among the downloads.
+
+    Returns:
+        Whether it stays where it is: the download, still there, with the chat template added.
 
     Raises:
         UsageError: It is another file.
     """
     if not os.path.lexists(target):
-        return
-    if not target.is_file() or verified(target, file, on_bytes=lambda _what, _n: None) is None:
+        return False
+
+    def is_whole_file(path: Path) -> bool:
+        return path.is_file() and verified(path, file, on_bytes=lambda _what, _n: None) is not None
+
+    received = folder / file.path
+    if is_whole_file(target):
+        received.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(target, received)
+        return False
+    if chat_template is None or not is_whole_file(received) or not has_added(received, target, chat_template):
         raise UsageError(f"{target} is in the way: it is another file", hint="remove it")
-    (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(target, folder / file.path)
+    return True

@@ -12,6 +12,7 @@ import msgspec
 
 from escl import __version__
 from escl.convert.add_template import TEMPLATE_KEY
+from escl.convert.chat_templates import NAMED
 from escl.pulling.checkpoint import Brought, Made
 from escl.pulling.generation import sampling_of
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
@@ -46,6 +47,7 @@ def of_converted(manifest: Manifest, made: Made, path: Path) -> Manifest:
         adapter_source=adapters,
         licence_files=_kept_licences(made.licences, made.file.parent, path.parent),
         unpinned=(),
+        chat_template=_named(manifest.chat_template),
         made=_making(header, made.quantization, converted=True),
     )
 
@@ -71,8 +73,14 @@ def of_ready(manifest: Manifest, brought: Brought, target: Path, quant: str | No
         source=Source(repo=brought.listing.repo, revision=brought.listing.revision, files=(model,)),
         licence_files=_kept_licences([_rest_of(brought)], target.parent, path.parent),
         unpinned=(),
+        chat_template=_named(manifest.chat_template),
         made=_making(header, quant, converted=False),
     )
+
+
+def _named(chat_template: str | None) -> str | None:
+    """Return the name of a chat format; a file of this machine is told by its hash only."""
+    return chat_template if chat_template in NAMED else None
 
 
 def _is(path: Path, source: ModelFile) -> bool:

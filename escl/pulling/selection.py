@@ -22,6 +22,8 @@ _ADAPTER: Final = re.compile(r"adapter_config\.json|adapter_model\.safetensors")
 _PICKLE: Final = re.compile(r"(pytorch_model|consolidated).*\.(bin|pth|pt)")
 _NO_MODEL: Final = re.compile(r"mmproj|imatrix", re.IGNORECASE)
 _PART: Final = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+NO_QUANT: Final = "GGUF"
+"""In place of a quantization, for a file whose name says none."""
 _DEFAULT_QUANT: Final = "Q4_K_M"
 _SHOWN: Final = 12
 
@@ -43,7 +45,7 @@ def gguf_file(listing: Listing, quant: str | None) -> RemoteFile:
         default = [file for file in models if quantization_in(file.path) == _DEFAULT_QUANT]
         found, what = (models if len(models) == 1 else default), "default"
     else:
-        found, what = [file for file in models if quantization_in(file.path) == quant], quant
+        found, what = [file for file in models if (quantization_in(file.path) or NO_QUANT) == quant], quant
     if not found:
         raise UsageError(f"hf.co/{listing.repo} has no {what} GGUF file", hint=_offer(models))
     if any(_PART.search(file.path) for file in found):

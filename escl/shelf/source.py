@@ -60,7 +60,7 @@ class Making(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         template_sha256: Of the model's chat template; None where it has none.
     """
 
-    quantization: str | None
+    quantization: str | None = None
     converted: bool
     escl: str
     pulled_on: str
