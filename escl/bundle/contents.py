@@ -28,10 +28,11 @@ from escl.shelf.manifest import (
     load_manifest,
     locate_model,
     manifest_path,
-    manifests,
     place_of,
+    shelf_name,
 )
 from escl.shelf.model_check import check_model
+from escl.shelf.reference import reference_of
 from escl.shelf.written import manifest_toml
 
 _README: Final = "licences/README.txt"
@@ -123,7 +124,7 @@ def _model(reference: str) -> tuple[CarriedModel, list[Item]]:
         name, manifest = path.stem, _manifest_for(path)
     else:
         path = manifest_path(reference)
-        name = next((known for known, at in manifests().items() if at == path), path.stem)
+        name = shelf_name(path) or path.stem
         text, manifest = _small(path), load_manifest(path)
     if not all(file.sha256 and file.size_bytes is not None for file in manifest.files()):
         # Takes as long as reading; `create` notices if what it reads later is not what was hashed here.
@@ -137,7 +138,7 @@ def _model(reference: str) -> tuple[CarriedModel, list[Item]]:
         for (language, dimension), file in located.adapters.items()
     ]
     model = CarriedModel(
-        reference=name,
+        reference=reference_of(name),
         manifest=manifest,
         path=weights.path,
         adapters=tuple(item.path for item in adapters),
@@ -173,24 +174,6 @@ def _pinned(manifest: Manifest, model: Model) -> Manifest:
     }
     file = pinned(manifest.file, model.path, model.sha256)
     return msgspec.structs.replace(manifest, file=file, adapters=adapters)
-
-
-def _plain_model(path: Path) -> tuple[CarriedModel, list[Item]]:
-    """Return a GGUF file that has no manifest with one, so that it has a name on the far side too."""
-    located = locate_model(str(path))
-    header = _header(located.path)
-    licence = header.metadata.get("general.license")
-    manifest = Manifest(
-        name=printable(path.stem),
-        role=ModelRole.SUPPORTER,
-        description=printable(f"{path.name}, put into a bundle without a manifest"),
-        architecture=str(header.metadata["general.architecture"]),
-        licence=printable(licence) if isinstance(licence, str) and licence else "not stated in the file",
-        file=ModelFile(path=path.name),
-    )
-    item = Item(path=f"{HOME}/gguf/{path.name}", source=located.path, sha256=located.sha256)
-    model = CarriedModel(reference=path.stem, manifest=manifest, path=item.path, adapters=(), header=header)
-    return model, [Item(path=f"{HOME}/gguf/{path.stem}.toml", source=manifest_toml(manifest)), item]
 
 
 def _weights(file: ModelFile, path: Path, folder: PurePosixPath) -> Item:

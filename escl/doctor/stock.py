@@ -75,7 +75,7 @@ def _verification(model: ShelfModel) -> Verification:
     if model.state == "unreadable":
         raise ManifestError(model.problem or f"{model.manifest} cannot be read", hint="correct or remove the manifest")
     if model.state == "incomplete":
-        hint = f"`escl models verify {model.name}` names them; `escl models pull {model.name}` goes on with a pull"
+        hint = f"`escl models verify {model.name}` names them; {_get_again(model)}"
         raise ManifestError("files are missing or have another size than its manifest says", hint=hint)
     path = Path(model.manifest)
     files = [(place_of(file, path.parent), file.sha256) for file in load_manifest(path).files()]
@@ -83,10 +83,23 @@ def _verification(model: ShelfModel) -> Verification:
     for place, promised, actual in known:
         if promised is not None and actual is not None and promised != actual:
             message = f"{place} is not the file that its manifest names: sha256 {actual[:16]}, expected {promised[:16]}"
-            raise ManifestError(message, hint="get the file again, or correct the manifest")
+            made = load_manifest(path).made
+            raise ManifestError(
+                message, hint=_get_again(model) if made else "get the file again, or correct the manifest"
+            )
     if any(actual is None for _, _, actual in known):
         return "never verified"
     return "verified" if all(promised is not None for _, promised, _ in known) else "without a hash"
+
+
+def _get_again(model: ShelfModel) -> str:
+    """Return how to get the files of a model whose manifest can be read."""
+    manifest = load_manifest(Path(model.manifest))
+    if manifest.source is None:
+        return "get the file again, or correct the manifest"
+    if manifest.made is None:
+        return f"`escl models pull {model.name}` goes on with a pull"
+    return f"`escl models rm {model.name}`, then `escl models pull {model.name}`"
 
 
 def protocol_findings() -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import msgspec
 
 from escl.errors import EsclError, StorageError
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
-from escl.shelf.manifest import Manifest, is_whole, load_manifest, manifest_path, manifests, place_of
+from escl.shelf.manifest import Manifest, is_whole, load_manifest, manifest_path, manifests, place_of, shelf_name
 from escl.shelf.reference import quantization_in, reference_of
 from escl.shelf.source import ModelFile, Source
 
@@ -92,7 +92,12 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """What hashing a file again showed; `problem` is None when it is what its manifest says, or promises nothing."""
+    """What hashing a file again showed.
+
+    Attributes:
+        model: What `escl run` and the like take.
+        problem: None when the file is what its manifest says, or that promises nothing.
+    """
 
     model: str
     path: str
@@ -230,7 +235,8 @@ def verify(
     for name in wanted:
         at = manifest_path(name)
         manifest = load_manifest(at)
-        files += [(manifest.name, file, place_of(file, at.parent)) for file in all_files(manifest)]
+        named = reference_of(shelf_name(at) or str(at))
+        files += [(named, file, place_of(file, at.parent)) for file in all_files(manifest)]
     total = sum(path.stat().st_size for _, _, path in files if path.is_file())
     done, checks = 0, []
     for name, file, path in files:

@@ -23,7 +23,7 @@ from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.hash_memo import LARGE_BYTES, remember, remembered
 from escl.shelf.model_check import check_model
 from escl.shelf.places import user_shelf
-from escl.shelf.reference import hub_reference, is_commit
+from escl.shelf.reference import hub_reference, is_commit, reference_of
 from escl.shelf.source import AdapterSource, Making, ModelFile, Source, leaves_its_folder, unpinned_fields
 
 __all__ = [
@@ -218,7 +218,7 @@ def manifest_path(reference: str) -> Path:
     if hub is None:
         raise ManifestError(
             f"no model named {reference}",
-            hint=f"give a path ending in .gguf or .toml, or a name on the shelf: {', '.join(known)}",
+            hint=f"give a path ending in .gguf or .toml, or a name on the shelf: {', '.join(map(reference_of, known))}",
         )
     pulled = [name for name in known if name == hub.shelf_name or (not hub.quant and name.startswith(f"{hub.folder}/"))]
     if not pulled:
@@ -233,6 +233,12 @@ def manifest_path(reference: str) -> Path:
         hint = f"escl models rm {reference.partition('@')[0]}, then pull it again"
         raise ManifestError(f"{reference}: the shelf has {found} of it", hint=hint)
     return known[pulled[0]]
+
+
+def shelf_name(path: Path) -> str | None:
+    """Return the name on the shelf of the manifest `path`; None when it is not on the shelf, or another one wins."""
+    here = path.resolve()
+    return next((name for name, at in manifests().items() if at.resolve() == here), None)
 
 
 def is_there(name: str) -> bool:

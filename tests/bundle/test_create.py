@@ -95,7 +95,7 @@ def test_a_pulled_model_keeps_its_reference_its_origin_and_its_licence(
     licence = here / "gguf" / "hf.co" / "maker" / "toy" / manifest.licence_files[0].path
     licence.parent.mkdir(parents=True)
     licence.write_bytes(b"The maker's licence.\n")
-    create(tmp_path / "bundle", gather(models=["hf.co/maker/toy"]))
+    assert create(tmp_path / "bundle", gather(models=["hf.co/maker/toy"])).models == ["hf.co/maker/toy:Q8_0"]
     there = install(tmp_path / "bundle", tmp_path / "there")
     monkeypatch.setenv("ESCL_HOME", str(tmp_path / "there"))
     assert find_model("hf.co/maker/toy:Q8_0").sha256 == file.sha256

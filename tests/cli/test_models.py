@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +16,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from escl.cli.main import app
-from escl.errors import ExitCode, UsageError
+from escl.doctor.stock import shelf_findings
+from escl.errors import ExitCode, ManifestError, UsageError
 from escl.shelf.gguf_header import read_gguf_header
 from tests.checkpoints import write_qwen2
 from tests.hub_server import Hub, asked_by_this_process, running_hub
@@ -51,7 +54,7 @@ def test_a_gated_checkpoint_is_pulled_with_the_token_of_hf_home_and_speaks_in_a_
         done = escl(hub, tmp_path, "models", "pull", "hf.co/maker/toy", "--memory", "4GiB", "--json")
         assert done.returncode == ExitCode.OK, done.stderr
         (pulled,) = json.loads(done.stdout)
-        assert (pulled["name"], pulled["quantization"]) == ("maker/toy:Q8_0", "Q8_0")
+        assert (pulled["name"], pulled["quantization"]) == ("hf.co/maker/toy:Q8_0", "Q8_0")
         assert "note: Q8_0 of Q8_0, Q6_K, Q5_K_M, Q4_K_M: needs about" in done.stderr
         assert {request.token for request in hub.requests if request.host == "cdn"} == {None}
     words = ["--seeker", "demo/seeker", "--no-score", "--limit", "1", "--lang", "en", "--rounds", "1", "--max-tokens"]
@@ -141,6 +144,51 @@ def test_verify_ends_with_3_when_a_file_has_changed(pulled: Path) -> None:
     assert wrong == [str(pulled)]
     pulled.unlink()
     assert "is not there" in invoke("verify", "hf.co/maker/toy-GGUF:Q4_K_M").stdout
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """Return the commands of `escl` that a message names."""
+    return [shlex.split(found) for found in re.findall(r"`escl ([^`]+)`", text)]
+
+
+def test_what_the_messages_about_a_damaged_pulled_model_name_mends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = write_model(tmp_path / "m.gguf", Script(table={})).read_bytes()
+    with asked_by_this_process(tmp_path, monkeypatch) as hub:
+        hub.add("maker/toy-GGUF", {"toy-Q4_K_M.gguf": content})
+        path = Path(json.loads(invoke("pull", "hf.co/maker/toy-GGUF", "--json").stdout)[0]["path"])
+        reference = "hf.co/maker/toy-GGUF:Q4_K_M"
+        for damaged in (content[:-1], content[:-1] + bytes([content[-1] ^ 1])):
+            path.write_bytes(damaged)
+            (finding,) = (finding for finding in shelf_findings() if reference in finding.said)
+            named = commands_in(finding.to_do or "")
+            mending = [words for words in named if words[1] != "verify"]
+            assert mending == [["models", "rm", reference], ["models", "pull", reference]]
+            for words in named:
+                assert CliRunner().invoke(app, words, input="y\n").exit_code in (ExitCode.OK, ExitCode.BAD_INPUT)
+            assert path.read_bytes() == content
+        path.write_bytes(content[:-1])
+        refused = invoke("pull", reference).exception
+        assert isinstance(refused, ManifestError)
+        assert commands_in(str(refused)) == [["models", "rm", reference]]
+
+
+def test_every_command_gives_a_model_the_name_that_run_takes(pulled: Path, tmp_path: Path) -> None:
+    reference = "hf.co/maker/toy-GGUF:Q4_K_M"
+    assert reference in {model["name"] for model in json.loads(invoke("ls", "--json").stdout)}
+    assert {check["model"] for check in json.loads(invoke("verify", "--json").stdout)} >= {reference}
+    assert {check["model"] for check in json.loads(invoke("verify", "hf.co/maker/toy-GGUF", "--json").stdout)} == {
+        reference
+    }
+    assert json.loads(invoke("pull", "hf.co/maker/toy-GGUF", "--json").stdout)[0]["name"] == reference
+    assert invoke("pull", "hf.co/maker/toy-GGUF").stdout.startswith(f"{reference} is on the shelf already")
+    unknown = CliRunner().invoke(app, ["models", "show", "toy"]).exception
+    assert reference in str(unknown)
+    bundle = ["bundle", "create", str(tmp_path / "bundle"), "--models", reference, "--json"]
+    assert json.loads(CliRunner().invoke(app, bundle).stdout)["models"] == [reference]
+    assert invoke("rm", reference, "-y").exit_code == ExitCode.OK
+    assert not pulled.exists()
 
 
 def test_rm_asks_and_removes_all_of_it(pulled: Path, tmp_path: Path) -> None:
