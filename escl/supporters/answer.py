@@ -14,6 +14,7 @@ import msgspec
 from escl.core.reasoning import split_reasoning
 from escl.errors import ContextOverflowError, EngineError, SupporterError
 from escl.supporters.outside import Said
+from escl.supporters.redaction import document_without, without
 
 MAX_SHOWN: Final = 300
 """Characters of a server's own words that are kept in a message."""
@@ -66,16 +67,17 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     reply: Said | SupporterError
 
 
-def read_answer(body: bytes, *, content_type: str) -> Answer:
-    """Return what the body of an answer with status 200 says.
+def read_answer(body: bytes, *, content_type: str, key: str | None = None) -> Answer:
+    """Return what the body of an answer with status 200 says; `key` is in none of it.
 
     Raises:
-        SupporterError: It is no chat completion.
+        SupporterError: It is no chat completion, or holds the key.
     """
     if not content_type.partition(";")[0].strip().lower().endswith(("/json", "+json")):
-        kind = shown(content_type) or "content of no stated type"
-        raise SupporterError(f"the endpoint answered with {kind}, not JSON: {shown(body.decode('utf-8', 'replace'))}")
-    completion = _completion(body)
+        kind = shown(without(key, content_type)) or "content of no stated type"
+        said = shown(without(key, body.decode("utf-8", "replace")))
+        raise SupporterError(f"the endpoint answered with {kind}, not JSON: {said}")
+    completion = _completion(body, key)
     model = None if completion.model is None else completion.model[:MAX_MODEL_CHARS]
     try:
         return Answer(model=model, reply=_reply(completion))
@@ -83,12 +85,14 @@ def read_answer(body: bytes, *, content_type: str) -> Answer:
         return Answer(model=model, reply=error)
 
 
-def _completion(body: bytes) -> _Completion:
+def _completion(body: bytes, key: str | None) -> _Completion:
     try:
         text = body.decode("utf-8")
         document = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
         # A lone surrogate written as an escape is no text, and could not be stored.
         json.dumps(document, ensure_ascii=False).encode()
+        if document_without(key, document) != document:
+            raise SupporterError("the endpoint's answer holds the key that it was sent, so it is not kept")
         return msgspec.convert(document, _Completion)
     except UnicodeDecodeError as error:
         raise SupporterError(f"the endpoint's answer is not UTF-8: byte {error.start}") from None
@@ -99,14 +103,14 @@ def _completion(body: bytes) -> _Completion:
     except msgspec.ValidationError as error:
         raise SupporterError(f"the endpoint's answer is no chat completion: {shown(str(error))}") from None
     except ValueError as error:
-        raise SupporterError(f"the endpoint's answer is not JSON: {shown(str(error))}") from None
+        raise SupporterError(f"the endpoint's answer is not JSON: {shown(without(key, str(error)))}") from None
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     table = dict(pairs)
     if len(table) < len(pairs):
         twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-        raise ValueError(f"the key {shown(twice)!r} stands there twice")
+        raise ValueError(f'the name "{twice}" stands there twice')
     return table
 
 
@@ -163,26 +167,30 @@ def _count(number: int | None) -> int | None:
     return number if number is not None and 0 <= number < 2**53 else None
 
 
-def error_of(status: int, body: bytes) -> EngineError:
-    """Return the error that an answer with another status than 200 stands for, with the server's own words."""
-    words, kinds = _words(body)
+def error_of(status: int, body: bytes, *, key: str | None = None) -> EngineError:
+    """Return the error that an answer with another status than 200 stands for, with the server's words but the key."""
+    words, kinds = _words(body, key)
     if kinds & {*_TOO_LONG}:
         return ContextOverflowError(f"the endpoint says that the dialogue does not fit its context: {words}")
     return SupporterError(f"the endpoint answered {status}{': ' if words else ''}{words}")
 
 
-def _words(body: bytes) -> tuple[str, set[str]]:
+def _words(body: bytes, key: str | None) -> tuple[str, set[str]]:
     """Return what an error's body says, and the kinds of error that it names."""
     text = body.decode("utf-8", "replace")
     try:
-        document = json.loads(text)
+        document = document_without(key, json.loads(text))
     except (ValueError, RecursionError):
-        return shown(text), set()
+        return shown(without(key, text)), set()
     error = document.get("error", document) if isinstance(document, dict) else document
     if not isinstance(error, dict):
-        return shown(str(error)), set()
-    said = error.get("message", error.get("detail", text))
-    return shown(said if isinstance(said, str) else text), {str(error.get("code")), str(error.get("type"))}
+        return shown(_as_text(error)), set()
+    said = error.get("message", error.get("detail", document))
+    return shown(_as_text(said)), {str(error.get("code")), str(error.get("type"))}
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def shown(text: str) -> str:

@@ -29,6 +29,7 @@ from escl.errors import EngineError, NotBegunError, SupporterError, SupporterUna
 from escl.supporters.addresses import belongs_elsewhere, is_loopback, keeps_a_key
 from escl.supporters.answer import Answer, error_of, read_answer, shown
 from escl.supporters.outside import DIALECTS, EndpointSupporter, Said, Try
+from escl.supporters.redaction import without
 
 MAX_TRIES: Final = 4
 MAX_BODY_BYTES: Final = 4 << 20
@@ -42,7 +43,6 @@ _FIRST_WAIT_S: Final = 1.0
 _CONNECT_S: Final = 10.0
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 _REFUSED: Final = frozenset({401, 403, 404, 405, 407, 410})
-_KEY: Final = "[key]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,10 +243,9 @@ class Endpoint:
     def _answered(self, response: httpx2.Response, body: bytes | None) -> _Outcome:
         try:
             if body is None:
-                raise SupporterError(_unreadable(response, MAX_BODY_BYTES))
-            if self._key is not None and self._key.encode() in body:
-                raise SupporterError("the endpoint's answer holds the key that it was sent, so it is not kept")
-            answer: Answer = read_answer(body, content_type=response.headers.get("content-type", ""))
+                raise SupporterError(self._redacted(_unreadable(response, MAX_BODY_BYTES)))
+            content_type = response.headers.get("content-type", "")
+            answer: Answer = read_answer(body, content_type=content_type, key=self._key)
         except SupporterError as error:
             return _Outcome(error=error, status=response.status_code)
         if isinstance(answer.reply, SupporterError):
@@ -259,7 +258,7 @@ class Endpoint:
             where = shown(self._redacted(response.headers["location"]))
             why = f"it redirects to {where} ({status}), which is not followed; name that address if it is right"
             return _Outcome(error=self._unavailable(why), status=status)
-        error = error_of(status, self._redacted(body.decode("utf-8", "replace")).encode())
+        error = error_of(status, body, key=self._key)
         if status in _REFUSED:
             return _Outcome(error=self._unavailable(error.message), status=status)
         again = status in _AGAIN
@@ -270,7 +269,7 @@ class Endpoint:
         return _Outcome(error=error, again=again, status=status, retry_after_s=wait_s)
 
     def _redacted(self, text: str) -> str:
-        return text if self._key is None else text.replace(self._key, _KEY)
+        return without(self._key, text)
 
 
 def _not_there(why: str) -> _Outcome:

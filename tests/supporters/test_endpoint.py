@@ -46,7 +46,8 @@ from tests.chat_server import (
 )
 
 ASKED = [Message("system", "Be kind."), Message("user", "I cannot sleep. \ud800")]
-KEY = "sk-canary-5b1c"
+KEY = "sk-canary/5b1c"
+ESCAPED = KEY.replace("/", r"\/")
 OK = sends(completion())
 
 
@@ -165,6 +166,11 @@ def changed(text: str, before: str, after: str) -> bytes:
     return text.replace(before, after).encode()
 
 
+def spelled(answer: object) -> bytes:
+    """Return an answer with its slashes escaped, as JSON allows and PHP writes them."""
+    return json.dumps(answer).replace("/", r"\/").encode()
+
+
 PLAIN = json.dumps(completion())
 WHOLE: dict[str, tuple[Behave, str]] = {
     "malformed JSON": (sends(b'{"choices": [}'), "not JSON"),
@@ -212,6 +218,16 @@ WHOLE: dict[str, tuple[Behave, str]] = {
     "too large": (refuses("413 Payload Too Large"), "413"),
     "unprocessable": (refuses("422 Unprocessable Entity", {"detail": [{"msg": "x"}]}), "422"),
     "the key echoed": (sends(completion(f"You sent {KEY}.")), "holds the key"),
+    "the key echoed with its slash escaped": (sends(spelled(completion(f"You sent {KEY}."))), "holds the key"),
+    "the key in what it thought": (sends(spelled(message(content="Hi.", reasoning_content=KEY))), "holds the key"),
+    "the key as the model": (sends(spelled(completion() | {"model": KEY})), "holds the key"),
+    "the key as a name": (sends(spelled(completion() | {KEY: 1})), "holds the key"),
+    "the key as a name, twice": (sends(f'{{"{ESCAPED}": 1, "{ESCAPED}": 2}}'.encode()), '"[key]" stands there twice'),
+    "the key in HTML": (sends(f"{KEY} {ESCAPED}".encode(), content_type="text/html"), "not JSON: [key] [key]"),
+    "the key at the cut": (sends(b"x" * 290 + KEY.encode(), content_type="text/html"), "x[key]"),
+    "the key in an error": (refuses("400 Bad Request", spelled({"error": {"message": f"no {KEY}"}})), "no [key]"),
+    "the key in an error's list": (refuses("400 Bad Request", spelled({"error": [KEY]})), '["[key]"]'),
+    "the key beside an error": (refuses("400 Bad Request", spelled({"detail": [{KEY: KEY}]})), '{"[key]": "[key]"}'),
 }
 """Answers that came whole: none of them is asked for again, for that would choose among replies."""
 
@@ -226,7 +242,7 @@ def test_an_answer_that_is_no_reply_fails_with_its_reason_and_is_not_asked_for_a
     assert type(error) is SupporterError, error
     assert why in error.message
     assert len(error.message) < 800
-    assert KEY not in error.message
+    assert "sk-ca" not in error.message
     (tried,) = tries
     assert (tried.error, tried.again) == (error.message, False)
 
