@@ -43,13 +43,10 @@ def bootstrap_interval(sums: Sequence[float], sizes: Sequence[int], *, seed: int
         sizes: How many values each has, 1 or more.
         seed: Of the draws.
     """
-    # Deferred: scipy takes a noticeable part of a second to import.
-    from scipy.special import stdtrit
-
     total, count = np.asarray(sums, float), np.asarray(sizes, float)
     clusters = len(total)
     drawn = np.concatenate([_means(total, count, seed=seed, chunk=at) for at in range(RESAMPLES // _CHUNK)])
-    outer = NormalDist().cdf(-math.sqrt(clusters / (clusters - 1)) * float(stdtrit(clusters - 1, 0.975)))
+    outer = NormalDist().cdf(-_reach(clusters))
     low, high = np.quantile(drawn, [outer, 1 - outer])
     return float(low), float(high)
 
@@ -59,8 +56,8 @@ def statistic_interval(statistic: Statistic, clusters: int, *, seed: int = SEED)
 
     The bias-corrected and accelerated interval, BCa (Efron, "Better bootstrap confidence intervals", JASA 82, 1987;
     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 14.3), with the acceleration from the
-    jackknife over clusters. None when the statistic is undefined for all clusters, for one left out or for too many
-    draws, and when it never varies.
+    jackknife over clusters, and reaching out as far as that of `bootstrap_interval`. None when the statistic is
+    undefined for all clusters, for one left out or for too many draws, and when it never varies.
 
     Args:
         statistic: Of weighted clusters.
@@ -76,6 +73,14 @@ def statistic_interval(statistic: Statistic, clusters: int, *, seed: int = SEED)
     return _bca(defined, float(value), left_out)
 
 
+def _reach(clusters: int) -> float:
+    """Return how many standard normal units an interval of so many clusters reaches to either side."""
+    # Deferred: scipy takes a noticeable part of a second to import.
+    from scipy.special import stdtrit
+
+    return math.sqrt(clusters / (clusters - 1)) * float(stdtrit(clusters - 1, 0.975))
+
+
 def _bca(drawn: Floats, value: float, left_out: Floats) -> tuple[float, float] | None:
     """Return the interval, or None where leaving out a cluster never changes the value."""
     away = left_out.mean() - left_out
@@ -85,7 +90,8 @@ def _bca(drawn: Floats, value: float, left_out: Floats) -> tuple[float, float] |
         return None
     acceleration = float((away**3).sum()) / (6 * spread**1.5)
     bias = _bias(drawn, float(value))
-    ends = [_level(NormalDist().inv_cdf(p), bias=bias, acceleration=acceleration) for p in (0.025, 0.975)]
+    reach = _reach(left_out.size)
+    ends = [_level(z, bias=bias, acceleration=acceleration) for z in (-reach, reach)]
     low, high = np.quantile(drawn, ends)
     return float(low), float(high)
 
