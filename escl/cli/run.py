@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from escl.cli.dry_run import show_dry_run
 from escl.cli.ending import PLAYS_ALL, Ending, looked, quick_cards, say_ending
 from escl.cli.options import (
     AnyQuant,
@@ -104,6 +105,9 @@ def run(
     any_quant: AnyQuant = False,
     no_tune: NoTune = False,
     out: Out = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and the tables to come; load and write nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let the seeker talk with each supporter from role cards, score the dialogues, show the results.
@@ -161,12 +165,21 @@ def run(
         gpu_layers=gpu_layers,
         threads=threads,
         any_quant=any_quant,
-        tune=not no_tune,
+        tune=not (no_tune or dry_run),
     )
     scorer_name = None if no_score else scorer or ("demo/scorer" if toys else "esc-rank")
     ending = Ending(margin=margin if stop_when_sure else None, quick=quick)
     raise typer.Exit(
-        _evaluate(simulation, scorer_name, wishes, out=out, as_json=as_json, retry_failed=retry_failed, ending=ending)
+        _evaluate(
+            simulation,
+            scorer_name,
+            wishes,
+            out=out,
+            as_json=as_json,
+            retry_failed=retry_failed,
+            ending=ending,
+            dry_run=dry_run,
+        )
     )
 
 
@@ -241,6 +254,7 @@ def _evaluate(
     is_kept: bool = True,
     retry_failed: bool = False,
     ending: Ending = PLAYS_ALL,
+    dry_run: bool = False,
 ) -> int:
     from escl.cli.outside import say_outside
     from escl.cli.planning import as_planned, cast_as_planned, explaining_out_of_memory, plan_run
@@ -259,6 +273,8 @@ def _evaluate(
     path = out or default_out(settings)
     say_plan(plan, named)
     say_outside(simulation)
+    if dry_run:
+        return show_dry_run(simulation, scorer, plan, path=path, as_json=as_json)
 
     looks: list[Look] = []
 

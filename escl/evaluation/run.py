@@ -216,6 +216,20 @@ async def _load_together(*handles: Respondent) -> None:
         raise
 
 
+def lay_out(simulation: Simulation, scorer: Model | None, store: RunStore) -> None:
+    """Write into `store` everything that a run of `simulation` is to say and read, and nothing said or read.
+
+    Raises:
+        UsageError: The scorer has no adapter for what it would have to read.
+    """
+    _plan(simulation, store, simulation.cards)
+    if scorer is None:
+        return
+    _check_adapters(scorer, {card.language for card in simulation.cards})
+    store.add_judging(judging_settings(store, scorer))
+    store.add_models([_model_row("scorer", scorer)])
+
+
 async def run_scoring(
     scorer: Model,
     store: RunStore,
