@@ -7,11 +7,16 @@ import sys
 import msgspec
 from rich.console import Console
 
+from escl.core.printable import printable_json
+
 
 def print_json(result: object) -> None:
-    """Write `result` to stdout as indented JSON. Keys keep their order; structs become objects."""
+    """Write `result` to stdout as indented JSON. Keys keep their order; structs become objects.
+
+    A terminal may be behind stdout: what could steer it is escaped, and a reader of JSON gets it back.
+    """
     encoded = msgspec.json.format(msgspec.json.encode(result), indent=2)
-    sys.stdout.write(encoded.decode() + "\n")
+    sys.stdout.write(printable_json(encoded.decode()) + "\n")
 
 
 def results_console() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 _EMOJI = "\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
@@ -28,3 +29,8 @@ def printable(text: str) -> str:
     CRLF and lone CR become a newline. Stored text is never changed: this is for the edge where it is shown.
     """
     return _UNSAFE.sub("�", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def printable_json(text: str) -> str:
+    """Return JSON that says the same, with every such character inside its strings written as \\uXXXX (RFC 8259)."""
+    return _UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text)

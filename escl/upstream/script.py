@@ -26,6 +26,15 @@ KNOWN: Final = {
 
 _MAX_BYTES: Final = 1 << 20
 _MAX_MEMBERS: Final = 10_000
+_UNREADABLE: Final = (
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,  # A name that is not in the encoding it claims, or an offset before the file's beginning.
+    RuntimeError,  # Encrypted.
+    NotImplementedError,  # A kind of zip file that zipfile does not know.
+)
 _HINT: Final = "escl reads ESC-Eval's scripts in the shape of commit 9ad46e7 of github.com/haidequanbu/ESC-Eval"
 
 _Found = TypeVar("_Found")
@@ -87,9 +96,9 @@ def find_scripts(path: Path, names: Iterable[str]) -> dict[str, Script]:
     raw = _raw_in_zip if path.is_file() else _raw_in_folder
     try:
         return {name: read_script(raw(path, name), name) for name in names}
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-        # RuntimeError: encrypted; NotImplementedError: a compression that zipfile does not know.
-        raise ProtocolError(f"{path} cannot be read: {error}", hint="give ESC-Eval's folder or its zip file") from error
+    except _UNREADABLE as error:
+        why = str(error) or "it ends too early"
+        raise ProtocolError(f"{path} cannot be read: {why}", hint="give ESC-Eval's folder or its zip file") from error
 
 
 def _raw_in_folder(folder: Path, name: str) -> bytes:
@@ -110,6 +119,8 @@ def _raw_in_zip(path: Path, name: str) -> bytes:
             raise ProtocolError(
                 f"{path} holds {len(found)} files named {name} at its top or one folder below", hint=_HINT
             )
+        if found[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ProtocolError(f"{path} is packed in another way than GitHub's zip files", hint=_HINT)
         # Nothing is unpacked to disk, and no more is inflated than a script may have.
         with archive.open(found[0]) as file:
             return file.read(_MAX_BYTES + 1)

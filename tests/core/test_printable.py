@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from escl.core.printable import printable
+from escl.core.printable import printable, printable_json
 
 EMOJI_JOINED = ["👩‍⚕️", "👨‍👩‍👧", "🧘🏽‍♀️", "❤️‍🔥"]
 
@@ -71,6 +72,16 @@ def test_nothing_invisible_is_left(text: str) -> None:
         category = unicodedata.category(character)
         assert category not in {"Cs", "Zl", "Zp"}
         assert category != "Cc" or character in "\t\n"
+
+
+@given(st.text().filter(lambda text: not any("\ud800" <= character <= "\udfff" for character in text)))
+@example("\x9b2J \u202e \x7f \U000e0041 \u2028 \u200d")
+@example("\U0001f468\u200d\U0001f469")
+def test_json_says_the_same_and_holds_nothing_that_steers_a_terminal(text: str) -> None:
+    raw = json.dumps({text: [text]}, ensure_ascii=False, indent=2)
+    shown = printable_json(raw)
+    assert json.loads(shown) == {text: [text]}
+    assert printable(shown) == shown
 
 
 @given(st.text())

@@ -15,6 +15,7 @@ from escl.core.protocol import load_protocol
 from escl.core.wording import SamplingDefaults
 from escl.errors import ProtocolError
 from escl.upstream.protocol import read_protocol, write_protocol
+from escl.upstream.script import find_scripts
 from tests.esc_eval_scripts import DEFAULT_SYSTEM, EVALUATE, MODELING, SCORE, write_scripts
 from tests.gguf_bytes import STRING, array, gguf_bytes, key, string, text
 
@@ -194,6 +195,35 @@ def test_the_zip_file_of_a_repository_will_do_and_is_not_unpacked(tmp_path: Path
 def test_an_odd_zip_file_is_refused(tmp_path: Path, files: dict[str, str], mode: int, said: str) -> None:
     with pytest.raises(ProtocolError, match=said):
         read_protocol(write_zip(tmp_path / "odd.zip", files, mode=mode))
+
+
+def test_a_damaged_zip_file_is_refused_whichever_byte_it_is(tmp_path: Path) -> None:
+    names = ["a/evaluate.py", "a/score.py"]
+    path = write_zip(tmp_path / "whole.zip", dict.fromkeys(names, "x = [1, 2, 3, 4]\n" * 9))
+    whole, damaged = path.read_bytes(), tmp_path / "damaged.zip"
+    outcomes = set()
+    for at in range(len(whole)):
+        for changed in (
+            *(whole[:at] + bytes([whole[at] ^ mask]) + whole[at + 1 :] for mask in (1, 8, 255)),
+            whole[:at],
+        ):
+            damaged.write_bytes(changed)
+            try:
+                find_scripts(damaged, ("evaluate.py", "score.py"))
+                outcomes.add("read")
+            except ProtocolError:
+                outcomes.add("refused")
+    # Some bytes, such as a date's, mean nothing here.
+    assert outcomes == {"read", "refused"}
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_file_that_no_repository_comes_in_is_refused(tmp_path: Path, compression: int) -> None:
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w", compression) as archive:
+        archive.writestr("evaluate.py", EVALUATE)
+        archive.writestr("score.py", SCORE)
+    with pytest.raises(ProtocolError, match="packed in another way"):
+        read_protocol(tmp_path / "odd.zip")
 
 
 def test_what_is_neither_a_folder_nor_a_zip_file_is_refused(tmp_path: Path) -> None:
