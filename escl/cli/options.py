@@ -45,7 +45,8 @@ Rounds = Annotated[
 ]
 Repeats = Annotated[int, typer.Option(min=1, help="Dialogues for each card and supporter.")]
 MaxTokens = Annotated[
-    int | None, typer.Option(min=1, help="Tokens of a supporter's turn at most. Default: its manifest's, else 512.")
+    int | None,
+    typer.Option(min=1, help="Tokens of a supporter's turn at most. Default: its manifest's, else the protocol's."),
 ]
 Seeker = Annotated[
     str | None,

@@ -88,7 +88,9 @@ def run(
     max_tokens: MaxTokens = None,
     temperature: Annotated[
         float | None,
-        typer.Option(min=0.0, max=10.0, help="Of the supporters; 0 is greedy. Default: its manifest's, else 0.7."),
+        typer.Option(
+            min=0.0, max=10.0, help="Of the supporters; 0 is greedy. Default: its manifest's, else the protocol's."
+        ),
     ] = None,
     stop_when_sure: Annotated[
         bool,

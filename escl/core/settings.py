@@ -23,8 +23,8 @@ class SpeakerSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         sha256: Of the GGUF file. Of an endpoint: of `target`, for its weights are out of sight. Of Python code: of the
             file that its module is in.
         kind: A file in an engine here, an endpoint that is asked over HTTP, or Python code.
-        target: Of an endpoint, its address without credentials, its model and the server's dialect; of Python code, its
-            module and name. None for a file.
+        target: Of an endpoint, the server's dialect where it is not plain, its address without credentials and its
+            model; of Python code, its module and name. None for a file.
         system_prompt: Stands in place of the protocol's; None leaves that.
         told: Which of the sampling settings an endpoint is told; it has its own for the others. None means all. Python
             code is told none.

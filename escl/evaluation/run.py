@@ -90,7 +90,9 @@ class Simulation:
         """
         twice = [name for name, n in Counter(model.name for model in self.supporters).items() if n > 1]
         if twice:
-            raise UsageError(f"two supporters are named {twice[0]}", hint="rename one of the files")
+            is_file = all(isinstance(one, Model) for one in self.supporters if one.name == twice[0])
+            renamed = "rename one of the files" if is_file else "give one another name in a TOML file of its own"
+            raise UsageError(f"two supporters are named {twice[0]}", hint=renamed)
         return SimulationSettings(
             cards_sha256=cards_sha256,
             protocol_sha256=self.protocol.sha256(),

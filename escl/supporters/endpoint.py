@@ -178,9 +178,11 @@ class Endpoint:
             return self._unavailable(error.message)
         return SupporterError(f"{error.message} ({MAX_TRIES} tries)")
 
-    def _unavailable(self, why: str) -> SupporterUnavailableError:
-        hint = "nothing is lost: when the endpoint is there again, the same command goes on"
-        return SupporterUnavailableError(f"{self._supporter.name} ({self._supporter.target}): {why}", hint=hint)
+    def _unavailable(
+        self, why: str, to_do: str = "wait until the endpoint is there again"
+    ) -> SupporterUnavailableError:
+        hint = f"{to_do}. Nothing is lost: the same command goes on"
+        return SupporterUnavailableError(f"{self._supporter.name} ({self._supporter.address}): {why}", hint=hint)
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -256,17 +258,37 @@ class Endpoint:
         status = response.status_code
         if response.has_redirect_location:
             where = shown(self._redacted(response.headers["location"]))
-            why = f"it redirects to {where} ({status}), which is not followed; name that address if it is right"
-            return _Outcome(error=self._unavailable(why), status=status)
+            why = f"it redirects to {where} ({status}), which is not followed"
+            to_do = "if that is the right place, name that address, without /chat/completions"
+            return _Outcome(error=self._unavailable(why, to_do), status=status)
         error = error_of(status, body, key=self._key)
         if status in _REFUSED:
-            return _Outcome(error=self._unavailable(error.message), status=status)
+            return _Outcome(error=self._unavailable(error.message, self._way_out(status)), status=status)
         again = status in _AGAIN
         wait_s = retry_after_s(response.headers.get("retry-after"), now=datetime.now(UTC)) if again else None
         if wait_s is not None and wait_s > MAX_WAIT_S:
             why = f"{error.message}; it asks to be left alone for {wait_s:,.0f} s"
             return _Outcome(error=self._unavailable(why), status=status)
         return _Outcome(error=error, again=again, status=status, retry_after_s=wait_s)
+
+    def _way_out(self, status: int) -> str:
+        """Return what to do about a status that every request would get."""
+        match status:
+            case 401 | 403 if self._key is None:
+                return f"it wants a key: put it into ${self._supporter.key_env or 'ESCL_API_KEY'}"
+            case 401 | 403:
+                return (
+                    f"check the key in ${self._supporter.key_env or 'ESCL_API_KEY (for OpenAI also $OPENAI_API_KEY)'}"
+                )
+            case 407:
+                return "check the name and password of the proxy in the environment"
+            case 404:
+                return (
+                    f"check the model's name, which {self._supporter.url}/models should list, and the address, which "
+                    f"most often ends in /v1"
+                )
+            case _:
+                return "check the address, which most often ends in /v1"
 
     def _redacted(self, text: str) -> str:
         return without(self._key, text)

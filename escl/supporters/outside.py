@@ -66,9 +66,14 @@ class EndpointSupporter(msgspec.Struct, frozen=True, kw_only=True):
         return "endpoint"
 
     @property
-    def target(self) -> str:
+    def address(self) -> str:
         """Who is asked, in one line."""
         return f"{self.url}#{self.model}"
+
+    @property
+    def target(self) -> str:
+        """Who is asked, and in which dialect: two dialects may tell a server the same settings in other words."""
+        return self.address if self.dialect == "plain" else f"{self.dialect} {self.address}"
 
     @property
     def sha256(self) -> str:

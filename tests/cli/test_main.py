@@ -61,6 +61,12 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert "Example: escl" in found.stdout
 
 
+def test_help_does_not_promise_defaults_that_the_protocol_decides() -> None:
+    said = " ".join(escl("run", "--help").stdout.replace("│", " ").split())
+    assert said.count("else the protocol's") == 2
+    assert not {"else 0.7", "else 512"} & {said[at : at + 8] for at in range(len(said))}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -72,16 +72,27 @@ def test_the_settings_say_what_a_supporter_elsewhere_is_and_leave_models_as_they
     elsewhere = EndpointSupporter(name="e", url="http://127.0.0.1:1/v1", model="m", system_prompt="Be brief.")
     other_port = structs.replace(elsewhere, url="http://127.0.0.1:2/v1")
     kinder = structs.replace(elsewhere, system_prompt="Be kind.")
+    dialect = structs.replace(elsewhere, dialect="openai")
     faster = structs.replace(elsewhere, concurrency=9, timeout_s=1.0, key_env="A_API_KEY")
 
     def print_of(supporter: Supporter) -> str:
         simulation = Simulation(protocol=PROTOCOL, cards=[CARD], seeker=MODEL, supporters=[supporter])
         return fingerprint(simulation.settings("0" * 64))
 
-    assert len({print_of(one) for one in (elsewhere, other_port, kinder)}) == 3
+    assert len({print_of(one) for one in (elsewhere, other_port, kinder, dialect)}) == 4
     assert print_of(elsewhere) == print_of(faster)
     as_before = msgspec.json.decode(msgspec.json.encode(SpeakerSettings(name="m", sha256="0", sampling=OWN)))
     assert as_before.keys() == {"name", "sha256", "sampling"}
+
+
+@pytest.mark.parametrize(("are_files", "hint"), [(True, "rename one of the files"), (False, "in a TOML file")])
+def test_two_of_one_name_are_refused_with_a_way_out_that_exists(*, are_files: bool, hint: str) -> None:
+    elsewhere = EndpointSupporter(name=MODEL.name, url="http://127.0.0.1:1/v1", model="m")
+    both: list[Supporter] = [MODEL, MODEL if are_files else elsewhere]
+    simulation = Simulation(protocol=PROTOCOL, cards=[CARD], seeker=MODEL, supporters=both)
+    with pytest.raises(UsageError, match=f"two supporters are named {MODEL.name}") as refused:
+        simulation.settings("0" * 64)
+    assert hint in (refused.value.hint or "")
 
 
 def test_a_models_manifest_may_hold_its_own_system_prompt(tmp_path: Path) -> None:

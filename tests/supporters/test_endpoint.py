@@ -298,20 +298,41 @@ def test_a_reply_in_between_starts_the_count_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("behave", "why"),
+    ("behave", "why", "to_do"),
     [
-        (refuses("401 Unauthorized", {"error": {"message": f"bad key {KEY}"}}), "401: bad key [key]"),
-        (refuses("403 Forbidden"), "403"),
-        (refuses("404 Not Found", {"error": "model 'm-1' not found"}), "model 'm-1' not found"),
+        (refuses("401 Unauthorized", {"error": {"message": f"bad key {KEY}"}}), "401: bad key [key]", "$ESCL_API_KEY"),
+        (refuses("403 Forbidden"), "403", "check the key"),
+        (refuses("404 Not Found", {"error": "model 'm-1' not found"}), "model 'm-1' not found", "/v1/models"),
+        (refuses("404 Not Found"), "404", "ends in /v1"),
+        (refuses("405 Method Not Allowed"), "405", "check the address"),
+        (refuses("407 Proxy Authentication Required"), "407", "proxy"),
+        (
+            refuses("302 Found", b"", "Location: http://127.0.0.1:1/v2"),
+            "to http://127.0.0.1:1/v2 (302)",
+            "that address",
+        ),
+        (refuses("429 Too Many Requests", b"", "Retry-After: 4000"), "left alone", "wait"),
     ],
 )
-def test_what_would_fail_every_dialogue_stops_the_run_at_once(behave: Behave, why: str) -> None:
+def test_what_would_fail_every_dialogue_stops_the_run_at_once_and_says_what_to_do(
+    behave: Behave, why: str, to_do: str
+) -> None:
     with serving(behave) as server:
         (error,) = ask(supporter(server), key=KEY)
         assert len(server.requests) == 1
     assert isinstance(error, SupporterUnavailableError)
     assert why in error.message
+    assert to_do in (error.hint or "")
+    assert ("there again" in (error.hint or "")) is (to_do == "wait")
     assert "same command goes on" in (error.hint or "")
+
+
+@pytest.mark.parametrize("key_env", [None, "LAB_API_KEY"])
+def test_a_refusal_names_the_variable_that_the_key_is_missing_from(key_env: str | None) -> None:
+    with serving(refuses("401 Unauthorized")) as server:
+        (error,) = ask(supporter(server, key_env=key_env))
+    assert isinstance(error, SupporterUnavailableError)
+    assert f"put it into ${key_env or 'ESCL_API_KEY'}" in (error.hint or "")
 
 
 def test_an_endpoint_that_is_not_there_stops_the_run_and_each_try_counts_as_a_connection() -> None:

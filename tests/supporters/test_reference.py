@@ -72,6 +72,17 @@ def test_an_address_with_a_model_is_an_endpoint() -> None:
     assert ours.dialect == "openai"
 
 
+def test_another_dialect_is_another_supporter(tmp_path: Path) -> None:
+    found = [
+        outside_supporter(written(tmp_path, ENDPOINT.replace("llama.cpp", dialect)))
+        for dialect in ("llama.cpp", "vllm")
+    ]
+    assert [one.told for one in found if one] == [("temperature", "top_p", "max_tokens", "top_k", "repeat_penalty")] * 2
+    targets = [one.target for one in found if one]
+    assert targets == ["llama.cpp https://lab.example:8443/v1#qwen3:8b", "vllm https://lab.example:8443/v1#qwen3:8b"]
+    assert len({one.sha256 for one in found if one}) == 2
+
+
 def test_python_code_is_named_by_module_and_name() -> None:
     found = outside_supporter(f"python:{CODE}")
     assert found == PythonSupporter(name=CODE, target=CODE, sha256=CODE_SHA256)
