@@ -8,6 +8,7 @@ from __future__ import annotations
 from escl.report.html.section import Section
 from escl.report.html.sections.categories import CATEGORIES
 from escl.report.html.sections.comparison import COMPARISON
+from escl.report.html.sections.crisis_track import CRISIS_TRACK
 from escl.report.html.sections.failures import FAILURES
 from escl.report.html.sections.figures import FIGURES
 from escl.report.html.sections.labels import LABELS
@@ -27,6 +28,7 @@ SECTIONS: tuple[Section, ...] = (
     LABELS,
     CATEGORIES,
     VALIDITY,
+    CRISIS_TRACK,
     TRANSCRIPTS,
     FAILURES,
     LIMITS,
