@@ -66,7 +66,7 @@ class Chromium:
         if height is not None:
             width = self.value("window.innerWidth")
             clip = {"clip": {"x": 0, "y": at, "width": width, "height": height, "scale": 1}}
-        found = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=True, **clip)
+        found = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=bool(clip), **clip)
         return base64.b64decode(found["data"])
 
     def pdf(self) -> bytes:
