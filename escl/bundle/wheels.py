@@ -7,13 +7,16 @@ that folder and asks pip, without a network, whether it is complete.
 from __future__ import annotations
 
 import email
+import lzma
 import os
 import platform
+import struct
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -28,6 +31,7 @@ from escl.bundle.paths import WHEELS
 from escl.errors import BundleError, StorageError, UsageError
 
 _MAX_METADATA_BYTES: Final = 4 << 20
+_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, struct.error)
 _ENGINE: Final = "llama-cpp-python"
 _PORTABLE: Final = "-DGGML_NATIVE=OFF"
 """Compiles llama.cpp for every x86-64 processor with AVX2, or every 64-bit ARM one, not for the one that compiles."""
@@ -182,9 +186,11 @@ def _licence(path: Path) -> str | None:
         with zipfile.ZipFile(path) as archive:
             inner = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
             with archive.open(inner) as file:
-                fields = email.message_from_bytes(file.read(_MAX_METADATA_BYTES))
-    except (OSError, zipfile.BadZipFile, StopIteration, NotImplementedError, RuntimeError) as error:
+                text = file.read(_MAX_METADATA_BYTES).decode("utf-8", errors="replace")
+    except (*_DAMAGED, OSError, StopIteration, NotImplementedError, RuntimeError) as error:
         raise BundleError(f"{path} is no wheel that can be read: {error}") from error
+    # Read as bytes, fields with more than ASCII would be no text.
+    fields = email.message_from_string(text)
     return _stated(fields.get("License-Expression"), fields.get("License"), fields.get_all("Classifier", []))
 
 

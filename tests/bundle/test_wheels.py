@@ -79,6 +79,8 @@ def test_only_wheels_of_one_version_each_are_taken(tmp_path: Path) -> None:
         ("License-Expression: MIT\n", "MIT"),
         ("License: BSD\nClassifier: License :: OSI Approved :: Apache Software License\n", "BSD"),
         ("Classifier: License :: OSI Approved :: Apache Software License\n", "Apache Software License"),
+        ("License: Lizenz für alle\n", "Lizenz für alle"),
+        ("Classifier: License :: OSI Approved :: Frei für alle\n", "Frei für alle"),
         ("License: a whole\n        text\n", None),
         ("", None),
     ],
@@ -86,6 +88,23 @@ def test_only_wheels_of_one_version_each_are_taken(tmp_path: Path) -> None:
 def test_a_packages_licence_is_what_its_metadata_state(tmp_path: Path, licence: str, read: str | None) -> None:
     wheel(tmp_path / "wheels", "escl", "0.1.0", licence=licence)
     assert read_wheels(tmp_path / "wheels")[0].licence == read
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_wheel_with_a_flipped_byte_anywhere_is_read_or_refused(tmp_path: Path, method: int) -> None:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    path = folder / "escl-0.1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("escl-0.1.0.dist-info/METADATA", "Name: escl\nVersion: 0.1.0\n" + "License: MIT\n" * 9)
+    whole, refused = path.read_bytes(), 0
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            read_wheels(folder)
+        except BundleError:
+            refused += 1
+    assert refused > len(whole) // 4
 
 
 def test_pip_installs_from_the_bundle_and_refuses_a_wheel_that_was_changed(tmp_path: Path) -> None:
