@@ -224,21 +224,27 @@ def verify(
     """Return what hashing the files of models again shows.
 
     Args:
-        names: Which models; None takes all that are here or incomplete.
+        names: Which models; None takes all that are here, incomplete, or have a manifest that cannot be read.
         on_progress: Called with bytes done, bytes to do, and the file.
 
     Raises:
         ManifestError: A name is unknown, or its manifest malformed.
     """
-    wanted = names or [model.name for model in inventory() if model.state in ("here", "incomplete")]
+    found = [] if names else inventory()
+    places = [manifest_path(name) for name in names or ()]
+    places += [Path(model.manifest) for model in found if model.state in ("here", "incomplete")]
     files: list[tuple[str, ModelFile, Path]] = []
-    for name in wanted:
-        at = manifest_path(name)
+    for at in places:
         manifest = load_manifest(at)
         named = reference_of(shelf_name(at) or str(at))
         files += [(named, file, place_of(file, at.parent)) for file in all_files(manifest)]
     total = sum(path.stat().st_size for _, _, path in files if path.is_file())
-    done, checks = 0, []
+    checks = [
+        FileCheck(model=model.name, path=model.manifest, sha256=None, problem=model.problem, pinned=False)
+        for model in found
+        if model.state == "unreadable"
+    ]
+    done = 0
     for name, file, path in files:
         digest = None
         if path.is_file():

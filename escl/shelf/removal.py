@@ -7,11 +7,12 @@ from pathlib import Path
 import msgspec
 
 from escl.core.bundled import bundled
-from escl.errors import ManifestError, StorageError, UsageError
+from escl.errors import GGUFError, ManifestError, StorageError, UsageError
+from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.inventory import all_files
 from escl.shelf.manifest import load_manifest, manifest_path, manifests, place_of
 from escl.shelf.places import discard_downloads, downloads, user_shelf
-from escl.shelf.reference import hub_reference
+from escl.shelf.reference import HubReference, hub_reference
 from escl.shelf.source import ModelFile
 from escl.shelf.written import write_manifest
 
@@ -41,33 +42,57 @@ def removal(reference: str) -> Removal:
         UsageError: There is nothing to remove: it ships with escl, or lies outside the user's shelf.
     """
     hub = hub_reference(reference)
-    if hub is not None and downloads(hub.repo).is_dir() and not _has_manifest(reference):
-        return _removal([], [hub.repo], None)
-    at = manifest_path(reference)
-    manifest = load_manifest(at)
     shelf = user_shelf().resolve()
+    if hub is not None and not _has_manifest(hub):
+        left = [] if hub.quant else sorted(_unnamed(shelf / hub.folder, is_ours=True))
+        if left or downloads(hub.repo).is_dir():
+            return _removal(left, [hub.repo] if downloads(hub.repo).is_dir() else [], None)
+    at = manifest_path(reference)
+    manifest, here = load_manifest(at), at.resolve()
     # A file that another manifest names too stays for that one.
-    others = {
-        place_of(file, other.parent) for other in manifests().values() if other != at for file in _files_of(other)
-    }
-    places = {place_of(file, at.parent) for file in all_files(manifest)} - others
-    paths = [path for path in sorted(places) if path.is_file() and path.is_relative_to(shelf)]
+    places = {place_of(file, at.parent) for file in all_files(manifest)} - _named_files(but=here)
+    ships = bundled("gguf")
+    root = shelf / at.parent.relative_to(ships) if at.is_relative_to(ships) else here.parent
+    folder = (root / manifest.file.path).parent
+    beside = _unnamed(folder, is_ours=False) if folder != shelf else set()
+    paths = [path for path in sorted(places | beside) if path.is_file() and path.is_relative_to(shelf)]
     sources = [source.repo for source in (manifest.source, manifest.adapter_source) if source is not None]
     repos = [repo for repo in sources if downloads(repo).is_dir()]
-    own = at.resolve().is_relative_to(shelf)
+    own = here.is_relative_to(shelf)
     if not paths and not repos and not own:
         is_bundled = all(place.is_file() for place in places)
         where = "it does not lie on your own shelf" if is_bundled else "nothing of it is here"
         raise UsageError(f"there is nothing to remove of {reference}: {where}")
-    return _removal(paths, repos, at if own else None)
+    return _removal(paths, repos, here if own else None)
 
 
-def _has_manifest(reference: str) -> bool:
+def _has_manifest(hub: HubReference) -> bool:
+    """Return whether the shelf has a model of the repository, of its quantization if it names one."""
+    return any(name == hub.shelf_name or (not hub.quant and name.startswith(f"{hub.folder}/")) for name in manifests())
+
+
+def _named_files(but: Path | None = None) -> set[Path]:
+    """Return the files that any manifest names, except the manifest `but`."""
+    others = [path for path in manifests().values() if path.resolve() != but]
+    return {place_of(file, path.parent) for path in others for file in _files_of(path)}
+
+
+def _unnamed(folder: Path, *, is_ours: bool) -> set[Path]:
+    """Return the GGUF files of a folder that no manifest names: what stopped pulls left there.
+
+    Args:
+        folder: Of the shelf.
+        is_ours: Only escl puts files there; else those alone are given that escl converted.
+    """
+    found = {path.resolve() for path in folder.glob("*.gguf") if path.is_file()} - _named_files()
+    return {path for path in found if is_ours or _is_converted(path)}
+
+
+def _is_converted(path: Path) -> bool:
     try:
-        manifest_path(reference)
-    except ManifestError:
+        return "escl.converter.version" in read_gguf_header(path, max_items=1).metadata
+    except GGUFError:
         return False
-    return True
 
 
 def _removal(paths: list[Path], repos: list[str], record: Path | None) -> Removal:
@@ -112,7 +137,7 @@ def remove(found: Removal) -> None:
 def _forget(path: Path) -> None:
     """Remove a pulled model's record; of a manifest that names where to pull it from, only what was recorded."""
     manifest = load_manifest(path)
-    name = path.relative_to(user_shelf()).with_suffix("").as_posix()
+    name = path.resolve().relative_to(user_shelf().resolve()).with_suffix("").as_posix()
     if name.startswith("hf.co/") or (bundled("gguf") / f"{name}.toml").is_file() or manifest.source is None:
         path.unlink()
         return

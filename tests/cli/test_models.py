@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from escl.cli.main import app
+from escl.convert import convert
 from escl.doctor.stock import shelf_findings
 from escl.errors import ExitCode, ManifestError, UsageError
 from escl.shelf.gguf_header import read_gguf_header
@@ -146,6 +147,16 @@ def test_verify_ends_with_3_when_a_file_has_changed(pulled: Path) -> None:
     assert "is not there" in invoke("verify", "hf.co/maker/toy-GGUF:Q4_K_M").stdout
 
 
+def test_verify_fails_for_a_manifest_that_cannot_be_read(pulled: Path) -> None:
+    broken = pulled.with_name("broken.toml")
+    broken.write_text("name = 3")
+    done = invoke("verify", "--json")
+    assert done.exit_code == ExitCode.BAD_INPUT
+    wrong = {check["path"]: check["problem"] for check in json.loads(done.stdout) if check["problem"]}
+    assert list(wrong) == [str(broken)]
+    assert "broken.toml" in wrong[str(broken)]
+
+
 def commands_in(text: str) -> list[list[str]]:
     """Return the commands of `escl` that a message names."""
     return [shlex.split(found) for found in re.findall(r"`escl ([^`]+)`", text)]
@@ -198,6 +209,41 @@ def test_rm_asks_and_removes_all_of_it(pulled: Path, tmp_path: Path) -> None:
     assert str(pulled) in done.stderr
     assert invoke("rm", "hf.co/maker/toy-GGUF", typed="y\n").exit_code == ExitCode.OK
     assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+
+
+def test_rm_takes_a_manifest_by_its_path_from_where_one_stands(
+    pulled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path / "home")
+    assert invoke("rm", "-y", "gguf/hf.co/maker/toy-GGUF/Q4_K_M.toml").exit_code == ExitCode.OK
+    assert not pulled.exists()
+    assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+
+
+def test_rm_removes_what_a_stopped_conversion_left_and_no_file_of_the_users(pulled: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "gguf" / "esc-role"
+    folder.mkdir()
+    write_qwen2(tmp_path / "src")
+    convert(tmp_path / "src", folder / "esc-role-Q8_0.gguf")
+    (folder / "mine.gguf").write_bytes(pulled.read_bytes())
+    assert json.loads(invoke("rm", "esc-role", "-y", "--json").stdout)["paths"] == [str(folder / "esc-role-Q8_0.gguf")]
+    assert [path.name for path in folder.iterdir()] == ["mine.gguf"]
+    # In a repository's own folder a file without a record is what a stopped pull left.
+    pulled.with_name("Q4_K_M.toml").unlink()
+    found = json.loads(invoke("rm", "hf.co/maker/toy-GGUF", "-y", "--json").stdout)
+    assert found["paths"] == [str(pulled)]
+
+
+def test_rm_asks_which_of_several_quantizations_is_meant(pulled: Path, tmp_path: Path) -> None:
+    manifest = pulled.with_name("Q4_K_M.toml")
+    pulled.with_name("Q8_0.toml").write_bytes(manifest.read_bytes())
+    downloads = tmp_path / "home" / "downloads" / "models--maker--toy-GGUF"
+    downloads.mkdir(parents=True)
+    done = invoke("rm", "hf.co/maker/toy-GGUF", "-y")
+    assert isinstance(done.exception, ManifestError)
+    assert "Q4_K_M" in str(done.exception)
+    assert downloads.is_dir()
+    assert pulled.is_file()
 
 
 def test_rm_leaves_what_ships_and_what_lies_elsewhere(pulled: Path) -> None:
