@@ -19,7 +19,7 @@ from escl.core.dimension import Dimension, Language
 from escl.core.printable import printable
 from escl.errors import ConvertError, GGUFError, UsageError
 from escl.memory.devices import Budget
-from escl.pulling.fit import CANDIDATES, choose_quantization, quantized_bytes, read_sizes
+from escl.pulling.fit import CANDIDATES, F16_BYTES, choose_quantization, quantized_bytes, read_sizes
 from escl.pulling.selection import adapter_files, checkpoint_files, licence_files, weights_bytes
 from escl.shelf import hub
 from escl.shelf.gguf_header import Array, read_gguf_header
@@ -34,8 +34,6 @@ OnProgress = Callable[[int, int, str], None]
 
 OnNote = Callable[[str], None]
 """Called with a sentence that the user should know."""
-
-_F16_BYTES = 2
 
 
 @dataclass(slots=True)
@@ -122,7 +120,7 @@ def make(job: Job) -> Made:
         chosen = fit.quantization
         job.on_note(f"{chosen} of {', '.join(CANDIDATES)}: {fit.reason}")
     target = job.target(chosen)
-    _check_room(job, files, adapters, quantized=n_weights * _F16_BYTES + quantized_bytes(n_weights, chosen), at=target)
+    _check_room(job, files, adapters, quantized=n_weights * F16_BYTES + quantized_bytes(n_weights, chosen), at=target)
     base = _bring(job, job.base, files, pinned)
     made = Made(quantization=chosen, file=target, sha256="", sources=[base])
     made.sha256 = _convert(job, base.folder, target, base, quantize=chosen)
@@ -157,8 +155,13 @@ def _check_room(
     needed = 0
     if folder_in_hub_cache(job.base, files) is None:
         needed += hub.missing_bytes(job.base, files, snapshot(job.base.repo, job.base.revision))
-    for _, wanted in adapters.values():
-        needed += sum(file.size_bytes for file in wanted)
+    if job.adapters is not None:
+        wanted = [file for _, of_adapter in adapters.values() for file in of_adapter]
+        if folder_in_hub_cache(job.adapters, wanted) is None:
+            needed += hub.missing_bytes(job.adapters, wanted, snapshot(job.adapters.repo, job.adapters.revision))
+        # In 16 bit, as they are made, they take no more than they came in.
+        unmade = [of_adapter for key, (_, of_adapter) in adapters.items() if not _adapter_path(at, *key).is_file()]
+        needed += sum(weights_bytes(of_adapter) for of_adapter in unmade)
     needed += 0 if at.is_file() else quantized
     at.parent.mkdir(parents=True, exist_ok=True)
     check_room(at, needed)
@@ -241,6 +244,10 @@ def _made_of(path: Path, src: Path, source: Brought, template: str | None) -> bo
     return bool(used) and all(checked.get(str(name), sha256) == sha256 for name, sha256 in used.items())
 
 
+def _adapter_path(model: Path, language: Language, dimension: Dimension) -> Path:
+    return model.with_name(f"{dimension.value}_{language.value}.gguf")
+
+
 def _make_adapters(
     job: Job, made: Made, wanted: dict[tuple[Language, Dimension], tuple[str, list[RemoteFile]]]
 ) -> None:
@@ -251,7 +258,7 @@ def _make_adapters(
     brought = _bring(job, job.adapters, files, source.files)
     made.sources.append(brought)
     for (language, dimension), (folder, _) in wanted.items():
-        path = made.file.parent / f"{dimension.value}_{language.value}.gguf"
+        path = _adapter_path(made.file, language, dimension)
         base = made.sources[0].folder
         sha256 = _convert(job, brought.folder / folder, path, brought, base=base)
         made.adapters.setdefault(language, {})[dimension] = (path, sha256)

@@ -25,7 +25,7 @@ CANDIDATES: Final = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M")
 _DIALOGUE_TOKENS: Final = 4096
 """The context that a plan gives a dialogue by default."""
 _WORK_BYTES: Final = 512 << 20
-_F16_BYTES: Final = 2
+F16_BYTES: Final = 2
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,9 @@ def read_sizes(folder: Path, weights_bytes: int) -> tuple[Dimensions, int]:
     path = folder / "config.json"
     config = Fields(read_json(path), where=str(path))
     dimensions = architecture_of(config).read_dimensions(config)
-    return dimensions, weights_bytes // (4 if config.text("torch_dtype") == "float32" else 2)
+    # transformers called it torch_dtype up to its version 4.
+    kind = config.text("dtype") or config.text("torch_dtype")
+    return dimensions, weights_bytes // (4 if kind == "float32" else F16_BYTES)
 
 
 def quantized_bytes(n_weights: int, name: str) -> int:
@@ -67,7 +69,7 @@ def choose_quantization(
     room = budget.host_bytes if budget.device_bytes is None else budget.device_bytes
     share = 1 if role in (ModelRole.SCORER, ModelRole.JUDGE) else 2
     allowed = room // share
-    kv = 2 * dimensions.layers * dimensions.kv_heads * dimensions.head * _F16_BYTES * _DIALOGUE_TOKENS
+    kv = 2 * dimensions.layers * dimensions.kv_heads * dimensions.head * F16_BYTES * _DIALOGUE_TOKENS
     needs = {name: quantized_bytes(n_weights, name) + kv + _WORK_BYTES for name in candidates}
     part = "" if share == 1 else "half of "
     chosen = next((name for name, need in needs.items() if need <= allowed), None)

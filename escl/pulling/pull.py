@@ -23,7 +23,7 @@ from escl.errors import DownloadError, EsclError, GGUFError, ManifestError, Stor
 from escl.memory.devices import Budget
 from escl.pulling.checkpoint import Brought, Job, OnNote, OnProgress, Tally, make
 from escl.pulling.record import of_converted, of_ready
-from escl.pulling.selection import NO_QUANT, gguf_file, has_gguf, licence_files
+from escl.pulling.selection import NO_QUANT, gguf_file, has_gguf, licence_files, quant_of
 from escl.shelf import hub
 from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.manifest import Manifest, ModelRole, is_whole, load_manifest, manifests, place_of, user_shelf
@@ -115,12 +115,19 @@ def _shipped(name: str) -> Manifest:
     path = bundled("gguf") / f"{name}.toml"
     known = manifests()
     if name not in known:
-        can = ", ".join(sorted(one for one, at in known.items() if load_manifest(at).source is not None))
+        can = ", ".join(sorted(reference_of(one) for one, at in known.items() if _has_source(at)))
         raise ManifestError(f"no model is named {name}", hint=f"hf.co/owner/repo names any; by name there are {can}")
     manifest = load_manifest(path if path.is_file() else known[name])
     if manifest.source is None:
         raise UsageError(f"{name} has no source to pull it from", hint=manifest.making)
     return manifest
+
+
+def _has_source(path: Path) -> bool:
+    try:
+        return load_manifest(path).source is not None
+    except ManifestError:
+        return False
 
 
 def _names_of(wanted: HubReference, quantize: str | None) -> list[str]:
@@ -251,7 +258,7 @@ class _Errand:
     def gguf(self, name: str | None, manifest: Manifest, listing: Listing, quant: str | None) -> Pulled:
         """Bring a ready GGUF file."""
         file = gguf_file(listing, quant)
-        quant = quantization_in(file.path)
+        quant = quant_of(file)
         name = name or f"hf.co/{listing.repo}/{quant or NO_QUANT}"
         there = _on_shelf(name, None, listing.revision)
         if there is not None:
@@ -260,7 +267,8 @@ class _Errand:
         check_pinned(listing, manifest.source.files, wanted=[file])
         path, folder = user_shelf() / f"{name}.toml", snapshot(listing.repo, listing.revision)
         beside = path.parent if name.startswith("hf.co/") else (user_shelf() / manifest.file.path).parent
-        target = beside / Path(file.path).name
+        named = quant is None or quantization_in(file.path) is not None
+        target = beside / (Path(file.path).name if named else f"{Path(file.path).stem}-{quant}.gguf")
         beside.mkdir(parents=True, exist_ok=True)
         is_made = _take_back(target, file, folder, manifest.chat_template)
         check_room(target, hub.missing_bytes(listing, [file], folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Final
 
 from escl.errors import DownloadError, UsageError
@@ -42,10 +43,10 @@ def gguf_file(listing: Listing, quant: str | None) -> RemoteFile:
     """
     models = [file for file in listing.files if _is_gguf_model(file)]
     if quant is None:
-        default = [file for file in models if quantization_in(file.path) == _DEFAULT_QUANT]
+        default = [file for file in models if quant_of(file) == _DEFAULT_QUANT]
         found, what = (models if len(models) == 1 else default), "default"
     else:
-        found, what = [file for file in models if (quantization_in(file.path) or NO_QUANT) == quant], quant
+        found, what = [file for file in models if (quant_of(file) or NO_QUANT) == quant], quant
     if not found:
         raise UsageError(f"hf.co/{listing.repo} has no {what} GGUF file", hint=_offer(models))
     if any(_PART.search(file.path) for file in found):
@@ -114,6 +115,12 @@ def adapter_files(listing: Listing, folder: str) -> list[RemoteFile]:
     return files
 
 
+def quant_of(file: RemoteFile) -> str | None:
+    """Return the quantization that a GGUF file's name states, or else its folder's; None when neither does."""
+    path = PurePosixPath(file.path)
+    return quantization_in(file.path) or quantization_in(f"{path.parent.name}.gguf")
+
+
 def _is_gguf_model(file: RemoteFile) -> bool:
     return file.path.lower().endswith(".gguf") and not _NO_MODEL.search(file.path)
 
@@ -121,8 +128,7 @@ def _is_gguf_model(file: RemoteFile) -> bool:
 def _offer(models: Iterable[RemoteFile]) -> str:
     sizes: dict[str, int] = {}
     for file in models:
-        quant = quantization_in(file.path)
-        if quant:
-            sizes[quant] = sizes.get(quant, 0) + file.size_bytes
+        quant = quant_of(file) or NO_QUANT
+        sizes[quant] = sizes.get(quant, 0) + file.size_bytes
     ordered = sorted(sizes.items(), key=lambda pair: pair[1])
     return "there is " + (", ".join(f":{quant} ({size / 1e9:.1f} GB)" for quant, size in ordered) or "none")

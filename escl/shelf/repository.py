@@ -58,7 +58,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def checked_listing(fields: dict[str, object], *, source: str) -> Listing:
-    """Return the listing that a server's answer amounts to.
+    """Return the listing that a server's answer amounts to, without files whose names not every system can hold.
 
     Raises:
         DownloadError: A name leaves its folder, a size or hash is impossible, or there are too many files.
@@ -69,6 +69,8 @@ def checked_listing(fields: dict[str, object], *, source: str) -> Listing:
         raise DownloadError(f"{source} gives an impossible answer: {error}") from error
     if len(listing.files) > _MAX_FILES:
         raise DownloadError(f"{source} lists {len(listing.files):,} files; at most {_MAX_FILES:,} are accepted")
+    # A colon leads to another disk or stream on Windows. Nothing that a model needs has one in its name.
+    listing = msgspec.structs.replace(listing, files=tuple(file for file in listing.files if ":" not in file.path))
     for file in listing.files:
         if leaves_its_folder(file.path):
             raise DownloadError(f"{source} lists a file that would leave its folder: {file.path!r}")

@@ -72,3 +72,7 @@ def test_weights_are_counted_by_the_width_that_the_configuration_states(tmp_path
     path = tmp_path / "src" / "config.json"
     write_json(path, json.loads(path.read_text()) | {"torch_dtype": "float32"})
     assert read_sizes(tmp_path / "src", 1000)[1] == 250
+    config = json.loads(path.read_text())
+    del config["torch_dtype"]
+    write_json(path, config | {"dtype": "float32"})
+    assert read_sizes(tmp_path / "src", 1000)[1] == 250

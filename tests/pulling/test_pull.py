@@ -232,6 +232,24 @@ def test_a_ready_gguf_file_is_taken_as_it_is(hub: Hub, tmp_path: Path) -> None:
     assert [Path(request.path).name for request in hub.requests if request.host == "cdn"] == ["toy-Q4_K_M.gguf"]
 
 
+def test_the_name_of_a_files_folder_may_state_its_quantization(hub: Hub, tmp_path: Path) -> None:
+    content = gguf_bytes(tmp_path)
+    hub.add("maker/toy-GGUF", {"Q8_0/toy.gguf": content, "toy-Q4_0/toy.gguf": content})
+    both = [bring(f"hf.co/maker/toy-GGUF:{quant}", quantize=None) for quant in ("Q8_0", "Q4_0")]
+    assert [Path(done.path).name for done in both] == ["toy-Q8_0.gguf", "toy-Q4_0.gguf"]
+    assert [find_model(done.name).path.read_bytes() for done in both] == [content, content]
+
+
+def test_a_misspelt_name_is_told_as_such_beside_a_malformed_manifest(hub: Hub, tmp_path: Path) -> None:
+    shelf = tmp_path / "home" / "gguf"
+    shelf.mkdir(parents=True)
+    (shelf / "bad.toml").write_text("name = 3")
+    with pytest.raises(ManifestError, match="no model is named esc-rloe") as caught:
+        bring("esc-rloe")
+    assert "esc-role" in (caught.value.hint or "")
+    assert not hub.requests
+
+
 def test_a_ready_file_without_a_chat_template_gets_the_given_one_and_keeps_its_own(hub: Hub, tmp_path: Path) -> None:
     bare = write_model(tmp_path / "bare.gguf", Script(table={}, template=None)).read_bytes()
     hub.add("maker/bare-GGUF", {"bare-Q4_K_M.gguf": bare})
@@ -300,6 +318,8 @@ def test_a_file_that_a_killed_pull_left_without_a_record_is_not_downloaded_again
         ({"a-Q8_0.gguf": b"", "b-Q8_0.gguf": b""}, ":Q8_0", "several Q8_0 files: a-Q8_0.gguf, b-Q8_0.gguf"),
         ({"a-Q8_0-00001-of-00002.gguf": b"", "a-Q8_0-00002-of-00002.gguf": b""}, ":Q8_0", "in 2 parts"),
         ({"a-Q8_0.gguf": b"no model"}, ":Q8_0", "not a GGUF file"),
+        ({"Q8_0/a.gguf": b"", "a.gguf": b""}, ":Q4_0", r"there is :Q8_0 \(0.0 GB\), :GGUF"),
+        ({"a.gguf": b"", "b.gguf": b""}, ":GGUF", r"several GGUF files: a\.gguf, b\.gguf"),
         ({"README.md": b""}, "", "neither a GGUF file nor a checkpoint"),
         ({"config.json": b"{}", "pytorch_model.bin": b""}, "", "no safetensors weights, only pickled ones"),
         ({"adapter_config.json": b"{}"}, "", "a LoRA adapter, not a model"),
@@ -328,6 +348,23 @@ def test_no_room_is_said_before_anything_big_is_asked_for(
     with pytest.raises(StorageError, match="GB free; this needs"):
         bring("hf.co/maker/toy")
     assert not [request for request in hub.requests if request.path.endswith(".safetensors")]
+
+
+def test_room_is_asked_for_what_is_still_to_be_brought_and_made(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer_scorer(hub, tmp_path)
+    asked = []
+    monkeypatch.setattr("escl.pulling.checkpoint.check_room", lambda _at, needed: asked.append(needed))
+    hub.faults.gone.add("fluency/adapter_model.safetensors")
+    with pytest.raises(DownloadError, match="not there any more"):
+        bring("rank")
+    hub.faults.gone.clear()
+    bring("rank")
+    adapters = hub.repositories["maker/lora"].files
+    weights = {path: len(content) for path, content in adapters.items() if path.endswith(".safetensors")}
+    # Base and one adapter have come and the base is made: one has still to come, both have to be made.
+    assert asked[1] == weights["fluency/adapter_model.safetensors"] + sum(weights.values())
 
 
 def offer_scorer(hub: Hub, tmp_path: Path) -> None:

@@ -160,14 +160,20 @@ def test_a_full_disk_loses_nothing(hub: Hub, tmp_path: Path, monkeypatch: pytest
     assert hub.starts(NAME) == [0, 4000]
 
 
-@pytest.mark.parametrize(
-    "path", ["../x", "/etc/x", "a/../../x", "C:\\x", "..\\x", "a:b", "", "x" * 500, "\\\\host\\share"]
-)
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "..\\x", "", "x" * 500, "\\\\host\\share"])
 def test_a_listing_that_leads_out_of_its_folder_is_refused(path: str) -> None:
     assert leaves_its_folder(path)
     files = [{"path": path, "size_bytes": 1}]
     with pytest.raises(DownloadError, match="would leave its folder"):
         checked_listing({"repo": "a/b", "revision": "0" * 40, "files": files}, source="the hub")
+
+
+@pytest.mark.parametrize("path", ["a:b", "C:\\x", "C:x", "../c:x"])
+def test_a_file_with_a_colon_in_its_name_is_left_out_and_hides_no_other(path: str) -> None:
+    assert leaves_its_folder(path)
+    files = [{"path": path, "size_bytes": 1}, {"path": "a", "size_bytes": 1}]
+    listing = checked_listing({"repo": "a/b", "revision": "0" * 40, "files": files}, source="the hub")
+    assert [file.path for file in listing.files] == ["a"]
 
 
 @pytest.mark.parametrize(
