@@ -38,7 +38,9 @@ def validate(
     ignore_unknown: IgnoreUnknown = False,
     judge: Annotated[
         Path | None,
-        typer.Option(help="For preferences: a judge's own votes, in a file like HUMAN.csv. Default: by the scores."),
+        typer.Option(
+            help="For preferences: a judge's votes: a CSV file like people's, or arena --json. Default: the scores."
+        ),
     ] = None,
     dimension: Annotated[
         Dimension, typer.Option(help="For preferences: whose score is higher in this dimension is preferred.")

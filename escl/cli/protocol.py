@@ -1,4 +1,4 @@
-"""`escl protocol`: list and show protocols, read ESC-Eval's own from a copy of its scripts."""
+"""`escl protocol`: list, check and show protocols, read ESC-Eval's own from a copy of its scripts."""
 
 from __future__ import annotations
 
@@ -52,6 +52,17 @@ class ProtocolEntry(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None = None
     sources: list[SourceFile] = []
     problem: str | None = None
+
+
+class CheckedProtocol(msgspec.Struct, frozen=True, kw_only=True):
+    """A protocol file as `escl protocol check --json` prints it.
+
+    Attributes:
+        remarks: What is worth a second look in a file that can be used.
+    """
+
+    entry: ProtocolEntry
+    remarks: list[str]
 
 
 class ShownProtocol(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,11 +127,52 @@ def list_protocols(*, as_json: _Json = False) -> None:
         print_json({"protocols": entries})
         return
     for entry in entries:
-        said = f"version {entry.version}, {' and '.join(entry.languages)}, sha256 {(entry.sha256 or '')[:12]}"
-        line = f"{entry.name}: {entry.problem or said} ({entry.file})"
+        line = f"{entry.name}: {entry.problem or _said(entry)} ({entry.file})"
         results_console().print(printable(line), markup=False, soft_wrap=True)
     if not any(entry.name == "esc-eval" for entry in entries):
         progress_console().print("ESC-Eval's own protocol is not here; `escl protocol import` reads it from a copy.")
+
+
+@protocol_app.command("check")
+def check_protocol(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Protocol files, TOML or JSON.")],
+    *,
+    as_json: _Json = False,
+) -> None:
+    """Say whether protocol files can be used, what is wrong in which field, and what is worth a second look.
+
+    Example: escl protocol check my-rubrics.toml
+    """
+    from escl.core.protocol import load_protocol
+    from escl.core.protocol_check import remarks
+    from escl.errors import ExitCode, ProtocolError
+
+    checked = []
+    for path in files:
+        try:
+            # A path, even where a protocol has the same name.
+            protocol = load_protocol(str(path.absolute()))
+            checked.append(CheckedProtocol(entry=_entry(protocol, path), remarks=remarks(protocol)))
+        except ProtocolError as error:
+            entry = ProtocolEntry(name=path.stem, file=str(path), problem=error.message)
+            checked.append(CheckedProtocol(entry=entry, remarks=[]))
+    if as_json:
+        print_json({"protocols": checked})
+    else:
+        for each in checked:
+            for line in _checked(each):
+                results_console().print(printable(line), markup=False, soft_wrap=True)
+    is_bad = any(each.entry.problem for each in checked)
+    raise typer.Exit(ExitCode.BAD_INPUT if is_bad else ExitCode.OK)
+
+
+def _checked(checked: CheckedProtocol) -> Iterator[str]:
+    entry = checked.entry
+    if entry.problem:
+        yield f"cannot be used: {entry.problem}"
+        return
+    yield f"{entry.file}: can be used, {_said(entry)}"
+    yield from (f"  look again: {remark}" for remark in checked.remarks)
 
 
 @protocol_app.command("show")
@@ -144,6 +196,10 @@ def show_protocol(
         console.print(printable(heading), style="bold", markup=False, soft_wrap=True)
         console.print(printable(text), markup=False, soft_wrap=True)
         console.print()
+
+
+def _said(entry: ProtocolEntry) -> str:
+    return f"version {entry.version}, {' and '.join(entry.languages)}, sha256 {(entry.sha256 or '')[:12]}"
 
 
 def _entry(protocol: Protocol, path: Path) -> ProtocolEntry:

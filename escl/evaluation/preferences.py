@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -15,7 +16,31 @@ from escl.evaluation.judged_runs import JudgedBy, JudgedRuns, Judgement
 from escl.stats.preference import JudgedPair, PreferenceAgreement, preference_agreement
 
 _Key = tuple[tuple[int, int], tuple[int, int]]
+_MAX_ARENA_BYTES: Final = 64 << 20
 _SWAPPED: dict[Choice, Choice] = {"a": "b", "b": "a", "tie": "tie"}
+
+
+class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """As much of an arena's verdict on a pair as a vote needs: 1 for the one, 0 for the other, 0.5 for a tie."""
+
+    score: float
+
+
+class _ArenaPair(msgspec.Struct, frozen=True, kw_only=True):
+    dimension: Dimension
+    card: str
+    repeat: int
+    one: str
+    other: str
+    verdict: _Verdict | None
+
+
+class _ArenaPairs(msgspec.Struct, frozen=True, kw_only=True):
+    pairs: list[_ArenaPair]
+
+
+class _Arena(msgspec.Struct, frozen=True, kw_only=True):
+    results: _ArenaPairs
 
 
 class PreferenceCell(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +141,7 @@ def validate_preference_file(
     people = ComparedPairs(file.preferences, runs, path=path, ignore_unknown=ignore_unknown)
     votes = None
     if judge is not None:
-        votes = ComparedPairs(read_ratings(judge).preferences, runs, path=judge, ignore_unknown=True)
+        votes = ComparedPairs(judge_votes(judge, dimension), runs, path=judge, ignore_unknown=True)
     return PreferenceValidation(
         judged_by=runs.by,
         runs=runs.files,
@@ -128,6 +153,47 @@ def validate_preference_file(
         n_unknown=people.n_unknown,
         cells=validate_preferences(people, runs, judge=votes, dimension=dimension, tie_within=tie_within),
     )
+
+
+def judge_votes(path: Path, dimension: Dimension) -> Sequence[Preference]:
+    """Return a judge's votes: of a CSV file as people's, or of what `escl arena --json` printed.
+
+    Args:
+        path: The file; one that ends in .json is an arena's.
+        dimension: In which respect an arena's count.
+
+    Raises:
+        RatingsError: The file is malformed, or holds no vote.
+    """
+    votes = _arena_votes(path, dimension) if path.suffix == ".json" else read_ratings(path).preferences
+    if not votes:
+        raise RatingsError(f"{path} holds no vote of a judge", hint=f"in {dimension.shown}? --dimension chooses")
+    return votes
+
+
+def _arena_votes(path: Path, dimension: Dimension) -> list[Preference]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_ARENA_BYTES + 1)
+        if len(content) > _MAX_ARENA_BYTES:
+            raise RatingsError(f"{path} is larger than {_MAX_ARENA_BYTES >> 20} MiB")
+        pairs = msgspec.json.decode(content, type=_Arena).results.pairs
+    except OSError as error:
+        raise RatingsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
+        raise RatingsError(f"{path} is no result of an arena: {error}", hint="`escl arena ... --json`") from error
+    return [
+        Preference(
+            line=number,
+            card=pair.card,
+            a=f"{pair.card}/{pair.one}/{pair.repeat + 1}",
+            b=f"{pair.card}/{pair.other}/{pair.repeat + 1}",
+            rater="arena",
+            preference="tie" if pair.verdict.score == 0.5 else "a" if pair.verdict.score > 0.5 else "b",
+        )
+        for number, pair in enumerate(pairs, start=1)
+        if pair.dimension is dimension and pair.verdict is not None
+    ]
 
 
 def validate_preferences(

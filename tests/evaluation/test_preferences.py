@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from escl.core.dimension import Dimension
+from escl.core.dimension import Dimension, Language
 from escl.errors import RatingsError
+from escl.evaluation.arena_results import JudgedPair
 from escl.evaluation.judged_runs import judged_runs
-from escl.evaluation.preferences import PreferenceValidation, validate_preference_file
+from escl.evaluation.preferences import PreferenceValidation, judge_votes, validate_preference_file
+from escl.stats.pairwise import PairVerdict
 from tests.runs import rated
 
 HEADER = "card,a,b,rater,preference\n"
@@ -69,3 +72,34 @@ def test_what_cannot_be_meant_is_refused_with_its_line(run: Path, row: str, said
 def test_unknown_pairs_can_be_left_out_and_counted(run: Path) -> None:
     made = validated(run, "c1,warm,nobody,ann,a\nc1,warm,curt,ann,a\n", ignore_unknown=True)
     assert (made.n_unknown, made.cells[0].agreement.n_asked) == (1, 1)
+
+
+def arena_pair(one: str, other: str, score: float | None, *, dimension: Dimension = Dimension.OVERALL) -> JudgedPair:
+    verdict = None
+    if score is not None:
+        verdict = PairVerdict(score=score, agreement="agreed", preference=score, first_preferred=1, decided=2)
+    return JudgedPair(
+        language=Language.ENGLISH, dimension=dimension, card="c1", repeat=0, one=one, other=other, verdict=verdict
+    )
+
+
+def test_what_an_arena_prints_are_votes_in_the_dimension_asked_for(run: Path) -> None:
+    people, arena = run.with_name("people.csv"), run.with_name("arena.json")
+    people.write_text(HEADER + "c1,warm,curt,ann,a\n", encoding="utf-8")
+
+    def agreement(*pairs: JudgedPair) -> float | None:
+        arena.write_bytes(msgspec.json.encode({"arena": "a.db", "results": {"pairs": pairs}}))
+        (cell,) = validate_preference_file(
+            people, judged_runs([run]), judge=arena, dimension=Dimension.OVERALL, tie_within=1, ignore_unknown=False
+        ).cells
+        return cell.agreement.agreement.value
+
+    empathy = arena_pair("warm", "curt", 0.0, dimension=Dimension.EMPATHY)
+    assert agreement(arena_pair("warm", "curt", 1.0), empathy) == 1
+    assert agreement(arena_pair("curt", "warm", 1.0), empathy) == 0
+    assert agreement(arena_pair("curt", "warm", 0.5), empathy) == 0
+    with pytest.raises(RatingsError, match="holds no vote of a judge"):
+        agreement(arena_pair("warm", "curt", None), empathy)
+    arena.write_bytes(b'{"results": {"pairs": [1]}}')
+    with pytest.raises(RatingsError, match="is no result of an arena"):
+        judge_votes(arena, Dimension.OVERALL)
