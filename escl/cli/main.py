@@ -36,7 +36,6 @@ from escl.errors import EsclError, ExitCode
 
 app = typer.Typer(
     name="escl",
-    no_args_is_help=True,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,6 +44,7 @@ app = typer.Typer(
 
 @app.callback()
 def options(
+    context: typer.Context,
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
@@ -52,6 +52,11 @@ def options(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            tui()
+        typer.echo(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
 
 
 app.command()(demo)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from escl.errors import StorageError
@@ -21,24 +23,53 @@ class OpenRun:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # SQLite's connection stays in the thread that made it.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="run")
+        self._queries: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._database: Database | None = None
+        # SQLite's connection stays in the thread that made it. A daemon: who quits does not wait for a locked file.
+        threading.Thread(target=self._answer, name=f"run {path.name}", daemon=True).start()
 
     async def ask(self, query: Callable[[Database], T]) -> T:
-        """Return what `query` finds in the file.
+        """Return what `query` finds in the file; a query that nobody waits for any more is not begun.
 
         Raises:
             StorageError: The file is not there, is no run, or is damaged.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._asked, query)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def tell(found: T | None, error: Exception | None) -> None:
+            if answer.cancelled():
+                return
+            if error is None:
+                answer.set_result(found)  # type: ignore[arg-type]
+            else:
+                answer.set_exception(error)
+
+        def asked() -> None:
+            if answer.cancelled():
+                return
+            found, error = None, None
+            try:
+                found = query(self._opened())
+            except Exception as raised:  # noqa: BLE001 - the boundary of a thread: whatever it is, the asker hears it
+                error = raised
+            # The app may have ended meanwhile, and its loop with it.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(tell, found, error)
+
+        self._queries.put(asked)
+        return await answer
 
     def close(self) -> None:
         """Close the file once the query that is under way has ended."""
-        self._thread.submit(self._closed)
-        self._thread.shutdown(wait=False)
+        self._queries.put(None)
 
-    def _asked(self, query: Callable[[Database], T]) -> T:
+    def _answer(self) -> None:
+        while (asked := self._queries.get()) is not None:
+            asked()
+        self._closed()
+
+    def _opened(self) -> Database:
         from escl.store.database import Database
 
         if self._database is None:
@@ -46,7 +77,7 @@ class OpenRun:
         elif not self.path.exists():
             self._closed()
             raise StorageError(f"{self.path} is not there any more", hint="it was moved or removed")
-        return query(self._database)
+        return self._database
 
     def _closed(self) -> None:
         if self._database is not None:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 UiLanguage = Literal["en", "zh"]
 
 _WORDS: Final[dict[str, tuple[str, str]]] = {
-    "app.tagline": ("Emotional-support models on the bench, offline", "离线评测情感支持模型"),
+    "home.tagline": ("Emotional-support models on the bench, offline", "离线评测情感支持模型"),
     "key.move": ("move", "移动"),
     "key.help": ("help", "帮助"),
     "key.palette": ("commands", "命令"),
@@ -25,7 +25,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "key.machine": ("this machine", "本机检查"),
     "key.refresh": ("look again", "刷新"),
     "key.stop": ("stop after this turn", "说完本轮后停止"),
-    "key.detach": ("detach, the run goes on", "离开，评测继续"),
     "key.sort": ("sort", "排序"),
     "key.card_language": ("language", "语言"),
     "key.category": ("category", "类别"),
@@ -64,7 +63,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "home.supporters": ("supporters", "支持者"),
     "home.dialogues": ("dialogues", "对话"),
     "home.date": ("last worked on", "最近进行"),
-    "home.starting": ("starting the demo…", "正在启动演示…"),
     "machine.title": ("This machine", "本机"),
     "state.running": ("running", "进行中"),
     "state.finished": ("finished", "已完成"),
@@ -72,7 +70,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "state.error": ("ended with an error", "出错结束"),
     "state.killed": ("cut off", "被中断"),
     "state.unreadable": ("unreadable", "无法读取"),
-    "state.starting": ("starting", "启动中"),
+    "state.starting": ("starting…", "正在启动…"),
+    "live.looking": ("looking…", "正在读取…"),
     "live.simulation": ("Simulation", "对话"),
     "live.scoring": ("Scoring", "评分"),
     "live.turns": ("turns", "轮次"),
@@ -82,9 +81,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "live.left": ("{time} left", "剩余 {time}"),
     "live.speed": ("Turns per second", "每秒轮次"),
     "live.reading_speed": ("Readings per second", "每秒评分项"),
-    "live.in_memory": ("In memory", "内存中的模型"),
+    "live.in_memory": ("In memory, at most", "内存中的模型（峰值）"),
     "live.nothing_loaded": ("no model", "无模型"),
-    "live.at_most": ("{size} at most", "峰值 {size}"),
     "live.now": ("Being spoken", "正在进行的对话"),
     "live.nothing_spoken": ("no dialogue", "无"),
     "live.failures": ("Failures", "失败"),
@@ -98,7 +96,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "live.log": ("What the command said last:", "命令最后的输出："),
     "live.stopping": ("It stops when the turns in flight are said.", "正在说的轮次完成后停止。"),
     "live.not_found": ("No process of yours works on this run.", "没有找到您的进程在处理此评测。"),
-    "live.gone": ("The file of this run is not there any more.", "此评测的文件已不存在。"),
     "live.dialogues": (
         "{complete} complete, {speaking} under way, {pending} waiting, {failed} failed",
         "完成 {complete}，进行中 {speaking}，等待 {pending}，失败 {failed}",
@@ -158,7 +155,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "dialogues.labels": ("Labels", "标签"),
     "dialogues.unscored": ("not scored", "未评分"),
     "dialogues.no_label": ("no label", "无标签"),
-    "dialogues.failures": ("Failures", "失败"),
     "dialogues.cut": ("cut by the token limit", "被长度限制截断"),
     "dialogues.no_turns": ("Nothing was said yet.", "尚未开始。"),
     "dialogues.thought": ("thought", "思考"),
@@ -182,7 +178,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "help.everywhere": ("Everywhere", "所有页面"),
     "help.close": ("esc closes", "esc 关闭"),
     "theme.changed": ("theme: {theme}", "主题：{theme}"),
-    "small": ("This terminal is very small; 80 x 24 shows everything.", "终端太小；80 x 24 可显示全部。"),
 }
 
 

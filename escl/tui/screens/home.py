@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from escl.tui.strings import Strings
 
 _AGAIN_S = 3.0
+_LOOK_AFTER_S, _EXAMINE_AFTER_S = 0.02, 0.3
 _SIGNS = {"running": "●", "finished": "✓", "interrupted": "‖", "error": "×", "killed": "×"}
 
 
@@ -77,7 +78,7 @@ class HomeScreen(EsclScreen):
             ),
             Static(Content.styled(self.words("home.checking"), "$muted"), markup=False, id="machine"),
             title="",
-            aside=self.words("app.tagline"),
+            aside=self.words("home.tagline"),
         )
 
     def on_mount(self) -> None:
@@ -85,16 +86,17 @@ class HomeScreen(EsclScreen):
         table = self.query_one(DataTable)
         for name in ("file", "state", "dialogues", "supporters", "date"):
             table.add_column(cell(self.words(f"home.{name}")), key=name)
-        self.load()
         self.set_interval(_AGAIN_S, self._look_again)
+        # What these import would hold up the first paint.
+        self.set_timer(_LOOK_AFTER_S, self.load)
         if self._diagnosis is None:
-            self.in_background(self._examine, group="machine")
+            self.set_timer(_EXAMINE_AFTER_S, lambda: self.in_background(self._examine, group="machine"))
         else:
             self._show_diagnosis(self._diagnosis)
 
     def on_screen_resume(self) -> None:
         """Look again after another screen."""
-        if self.is_mounted:
+        if self._shown:
             self.load()
 
     def load(self) -> None:

@@ -68,8 +68,9 @@ class LiveScreen(RunScreen):
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
+        begun = "live.looking" if self.session.started is None else "state.starting"
         body = VerticalScroll(
-            Static(markup=False, id="state"),
+            Static(Content.styled(self.words(begun), "$muted"), markup=False, id="state"),
             Static(markup=False, id="phases"),
             Horizontal(
                 Vertical(Static(markup=False, classes="heading", id="speed-name"), Static(markup=False, id="speed")),
@@ -77,15 +78,15 @@ class LiveScreen(RunScreen):
                 id="gauges",
             ),
             Vertical(self._heading("live.now"), Static(markup=False, id="now"), id="speaking"),
-            self._heading("live.failures"),
-            Static(markup=False, id="failures"),
+            Vertical(self._heading("live.failures"), Static(markup=False, id="failures"), id="failed"),
             classes="page",
         )
+        # Nothing is known yet, and empty headings say nothing.
+        body.add_class("unknown")
         yield from self.bars(body, title=self.session.run.path.name, view=self.VIEW)
 
     def on_mount(self) -> None:
         """Begin to look, and go on looking."""
-        self._say_state(Content.styled(self.words("state.starting") + "…", "$muted"))
         self.set_interval(_EVERY_S, self._tick)
         super().on_mount()
 
@@ -151,6 +152,7 @@ class LiveScreen(RunScreen):
             self._readings.note(now, progress.n_readings)
 
     def _show(self, progress: Progress, work: Work) -> None:
+        self.query_one(".page").remove_class("unknown")
         sign, style = _SIGNS.get(work, ("×", "$error"))
         states = self.words("live.dialogues", **progress.dialogues)
         parts = [Content.styled(f"{sign} {self.words('state.' + work)}", f"bold {style}"), Content(f"   {states}")]
@@ -208,10 +210,9 @@ class LiveScreen(RunScreen):
     def _show_memory(self, stays: list[Stay]) -> None:
         shown = [
             Content.assemble(
-                (fitted(line(stay.name), 20), "bold"),
-                " ",
-                fitted(line(stay.device), 12),
-                (f" {self.words('live.at_most', size=size(stay.peak_bytes))}", "$muted"),
+                (fitted(line(stay.name), 16), "bold"),
+                (f" {size(stay.peak_bytes):>9}  ", "$primary"),
+                (line(stay.device, 30), "$muted"),
             )
             for stay in (stays if self._work == "running" else [])
         ]

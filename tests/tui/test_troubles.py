@@ -1,0 +1,158 @@
+"""What goes wrong becomes a message with a way on, and nothing is lost."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from escl.store.records import FailureRow
+from escl.tui.app import EsclApp
+from escl.tui.processes import Started, ask_to_stop
+from escl.tui.screens.home import HomeScreen
+from tests.runs import begin
+from tests.tui.driving import drive, finished_run, seen, type_keys, until
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_damaged_run_is_listed_and_says_why_it_cannot_be_read(folder: Path) -> None:
+    path = finished_run(folder / "bad.db")
+    content = bytearray(path.read_bytes())
+    content[4096 * 3 : 4096 * 4] = b"\xff" * 4096
+    path.write_bytes(content)
+    finished_run(folder / "good.db")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        shown = await until(app, pilot, "bad.db")
+        assert "unreadable" in shown
+        assert "good.db" in shown
+        app.open_run(path, view="scores")
+        await until(app, pilot, "This did not work")
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "good.db")
+        assert isinstance(app.screen, HomeScreen)
+
+    drive(steps)
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_told_and_left(folder: Path) -> None:
+    path = finished_run(folder / "one.db")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "The run is finished")
+        await type_keys(pilot, "3")
+        await until(app, pilot, "1 of 8")
+        path.unlink()
+        await type_keys(pilot, "n")
+        await until(app, pilot, "is not there any more")
+        await type_keys(pilot, "r")
+        await until(app, pilot, "is not there")
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "this machine")
+
+    drive(steps, path)
+
+
+def test_a_locked_file_is_waited_for_while_keys_work(folder: Path) -> None:
+    path = finished_run(folder / "one.db")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "looking…")
+        await type_keys(pilot, "2")
+        await until(app, pilot, "working out the scores")
+        await type_keys(pilot, "question_mark")
+        await until(app, pilot, "On this screen")
+        await type_keys(pilot, "escape")
+        other.execute("ROLLBACK")
+        await until(app, pilot, "Fluency")
+
+    drive(steps, path)
+    other.close()
+
+
+def test_a_run_that_was_cut_off_says_how_to_go_on_and_what_failed(folder: Path) -> None:
+    path = folder / "cut.db"
+    store = begin(path)
+    store.set_state(1, "speaking")
+    store.add_failure(FailureRow(dialogue_id=1, error="EngineCrashedError", message="the child died", position=1))
+    store.close()
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        shown = await until(app, pilot, "run the same command again")
+        assert "cut off" in shown
+        assert "EngineCrashedError: the child died" in shown
+
+    drive(steps, path)
+
+
+def test_a_command_that_ends_before_its_run_began_shows_what_it_said(folder: Path) -> None:
+    log = folder / "x.log"
+    with log.open("wb") as said:
+        process = subprocess.Popen([sys.executable, "-c", "print('error: no memory'); exit(4)"], stdout=said)
+    process.wait()
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        app.open_run(folder / "x.db", view="live", started=Started(folder / "x.db", process, log))
+        shown = await until(app, pilot, "error: no memory")
+        assert "ended with an error" in shown
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "this machine")
+
+    drive(steps)
+
+
+def test_no_process_is_asked_to_stop_where_none_works_on_the_run(folder: Path) -> None:
+    assert ask_to_stop(finished_run(folder / "one.db")) is False
+
+
+@pytest.mark.parametrize("size", [(40, 10), (2, 2)])
+def test_a_tiny_terminal_shows_what_fits_and_comes_back(folder: Path, size: tuple[int, int]) -> None:
+    path = finished_run(folder / "one.db")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "The run is finished")
+        for view, words in (("2", "Fluency"), ("3", "1 of 8"), ("1", "finished")):
+            await type_keys(pilot, view)
+            await until(app, pilot, words)
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.05)
+            await type_keys(pilot, "question_mark", "escape", "j", "tab")
+            await pilot.resize_terminal(80, 24)
+            await until(app, pilot, "esc back")
+        await type_keys(pilot, "escape")
+        await pilot.resize_terminal(*size)
+        await pilot.pause(0.05)
+        await pilot.resize_terminal(80, 24)
+        await until(app, pilot, "one.db")
+        assert "one.db" in seen(app)
+
+    drive(steps, path)
+
+
+def test_no_color_leaves_no_colour_and_every_sign(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    path = finished_run(folder / "one.db")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "✓ finished")
+        await type_keys(pilot, "2")
+        await until(app, pilot, "▸70.3")
+        assert app.no_color
+        for strip in app.screen._compositor.render_strips():
+            for segment in strip.apply_filter(app._filters[0], app.styles.background):
+                colour = segment.style.color if segment.style is not None else None
+                if colour is not None and colour.triplet is not None:
+                    assert len(set(colour.triplet)) == 1, segment
+
+    drive(steps, path)
