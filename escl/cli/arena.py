@@ -23,7 +23,7 @@ from escl.cli.options import (
 from escl.cli.output import print_json, progress_console, results_console
 from escl.core.dimension import Dimension
 from escl.core.printable import printable
-from escl.errors import ExitCode, StorageError
+from escl.errors import ExitCode, StorageError, UsageError
 
 if TYPE_CHECKING:
     from escl.cli.planning import Wishes
@@ -40,7 +40,12 @@ if TYPE_CHECKING:
 def arena(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs whose supporters meet, card by card.")],
     *,
-    judge: Annotated[str, typer.Option(help="Who compares: any GGUF file, manifest or name on the shelf.")],
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Who compares: any GGUF file, manifest or name on the shelf. Without one, what --out holds is shown."
+        ),
+    ] = None,
     rubric: Annotated[
         str, typer.Option(help="The judge's instructions: open, or a TOML or JSON file.", metavar="NAME|FILE")
     ] = "open",
@@ -83,6 +88,8 @@ def arena(
     Example: escl arena my-model.db --judge qwen2.5-7b-instruct-Q4_K_M.gguf --dry-run
     Example: escl arena mine.db theirs.db --judge demo/judge --baseline theirs --json
     """
+    if judge is None:
+        raise typer.Exit(_show_kept(runs, out, baseline=baseline, force=force, csv=csv, as_json=as_json))
     from escl.cli.planning import Wishes
     from escl.cli.work import load_model
     from escl.core.judging import load_rubric
@@ -116,7 +123,7 @@ def arena(
     if dry_run:
         _show_plan(model, contest, words, wishes, path=path, settings=settings, budget=budget, as_json=as_json)
         return
-    store = open_arena(path, settings, words)
+    store = open_arena(path, settings, words, notice=model.notice)
     try:
         if retry_failed:
             store.retry_failed()
@@ -136,7 +143,7 @@ def default_out(settings: ArenaSettings) -> Path:
     return Path(f"escl-arena-{fingerprint(settings)[:8]}.db")
 
 
-def open_arena(path: Path, settings: ArenaSettings, rubric: JudgingRubric) -> ArenaStore:
+def open_arena(path: Path, settings: ArenaSettings, rubric: JudgingRubric, *, notice: str | None = None) -> ArenaStore:
     """Open or create the arena file `path` for writing and note this command in it."""
     import shlex
     import sys
@@ -148,10 +155,23 @@ def open_arena(path: Path, settings: ArenaSettings, rubric: JudgingRubric) -> Ar
     versions = {name: metadata.version(name) for name in ("escl", "llama-cpp-python", "numpy")}
     database = Database.writer(path, ARENA)
     try:
-        return ArenaStore.begin(database, settings, rubric, command=printable(shlex.join(sys.argv)), versions=versions)
+        return ArenaStore.begin(
+            database, settings, rubric, command=printable(shlex.join(sys.argv)), versions=versions, notice=notice
+        )
     except BaseException:
         database.close()
         raise
+
+
+def _show_kept(
+    runs: list[Path], arena: Path | None, *, baseline: str | None, force: bool, csv: Path | None, as_json: bool
+) -> ExitCode:
+    from escl.evaluation.arena_results import kept_results
+
+    if arena is None:
+        raise UsageError("nobody is there to judge", hint="name a --judge, or with --out an arena that was kept")
+    results = kept_results(arena, runs, baseline=baseline, force=force)
+    return _show(results, arena, interrupted=False, csv=csv, as_json=as_json)
 
 
 def _judge(model: Model) -> Model:

@@ -6,18 +6,23 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
 from escl.core.dimension import Dimension, Language
 from escl.core.settings import ArenaSettings
+from escl.errors import UsageError
 from escl.evaluation.arena import NOT_JUDGED, Known, batches, meetings, unread, verdict_of
-from escl.evaluation.contest import Contest, Pair
+from escl.evaluation.contest import Contest, Pair, contest_of
 from escl.stats.cluster import ClusteredMean
 from escl.stats.length_control import LengthControlled, length_controlled
 from escl.stats.pairwise import Consistency, PairVerdict, consistency
 from escl.stats.proportion import proportion
 from escl.stats.ratings import Rating, rate
+from escl.store.arena import ARENA, ArenaStore
+from escl.store.database import Database
 
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +135,28 @@ def arena_results(
         left_out=contest.left_out,
         notices=list(dict.fromkeys([*contest.notices, *notices])),
     )
+
+
+def kept_results(
+    arena: Path, runs: Sequence[Path], *, baseline: str | None = None, force: bool = False
+) -> ArenaResults:
+    """Return the results of the pairs of these runs that an arena has judged; nothing is judged now.
+
+    Raises:
+        StorageError: A file holds no arena or no run.
+        UsageError: The runs are not comparable, or the arena holds nothing about them.
+    """
+    with Database.reader(arena, ARENA) as database:
+        store = ArenaStore.read(database)
+        known: Known = {**store.comparisons(), **store.failures()}
+        settings, rubric, notice = store.settings, store.rubric, store.notice
+    dimensions = [dimension for dimension in Dimension if any(question.dimension is dimension for question in known)]
+    contest = contest_of(runs, rubric, dimensions=dimensions or [*Dimension], baseline=baseline, force=force)
+    read = {key: [pair for pair in pairs if not unread([pair], known)] for key, pairs in contest.boards.items()}
+    if not any(read.values()):
+        raise UsageError(f"{arena} holds no comparison of these runs", hint="compare them first, with --judge MODEL")
+    judged = replace(contest, boards={key: pairs for key, pairs in read.items() if pairs})
+    return arena_results(judged, known, settings, budget=None, notices=[notice] if notice else [])
 
 
 def as_csv(results: ArenaResults) -> str:

@@ -73,8 +73,17 @@ class ArenaStore:
         *,
         command: str,
         versions: dict[str, str],
+        notice: str | None = None,
     ) -> Self:
         """Start working on the arena in `database`: a new one, or the same one again.
+
+        Args:
+            database: Open for writing.
+            settings: Who judges.
+            rubric: By which words.
+            command: As the user gave it.
+            versions: Of what takes part.
+            notice: What must be said wherever this judge's verdicts are shown.
 
         Raises:
             StorageError: The file holds another judge's comparisons, or of another rubric; the message says which.
@@ -83,7 +92,7 @@ class ArenaStore:
         if database.rows("SELECT 1 FROM arena"):
             store.refuse_other_settings(settings)
         else:
-            store._create(settings, rubric)
+            store._create(settings, rubric, notice)
         host = {"system": platform.platform(), "machine": platform.machine(), "python": platform.python_version()}
         with database.transaction() as connection:
             cursor = connection.execute(
@@ -109,6 +118,19 @@ class ArenaStore:
         """Who judges, by which rubric."""
         (row,) = self._database.rows("SELECT settings FROM arena")
         return msgspec.json.decode(row["settings"], type=ArenaSettings)
+
+    @property
+    def rubric(self) -> JudgingRubric:
+        """The judge's instructions, as they were when the arena began."""
+        (row,) = self._database.rows("SELECT rubric FROM arena")
+        return msgspec.json.decode(row["rubric"], type=JudgingRubric)
+
+    @property
+    def notice(self) -> str | None:
+        """What must be said wherever this judge's verdicts are shown."""
+        (row,) = self._database.rows("SELECT notice FROM arena")
+        notice: str | None = row["notice"]
+        return notice
 
     def close(self) -> None:
         """Close the file and give its lock back."""
@@ -178,14 +200,15 @@ class ArenaStore:
         rows = self._database.rows("SELECT * FROM failure WHERE NOT retried ORDER BY id")
         return {_question(row): ComparisonFailure(error=row["error"], message=row["message"]) for row in rows}
 
-    def _create(self, settings: ArenaSettings, rubric: JudgingRubric) -> None:
+    def _create(self, settings: ArenaSettings, rubric: JudgingRubric, notice: str | None) -> None:
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO arena VALUES (1, ?, ?, ?, ?)",
+                "INSERT INTO arena VALUES (1, ?, ?, ?, ?, ?)",
                 (
                     fingerprint(settings),
                     msgspec.json.encode(settings).decode(),
                     msgspec.json.encode(rubric).decode(),
+                    notice,
                     _now(),
                 ),
             )

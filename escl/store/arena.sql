@@ -6,6 +6,7 @@ CREATE TABLE arena (
     fingerprint TEXT NOT NULL,
     settings    TEXT NOT NULL,  -- JSON: what the fingerprint is made of
     rubric      TEXT NOT NULL,  -- JSON: every word of it
+    notice      TEXT,  -- what must be said wherever this judge's verdicts are shown
     created_utc TEXT NOT NULL
 ) STRICT;
 

@@ -118,6 +118,10 @@ def test_the_demo_judge_prefers_kindness_and_is_asked_once(escl: Escl, run: Path
     assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith("en,Overall,kind,3,3,0,0,")
     assert json.loads(escl(*words, "--dry-run", "--json").stdout)["n_known"] == 6
 
+    (kept,) = tmp_path.glob("escl-arena-*.db")
+    without_judge = json.loads(escl(run, "--out", kept, "--baseline", "cold", "--json").stdout)
+    assert without_judge["results"] == shown["results"]
+
 
 @pytest.mark.model
 @pytest.mark.kill
@@ -157,6 +161,8 @@ def test_a_killed_arena_keeps_what_was_read_and_goes_on(escl: Escl, run: Path, t
     ("words", "code", "said"),
     [
         (("--judge", "demo/judge", "--baseline", "nobody"), ExitCode.USAGE, "no supporter is named nobody"),
+        ((), ExitCode.USAGE, "nobody is there to judge"),
+        (("--out", "nowhere.db"), ExitCode.STORAGE, "nowhere.db is not there"),
         (("--judge", "nothing"), ExitCode.BAD_INPUT, "no model named nothing"),
         (("--judge", "demo/judge", "--rubric", "nothing"), ExitCode.BAD_INPUT, "no judging rubric named nothing"),
         (("--judge", "demo/judge", "--budget", "0"), ExitCode.USAGE, "budget"),
