@@ -73,12 +73,13 @@ def main() -> None:
     """Print a line for each kind of arena."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--only", choices=STRENGTHS, help="this kind of arena, not all")
     options = parser.parse_args()
     print("arena       luck cards  rating  win rate")
-    for name, strengths in STRENGTHS.items():
+    for name in [options.only] if options.only else STRENGTHS:
         for luck in (0.0, LUCK):
             for n_cards in (8, 24, 60):
-                rating, share = coverage(strengths, n_cards, luck=luck, n_runs=options.runs)
+                rating, share = coverage(STRENGTHS[name], n_cards, luck=luck, n_runs=options.runs)
                 shown = "     -" if rating is None else f"{rating:6.1%}"
                 print(f"{name:11} {luck:4.1f} {n_cards:5}  {shown}    {share:6.1%}", flush=True)
 

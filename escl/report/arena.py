@@ -7,11 +7,13 @@ from collections.abc import Iterable
 import msgspec
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from escl.core.dimension import Language
 from escl.core.printable import printable
+from escl.evaluation.arena import NO_LABEL
 from escl.evaluation.arena_results import Against, ArenaResults, Board
 from escl.report.terminal import LIMITS
 from escl.stats.cluster import ClusteredMean
@@ -71,9 +73,9 @@ def print_arena(console: Console, results: ArenaResults) -> None:
         if board.n_judged:
             console.print(_table(board, results))
         for line in _said_of(board):
-            console.print(line, soft_wrap=True)
+            console.print(Padding(line, (0, 0, 0, 2)))
     for line in _footer(results):
-        console.print(line, soft_wrap=True)
+        console.print(line)
 
 
 def _title(board: Board, results: ArenaResults) -> Text:
@@ -136,19 +138,17 @@ def _said_of(board: Board) -> Iterable[Text]:
     if board.n_judged:
         yield from _consistency(board.consistency)
     for reason, count in board.failed.items():
-        yield Text(f"  {count} pairs: {printable(reason)}", style="red")
+        yield Text(f"{count} pairs: {printable(reason)}", style="red")
+    if NO_LABEL in board.failed:
+        yield Text("A judge must follow instructions, and answer at once with one of the labels 0 to 4.", style="red")
     for one in board.against:
         if one.rate.error is None and one.rate.low is not None and one.rate.high is not None:
             ends = f"{100 * one.rate.low:.1f} to {100 * one.rate.high:.1f} %"
             name = printable(one.supporter)
-            yield Text(f"  {name}: every card came out the same; 95 % interval of the win rate {ends}", style="dim")
+            yield Text(f"{name}: every card came out the same; win rate within {ends}", style="dim")
         if one.at_equal_length.extrapolated and one.longer_by is not None:
             more = "longer" if one.longer_by > 0 else "shorter"
-            yield Text(
-                f"  * {printable(one.supporter)}'s dialogues are all {more} than the reference's: at equal length is a "
-                "guess beyond what was seen",
-                style="dim",
-            )
+            yield Text(f"* {printable(one.supporter)}'s dialogues are all {more}: extrapolated", style="dim")
 
 
 def _consistency(found: Consistency) -> Iterable[Text]:
@@ -156,18 +156,18 @@ def _consistency(found: Consistency) -> Iterable[Text]:
     flipped = found.flip_rate.mean or 0.0
     many = flipped > _MUCH_FLIPPED
     yield Text(
-        f"  Both orders: {counts} (flip rate {100 * flipped:.1f} %{_ends(found.flip_rate)})",
+        f"Both orders: {counts} ({100 * flipped:.0f} %{_ends(found.flip_rate)})",
         style="bold yellow" if many else "",
     )
     first = found.first_rate
     if first.mean is not None:
         is_biased = first.low is not None and first.high is not None and not first.low <= 0.5 <= first.high
         yield Text(
-            f"  First place preferred in {100 * first.mean:.0f} % of the readings with a preference{_ends(first)}",
+            f"First place preferred in {100 * first.mean:.0f} % of the readings with a preference{_ends(first)}",
             style="yellow" if is_biased else "",
         )
     if many:
-        yield Text("  This judge contradicts itself when the order is turned; the ratings rest on the rest.", "yellow")
+        yield Text("This judge contradicts itself when the order is turned; the ratings rest on the rest.", "yellow")
 
 
 def _ends(found: ClusteredMean) -> str:
@@ -185,11 +185,16 @@ def _footer(results: ArenaResults) -> Iterable[Text]:
         yield Text(f"left out: {count} dialogues, {printable(reason)}")
     for line in results.forced:
         yield Text(f"compared by --force although the runs differ in {printable(line)}", style="bold yellow")
-    yield Text(
-        "Rating: Bradley-Terry with ties, mean 1000, 400 points for odds of 10:1; prior: one imaginary comparison each."
-        f" Best: probability of the first rank. Win rate: against {printable(results.reference)}, ties half."
-    )
-    yield Text(f"rubric {printable(results.settings.rubric)}; a pair is won when both orders agree, else tied")
+    if any(board.n_judged for board in results.boards):
+        yield _legend(results)
     for notice in results.notices:
         yield Text(printable(notice), style="bold yellow")
     yield Text(LIMITS, style="italic")
+
+
+def _legend(results: ArenaResults) -> Text:
+    return Text(
+        "Rating: Bradley-Terry with ties, mean 1000, 400 points for odds of 10:1; prior: one imaginary comparison each."
+        f" Best: probability of the first rank. Win rate: against {printable(results.reference)}, ties half."
+        f" A pair is won when both orders agree, else tied. Rubric: {printable(results.settings.rubric)}."
+    )

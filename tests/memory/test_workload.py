@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from escl.core.bundled import bundled
 from escl.core.card_file import load_cards
-from escl.core.dimension import Language
+from escl.core.dimension import Dimension, Language
+from escl.core.judging import load_rubric
 from escl.core.protocol import load_protocol
 from escl.memory.workload import (
     LanguageWork,
     Reply,
     Tokens,
     Workload,
+    comparing_workload,
     scoring_workload,
     tokens_in,
     typical_reply,
@@ -108,3 +110,15 @@ def test_finished_dialogues_are_as_long_as_they_are() -> None:
 def test_chinese_characters_are_more_tokens_than_letters() -> None:
     assert tokens_in("word" * 10) == 10
     assert tokens_in("好" * 10) == 6
+
+
+def test_comparing_reads_each_question_once_and_each_rubric_once() -> None:
+    rubric = load_rubric("open")
+    both = (Dimension.OVERALL, Dimension.EMPATHY)
+    small = comparing_workload({Language.ENGLISH: [600, 800]}, rubric, both)
+    large = comparing_workload({Language.ENGLISH: [600, 800, 600, 800]}, rubric, both)
+    prefixes = sum(tokens_in(rubric.question(Language.ENGLISH, one, "", "").prefix) for one in both)
+    assert large.comparing().prefill - small.comparing().prefill == small.comparing().prefill - prefixes
+    assert small.comparing().prefill > prefixes + 1400
+    assert large.comparing().decode == 2 * small.comparing().decode
+    assert comparing_workload({Language.CHINESE: []}, rubric, both).comparing().prefill == 0

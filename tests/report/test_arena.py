@@ -76,8 +76,8 @@ def test_the_table_fits_80_columns_and_says_how_it_was_made() -> None:
     assert len(row) <= 80
     assert "79.2 ± 11.4 %" in row
     assert "Won-tied-" in text
-    assert "flip rate 8.3 %" in text
-    assert "all longer than the reference's" in text
+    assert "1 flipped (8 %, " in text
+    assert "are all longer: extrapolated" in text
     assert "A toy." in text
 
 
