@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
@@ -16,6 +17,9 @@ from escl.core.dimension import Language
 
 MAX_CHARS: Final = 20_000
 """How much of one text is looked at. Ten times the longest turn that 512 tokens make."""
+
+_REMEMBERED: Final = 32
+"""Texts whose units are kept: the turns of a dialogue, which several checks read one after the other."""
 
 _HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 # No alternative can begin where another one goes on, so that matching takes one pass whatever the text.
@@ -28,6 +32,7 @@ _INVISIBLE: Final = re.compile(
 _SENTENCE_END: Final = re.compile(r"[.!?。！？；;\n]+")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def plain(text: str) -> str:
     """Return the first `MAX_CHARS` characters, compatibility forms folded and invisible characters gone.
 
@@ -39,7 +44,12 @@ def plain(text: str) -> str:
 
 def units(text: str) -> list[str]:
     """Return the units of `text` in order: words in lower case, Han characters one by one."""
-    return _UNIT.findall(plain(text).lower())
+    return list(_units(text))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _units(text: str) -> tuple[str, ...]:
+    return tuple(_UNIT.findall(plain(text).lower()))
 
 
 def sentences(text: str) -> list[str]:
