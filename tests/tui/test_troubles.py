@@ -105,11 +105,27 @@ def test_a_command_that_ends_before_its_run_began_shows_what_it_said(folder: Pat
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
         app.open_run(folder / "x.db", view="live", started=Started(folder / "x.db", process, log))
         shown = await until(app, pilot, "error: no memory")
-        assert "ended with an error" in shown
+        assert "× failed" in shown
         await type_keys(pilot, "escape")
         await until(app, pilot, "this machine")
 
     drive(steps)
+
+
+@pytest.mark.kill
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_the_process_that_works_on_a_run_is_asked_to_stop_as_by_ctrl_c(folder: Path) -> None:
+    path = finished_run(folder / "one.db")
+    program = (
+        "import sys, pathlib, time; from escl.store.database import Database\n"
+        "database = Database.writer(pathlib.Path(sys.argv[1])); print('held', flush=True)\n"
+        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit(7)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert ask_to_stop(path) is True
+        assert process.wait(30) == 7
 
 
 def test_no_process_is_asked_to_stop_where_none_works_on_the_run(folder: Path) -> None:

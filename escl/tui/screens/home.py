@@ -179,16 +179,23 @@ class HomeScreen(EsclScreen):
             table.focus()
 
     def _row(self, run: Overview) -> list[Text]:
-        date = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.changed)) if run.changed else ""
-        name = cell(line(_short(run.path), 30), "bold")
+        date = time.strftime("%m-%d %H:%M", time.localtime(run.changed)) if run.changed else ""
+        room = max(12, self.size.width - 62)
+        name = cell(line(_short(run.path), 24), "bold")
         if run.progress is None or run.work is None:
-            return [name, cell(self.words("state.unreadable")), cell(""), cell(line(run.trouble or "", 40)), cell(date)]
+            return [
+                name,
+                cell(self.words("state.unreadable")),
+                cell(""),
+                cell(line(run.trouble or "", room)),
+                cell(date),
+            ]
         states = run.progress.dialogues
         return [
             name,
             cell(f"{_SIGNS[run.work]} {self.words('state.' + run.work)}"),
             cell(f"{states['complete']}/{sum(states.values())}", justify="right"),
-            cell(line(", ".join(run.progress.supporters[:8]), 36)),
+            cell(line(", ".join(run.progress.supporters[:8]), room)),
             cell(date),
         ]
 
