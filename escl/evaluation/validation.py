@@ -13,7 +13,8 @@ from escl.core.ratings_file import Rating, RatingsFile
 from escl.errors import RatingsError
 from escl.evaluation.dialogue_names import Place
 from escl.evaluation.judged_runs import Cell, JudgedBy, JudgedRuns
-from escl.stats.validation import JudgedDialogue, Validation, validate
+from escl.stats.estimate import Estimate
+from escl.stats.validation import JudgedDialogue, Validation, average_share, validate
 
 JudgedCells = dict[Cell, list[JudgedDialogue]]
 """The rated dialogues of each dimension and language, crisis cards apart."""
@@ -26,6 +27,15 @@ class ValidatedCell(msgspec.Struct, frozen=True, kw_only=True):
     dimension: Dimension
     crisis: bool
     validation: Validation
+
+
+class AverageAccuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """The mean over the rated dimensions of one language, each counting alike."""
+
+    language: Language
+    crisis: bool
+    exact: Estimate
+    within_one: Estimate
 
 
 class JudgeValidation(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +55,7 @@ class JudgeValidation(msgspec.Struct, frozen=True, kw_only=True):
     n_blank: int
     n_unknown: int
     cells: tuple[ValidatedCell, ...]
+    averages: tuple[AverageAccuracy, ...] = ()
 
 
 def validate_ratings(
@@ -75,7 +86,16 @@ def validate_ratings(
             for key in itertools.product((False, True), Language, Dimension)
             if key in cells
         ),
+        averages=tuple(_averages(cells)),
     )
+
+
+def _averages(cells: JudgedCells) -> Iterator[AverageAccuracy]:
+    for crisis, language in itertools.product((False, True), Language):
+        rated = [dialogues for key, dialogues in cells.items() if key[:2] == (crisis, language)]
+        if rated:
+            exact, within_one = (average_share(rated, within=distance) for distance in (0, 1))
+            yield AverageAccuracy(language=language, crisis=crisis, exact=exact, within_one=within_one)
 
 
 def judged_dialogues(known: list[tuple[Rating, Place]], runs: JudgedRuns) -> JudgedCells:

@@ -12,7 +12,7 @@ from rich.text import Text
 from escl.core.dimension import Language
 from escl.core.printable import printable
 from escl.evaluation.preferences import PreferenceValidation
-from escl.evaluation.validation import JudgeValidation, ValidatedCell
+from escl.evaluation.validation import AverageAccuracy, JudgeValidation, ValidatedCell
 from escl.stats.estimate import Estimate
 from escl.stats.labels import SATURATED
 from escl.stats.preference import PreferenceAgreement
@@ -43,7 +43,8 @@ def print_validation(console: Console, made: JudgeValidation) -> None:
             cells = [cell for cell in made.cells if (cell.crisis, cell.language) == (crisis, language)]
             if cells:
                 console.print(_title(made, cells))
-                for table in (_accuracy(cells), _chance(cells), _order(cells)):
+                average = next((a for a in made.averages if (a.crisis, a.language) == (crisis, language)), None)
+                for table in (_accuracy(cells, average), _chance(cells), _order(cells)):
                     console.print(table)
                     console.print()
     for line in _said(made):
@@ -64,8 +65,8 @@ def print_preferences(console: Console, made: PreferenceValidation) -> None:
         console.print(Text(f"{made.n_unknown} preferences left out: in none of these runs", style="red"))
     console.print(
         Text(
-            "\nAgreement, bias, variance and correlation as ToolEval defines them. One answer: the best that one and "
-            "the same vote reaches. Intervals: bootstrap over cards (BCa), from 10 cards on.",
+            "\nAgreement, bias, variance and correlation as ToolEval defines them. One answer: the best of always "
+            "preferring the dialogue planned first, always the other, always neither. Intervals: bootstrap over cards (BCa), from 10 cards on.",
             style="italic",
         ),
         soft_wrap=True,
@@ -123,7 +124,7 @@ def _title(made: JudgeValidation, cells: Sequence[ValidatedCell]) -> Text:
     return Text.assemble((f"\n{LANGUAGES[cells[0].language]}", "bold"), said)
 
 
-def _accuracy(cells: Sequence[ValidatedCell]) -> Table:
+def _accuracy(cells: Sequence[ValidatedCell], average: AverageAccuracy | None) -> Table:
     rest = (("95 %\ninterval", True), ("One\nans.", False), ("Peo-\nple", False), ("\n", True))
     columns = [("Same\n%", False), *rest, ("±1\n%", False), *rest]
     table = table_of("Same label, and labels at most one apart", columns)
@@ -134,6 +135,11 @@ def _accuracy(cells: Sequence[ValidatedCell]) -> Table:
             *_share(found.exact, found.constant_exact, found.ceiling.exact),
             *_share(found.within_one, found.constant_within_one, found.ceiling.within_one),
         )
+    if average is not None and len(cells) > 1:
+        table.add_section()
+        shares = ((_percent(each), interval(each, ".0f", 100)) for each in (average.exact, average.within_one))
+        exact, within_one = shares
+        table.add_row("Average", *exact, "", "", "", *within_one)
     return table
 
 

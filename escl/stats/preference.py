@@ -50,7 +50,7 @@ class PreferenceAgreement(msgspec.Struct, frozen=True, kw_only=True):
         human_agreement: Of each person's vote with the votes of the others.
         human_variance: Mean variance over people of how far each disagrees with the others.
         agreement: Of each of the judge's votes with people's.
-        constant: What the same vote for every pair reaches at best.
+        constant: What the same vote for every pair reaches at best; which side is "a" is up to the caller.
         bias: One less the agreement of the judge's commonest vote with people's.
         variance: Mean variance over the judge's votes of how far each disagrees with people's; None when it never
             judged again.

@@ -178,6 +178,27 @@ def validate(dialogues: Sequence[JudgedDialogue]) -> Validation:
     )
 
 
+def average_share(dimensions: Sequence[Sequence[JudgedDialogue]], *, within: int) -> Estimate:
+    """Return the mean over dimensions of the share of ratings at most `within` from the scorer's label.
+
+    The row "Average" of ESC-Eval's table 4. Dimensions count alike, and a card is drawn in all of them at once.
+    """
+    rated = [[(d, label) for d in each if d.label is not None for label in _firsts(d)] for each in dimensions]
+    numbers = {card: at for at, card in enumerate(dict.fromkeys(d.cluster for each in rated for d, _ in each))}
+    tables = []
+    for each in rated:
+        table = np.zeros((len(numbers), len(LABELS) ** 2))
+        one, other = ([d.label or 0 for d, _ in each], [label for _, label in each])
+        pairs = weighted.label_pairs(np.array(one, dtype=np.int_), np.array(other, dtype=np.int_))
+        np.add.at(table, np.array([numbers[d.cluster] for d, _ in each], dtype=np.int_), pairs)
+        tables.append(table)
+
+    def mean_share(weights: Floats) -> Floats:
+        return np.asarray(np.mean([weighted.share_within(within, table, weights) for table in tables], axis=0))
+
+    return estimate(mean_share, len(numbers), undefined=_NO_PAIRS, is_share=True)
+
+
 class _Pairs:
     """Two labels for each of some items of cards."""
 

