@@ -6,15 +6,14 @@ what keeps old bundles out.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from escl.bundle.manifest import Manifest, signed_by
-from escl.errors import BundleError, StorageError
+from escl.errors import BundleError
+from escl.shelf.written import write_whole
 
 _NAME: Final = "bundles.json"
 _MAX_BYTES: Final = 1 << 20
@@ -102,12 +101,4 @@ def remember(home: Path, manifest: Manifest, *, trust: str | None) -> None:
         is_trusted=manifest.signer == trust or (before is not None and before.is_trusted),
     )
     content = msgspec.json.encode(Signers(signers={**known.signers, manifest.signer: entry}))
-    try:
-        handle, beside = tempfile.mkstemp(dir=home, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.format(content, indent=1) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(beside).replace(home / _NAME)
-    except OSError as error:
-        raise StorageError(f"{home / _NAME} cannot be written: {error.strerror or error}") from error
+    write_whole(home / _NAME, msgspec.json.format(content, indent=1) + b"\n")

@@ -12,8 +12,15 @@ from escl.core.printable import printable
 from escl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
     from escl.memory.devices import Budget
     from escl.pulling.pull import Pulled
+    from escl.shelf.inventory import ShelfModel
+
+_ANY_WIDTH = 10_000
 
 models_app = typer.Typer(
     name="models",
@@ -47,7 +54,7 @@ def pull_models(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Download models, check every file, convert and quantize checkpoints. The only command that downloads.
+    """Download models, check every file, convert and quantize checkpoints. Nothing else downloads models.
 
     A stopped pull goes on with the same command. Files in the caches of Hugging Face and llama.cpp are used. A ready
     GGUF file is taken as it is. The downloaded checkpoint is removed when its model is made and checked.
@@ -58,9 +65,9 @@ def pull_models(
     from escl.pulling.pull import pull
 
     pulled = []
-    with termination_interrupts():
-        for name in names:
-            try:
+    try:
+        with termination_interrupts():
+            for name in names:
                 with progress(name) as show:
                     done = pull(
                         name,
@@ -71,13 +78,15 @@ def pull_models(
                         on_progress=show,
                         on_note=_say_note,
                     )
-            except KeyboardInterrupt:
-                progress_console().print("Stopped; what was received is kept. The same command goes on from there.")
-                raise
-            pulled.append(done)
-            _say_pulled(done, as_json=as_json)
-    if as_json:
-        print_json(pulled)
+                pulled.append(done)
+                _say_pulled(done, as_json=as_json)
+    except KeyboardInterrupt:
+        progress_console().print("Stopped; what was received is kept. The same command goes on from there.")
+        raise
+    finally:
+        # One that fails takes nothing from those before it.
+        if as_json and pulled:
+            print_json(pulled)
 
 
 @models_app.command("ls")
@@ -86,24 +95,22 @@ def list_models(*, as_json: AsJson = False) -> None:
 
     Example: escl models ls
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
     from escl.shelf.inventory import inventory
 
     found = inventory()
     if as_json:
         print_json(found)
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Name", "Role", "State", "Quant", "Size", "Source"):
-        table.add_column(heading, justify="right" if heading == "Size" else "left", overflow="fold")
+    console = results_console()
+    table = _table(found, sources=True)
+    if console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum > console.width:
+        table = _table(found, sources=False)
+    # A name that is broken over lines cannot be copied; the terminal breaks what is still too wide.
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum)
+    console.print(table)
     for model in found:
-        source = model.problem or model.source or "-"
-        words = (model.name, model.role, model.state, model.quantization or "-", _size(model.size_bytes), source)
-        table.add_row(*(Text(" ".join(printable(word).split())) for word in words))
-    results_console().print(table)
+        if model.problem is not None:
+            console.print(_line(f"{model.name}: {model.problem}"), markup=False, soft_wrap=True)
 
 
 @models_app.command("show")
@@ -184,6 +191,25 @@ def remove_model(
     else:
         line = f"removed {name}: {len(found.paths)} files and folders, {_size(found.size_bytes)}"
         results_console().print(printable(line), markup=False, soft_wrap=True)
+
+
+def _table(found: Sequence[ShelfModel], *, sources: bool) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Name", "Role", "State", "Quant", "Size", *(["Source"] if sources else [])):
+        table.add_column(heading, justify="right" if heading == "Size" else "left", no_wrap=True)
+    for model in found:
+        words = [model.name, model.role, model.state, model.quantization or "-", _size(model.size_bytes)]
+        words += [model.source or "-"] if sources else []
+        table.add_row(*(Text(_line(word)) for word in words))
+    return table
+
+
+def _line(text: str) -> str:
+    return " ".join(printable(text).split())
 
 
 def _say_note(text: str) -> None:

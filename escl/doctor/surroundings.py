@@ -55,9 +55,12 @@ def offline_finding(environment: Mapping[str, str]) -> Finding:
         environment.get("HF_HUB_OFFLINE", "").upper() in _TRUE
         or environment.get("TRANSFORMERS_OFFLINE", "").upper() in _TRUE
     ):
-        notes.append("HF_HUB_OFFLINE is set: nothing downloads")
+        notes.append("HF_HUB_OFFLINE is set: no model is downloaded")
     else:
-        notes.append("only `escl models pull` and endpoints that you name connect; HF_HUB_OFFLINE=1 forbids downloads")
+        notes.append(
+            "only `escl models pull`, `escl bundle wheels` and endpoints that you name connect; HF_HUB_OFFLINE=1 "
+            "forbids downloads of models"
+        )
     if environment.get("HF_TOKEN") or environment.get("HUGGING_FACE_HUB_TOKEN"):
         notes.append("a Hugging Face token is set")
     endpoint = environment.get("HF_ENDPOINT")

@@ -6,8 +6,6 @@ Owns the file's form, where it is kept and which certificates speak about a judg
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,6 +17,7 @@ from escl.core.dimension import Dimension, Language
 from escl.core.settings import JudgingSettings
 from escl.core.user_home import user_home
 from escl.errors import StorageError
+from escl.shelf.written import write_whole
 from escl.stats.agreement import Agreement
 from escl.stats.equivalence import Verdict
 
@@ -123,20 +122,10 @@ def write_certificate(certificate: Certificate, path: Path) -> None:
         StorageError: It cannot be written.
     """
     content = msgspec.json.format(msgspec.json.encode(certificate), indent=2) + b"\n"
-    try:
-        if path.parent == certificates_folder():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(beside).replace(path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        hint = "name another file with --out, or make the folder writable"
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}", hint=hint) from error
+    hint = "name another file with --out, or make the folder writable"
+    if path.parent != certificates_folder() and not path.parent.is_dir():
+        raise StorageError(f"{path} cannot be written: its folder is not there", hint=hint)
+    write_whole(path, content, hint=hint)
 
 
 def read_certificate(path: Path) -> Certificate:

@@ -23,7 +23,8 @@ import msgspec
 
 from escl import __version__
 from escl.core.printable import printable
-from escl.errors import DownloadError, StorageError, UsageError
+from escl.core.proxies import environment_explained
+from escl.errors import DownloadError, StorageError
 from escl.shelf.other_caches import cached_listing, elsewhere
 from escl.shelf.places import PARTIAL
 from escl.shelf.reference import is_commit
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 _TRIES: Final = 5
 """In a row without a byte received."""
 _LONGEST_PAUSE_S: Final = 30.0
-_PROXIES: Final = ("all_proxy", "http_proxy", "https_proxy", "no_proxy")
 _GOES_ON: Final = "what was received is kept; the same command goes on from there"
 _MAX_LISTING_BYTES: Final = 32 << 20
 
@@ -201,23 +201,10 @@ def _is_passing(status: int) -> bool:
 
 
 def _session() -> Client:
-    """Return huggingface_hub's client.
-
-    Raises:
-        UsageError: A proxy that the environment names cannot be used; its address, which may hold a password, is not
-            shown.
-    """
-    import httpx2
     from huggingface_hub import get_session
 
-    try:
+    with environment_explained():
         return get_session()
-    except (ImportError, ValueError, httpx2.InvalidURL):
-        named = [name for name in os.environ if name.lower() in _PROXIES and os.environ[name]]
-        raise UsageError(
-            f"the proxy that the environment names ({', '.join(sorted(named)) or 'unknown where'}) cannot be used",
-            hint="http:// and https:// proxies can; what is odd in a password is written %XX",
-        ) from None
 
 
 def _headers() -> dict[str, str]:

@@ -11,14 +11,22 @@ import msgspec
 
 from escl.errors import EsclError, StorageError
 from escl.shelf.gguf_header import GGUFHeader, read_gguf_header
-from escl.shelf.manifest import Manifest, is_whole, load_manifest, manifest_path, manifests, place_of, shelf_name
+from escl.shelf.manifest import (
+    Manifest,
+    is_whole,
+    load_manifest,
+    manifest_path,
+    manifests,
+    place_of,
+    sha256_of,
+    shelf_name,
+)
 from escl.shelf.reference import quantization_in, reference_of
 from escl.shelf.source import ModelFile, Source
 
 State = Literal["here", "not here", "incomplete", "unreadable"]
 
 _TEMPLATE: Final = "tokenizer.chat_template"
-_HASH_BLOCK: Final = 1 << 22
 
 
 class ShelfModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,16 +270,16 @@ def verify(
 
 
 def _hashed(path: Path, done: int, total: int, on_progress: Callable[[int, int, str], None]) -> tuple[str, int]:
-    digest = hashlib.sha256()
+    def add(n: int) -> None:
+        nonlocal done
+        done += n
+        on_progress(done, total, f"hashing {path.name}")
+
     try:
-        with path.open("rb") as stream:
-            while block := stream.read(_HASH_BLOCK):
-                digest.update(block)
-                done += len(block)
-                on_progress(done, total, f"hashing {path.name}")
+        digest = sha256_of(path, on_bytes=add)
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest(), done
+    return digest, done
 
 
 def _problem(file: ModelFile, path: Path, digest: str | None) -> str | None:

@@ -351,10 +351,11 @@ def _where(file: ModelFile, folder: Path) -> Path:
     return own if own.is_file() else beside
 
 
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, 64 hex digits."""
+def sha256_of(path: Path, *, on_bytes: Callable[[int], None] = lambda _n: None) -> str:
+    """Return the sha256 of a file, 64 hex digits; `on_bytes` is called with the bytes of each block."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_HASH_BLOCK):
             digest.update(block)
+            on_bytes(len(block))
     return digest.hexdigest()

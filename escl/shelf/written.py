@@ -22,11 +22,11 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     write_whole(path, manifest_toml(manifest))
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, hint: str | None = None) -> None:
     """Write a file, replacing what is there, or leave everything as it was.
 
     Raises:
-        StorageError: It cannot be written.
+        StorageError: It cannot be written; `hint` says what to do.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def write_whole(path: Path, content: bytes) -> None:
             Path(beside).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}", hint=hint) from error
 
 
 def manifest_toml(manifest: Manifest) -> bytes:

@@ -58,8 +58,15 @@ def test_the_table_fits_80_columns_and_has_no_colours_where_none_are_wanted(tmp_
     done = doctor(tmp_path, NO_COLOR="1", FORCE_COLOR="1")
     lines = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout.decode()).splitlines()
     assert any(line.startswith("ok   Python") for line in lines)
-    assert all(len(line) <= 80 for line in lines)
+    assert all(len(line) <= 80 for line in lines if not line.lstrip().startswith("->"))
     assert not re.search(rb"\x1b\[[0-9;]*(3|4|9|10)[0-7](;|m)", done.stdout)
+
+
+def test_what_to_do_is_one_line_that_can_be_copied(tmp_path: Path) -> None:
+    to_do = [finding["to_do"] for finding in json.loads(doctor(tmp_path, "--json").stdout)["findings"]]
+    shown = [line.strip() for line in doctor(tmp_path).stdout.decode().splitlines()]
+    assert [f"-> {each}" for each in to_do if each] == [line for line in shown if line.startswith("-> ")]
+    assert max(len(each) for each in to_do if each) > 60
 
 
 def test_a_terminal_without_utf_8_is_told_so_in_its_own_characters(tmp_path: Path) -> None:

@@ -61,7 +61,21 @@ def test_a_known_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_import_says_what_the_example_supporters_do_and_what_is_missing(tmp_path: Path) -> None:
     said = escl("import", write_scripts(tmp_path / "copy")).stdout
     assert "ShortHelper: 128 tokens, greedy" in said
-    assert "note: the scorer's system message is left open" in said
+    (note,) = [line for line in said.splitlines() if line.startswith("note: ")]
+    assert note.startswith("note: the scorer's system message is left open")
+    assert "--modeling" in note
+    assert len(note) <= 120
+
+
+def test_a_listed_name_is_the_one_that_the_option_takes(home: Path) -> None:
+    copied = msgspec.structs.replace(load_protocol("open"), name="inside")
+    (home / "protocols").mkdir(parents=True)
+    (home / "protocols" / "outside.json").write_bytes(msgspec.json.encode(copied))
+    listed = [entry["name"] for entry in as_data("ls")["protocols"]]
+    assert "outside" in listed
+    assert "inside" not in listed
+    assert load_protocol("outside").name == "inside"
+    assert "called inside in reports" in escl("ls").stdout
 
 
 def test_a_broken_file_among_the_users_own_is_listed_with_its_problem(home: Path) -> None:

@@ -110,6 +110,18 @@ def test_a_score_file_has_the_seven_keys_in_upstreams_order_and_minus_one_for_no
     assert (tmp_path / "out" / "score" / "m_en.json").read_text() == expected
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_dialogue_with_some_readings_missing_is_left_out_and_counted(tmp_path: Path, *, whole: bool) -> None:
+    store = imported(tmp_path / "run.db", write(tmp_path / "m_en.json", {"0": ODD, "1": ODD, "2": ODD}))
+    all_seven: dict[str, int] = dict.fromkeys(Dimension, 3)
+    six: dict[str, int] = {dimension: 3 for dimension in Dimension if dimension is not Dimension.OVERALL}
+    rate(store, {("m_en", "1"): six} | ({("m_en", "0"): all_seven} if whole else {}))
+    _, score = export_esc_eval(store, tmp_path / "out")
+    written = json.loads((tmp_path / "out" / "score" / "m_en.json").read_text())
+    assert written == ({"0": all_seven} if whole else {})
+    assert (score.n_dialogues, score.n_left_out) == (len(written), 3 - len(written))
+
+
 def test_a_simulated_runs_keys_are_places_of_cards_and_unfinished_dialogues_are_left_out(tmp_path: Path) -> None:
     store = begin(tmp_path / "run.db")
     chinese = msgspec.structs.replace(CARD, id="c3", language=Language.CHINESE)

@@ -13,7 +13,7 @@ from escl.core.dimension import Dimension, Language
 from escl.evaluation.results import Results
 from escl.report.terminal import LIMITS, dialogue_panel, print_results
 from escl.stats.summary import Scored, summarize
-from escl.store.records import ModelRow
+from escl.store.records import FailureRow, ModelRow
 from tests.runs import settings
 
 HOSTILE = [
@@ -92,6 +92,18 @@ def test_hostile_text_steers_no_terminal(payload: str) -> None:
         assert piece.startswith("["), piece[:20]
         assert piece[1:].split("m")[0].replace(";", "").isdigit(), piece[:20]
     assert not set("\x07\x08\x9b\u202e\u2066") & set(text)
+
+
+def test_a_long_failure_does_not_bury_the_result() -> None:
+    page = "502: " + "<p>Bad\x1b[31m gateway</p>\n" * 30
+    failure = FailureRow(dialogue_id=1, position=2, error="SupporterError", message=page)
+    console = Console(file=io.StringIO(), force_terminal=False, width=300, highlight=False)
+    print_results(console, structs.replace(results("warm", "a notice"), failures=[failure, failure]))
+    assert isinstance(console.file, io.StringIO)
+    (line,) = [line for line in console.file.getvalue().splitlines() if "failed with" in line]
+    assert line.startswith("2 dialogues failed with SupporterError, the first: 502: <p>Bad")
+    assert line.rstrip().endswith("...")
+    assert len(line.rstrip()) < 180
 
 
 def test_what_ran_elsewhere_is_said_in_bounds() -> None:

@@ -75,7 +75,7 @@ def test_without_a_system_message_it_says_what_happens_instead(tmp_path: Path) -
     protocol = read_protocol(write_scripts(tmp_path / "copy"))
     assert protocol.wording(Language.ENGLISH).scorer_system is None
     assert protocol.origin
-    assert "the scorer's own default is used" in protocol.origin.notes[0]
+    assert "its own default holds" in protocol.origin.notes[0]
 
 
 def test_a_label_that_the_rewriting_misses_is_noted(tmp_path: Path) -> None:
