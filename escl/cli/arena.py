@@ -314,8 +314,8 @@ def _known_in(path: Path, settings: ArenaSettings) -> dict[Question, ComparisonR
 
 
 def _show(shown: ArenaResults, path: Path, *, interrupted: bool, csv: Path | None, as_json: bool) -> ExitCode:
-    from escl.evaluation.arena_results import as_csv
     from escl.report.arena import print_arena
+    from escl.report.arena_csv import as_csv
 
     if csv is not None:
         try:

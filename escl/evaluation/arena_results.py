@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -157,57 +155,6 @@ def kept_results(
         raise UsageError(f"{arena} holds no comparison of these runs", hint="compare them first, with --judge MODEL")
     judged = replace(contest, boards={key: pairs for key, pairs in read.items() if pairs})
     return arena_results(judged, known, settings, budget=None, notices=[notice] if notice else [])
-
-
-def as_csv(results: ArenaResults) -> str:
-    """Return the ratings as CSV, one row for each supporter of each board; a name that is a formula begins with '."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(_COLUMNS)
-    for board in results.boards:
-        against = {one.supporter: one for one in board.against}
-        for rating in board.ratings:
-            writer.writerow([_cell(value) for value in _row(results, board, rating, against.get(rating.supporter))])
-    return out.getvalue()
-
-
-_COLUMNS = (
-    "language",
-    "dimension",
-    "supporter",
-    "comparisons",
-    "won",
-    "tied",
-    "lost",
-    "rating",
-    "rating_low",
-    "rating_high",
-    "elo",
-    "probability_best",
-    "reference",
-    "win_rate",
-    "win_rate_error",
-    "win_rate_low",
-    "win_rate_high",
-    "win_rate_equal_length",
-)
-
-
-def _row(results: ArenaResults, board: Board, rating: Rating, against: Against | None) -> list[object]:
-    row: list[object] = [board.language.value, board.dimension.shown, rating.supporter]
-    row += [rating.n, rating.wins, rating.ties, rating.losses, rating.rating, rating.low, rating.high, rating.elo]
-    row += [rating.ranks[0] if rating.ranks else None, results.reference]
-    if against is None:
-        return [*row, None, None, None, None, None]
-    rate_ = against.rate
-    return [*row, rate_.mean, rate_.error, rate_.low, rate_.high, against.at_equal_length.rate]
-
-
-def _cell(value: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula (OWASP, "CSV Injection")."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
 
 
 def _board(contest: Contest, key: tuple[Language, Dimension], pairs: Sequence[Pair], known: Known) -> Board:

@@ -114,7 +114,7 @@ def as_csv(rows: Sequence[ResultRow]) -> str:
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow("" if value is None else _inert(value) for value in _values(row))
+        writer.writerow("" if value is None else inert(value) for value in _values(row))
     return out.getvalue()
 
 
@@ -147,7 +147,7 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def _inert(value: str | float) -> str | float:
+def inert(value: str | float) -> str | float:
     """Return a number as it is, and text so that it stays text in a spreadsheet."""
     if not isinstance(value, str):
         return value

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-import msgspec
 import pytest
 from rich.console import Console
 
@@ -21,7 +19,7 @@ from escl.core.settings import ArenaSettings
 from escl.engine.wire import EngineSpec, LabelRead
 from escl.errors import ContextOverflowError, EngineError
 from escl.evaluation.arena import NO_LABEL, NOT_JUDGED, Known, batches, extent, hold, unread, verdict_of
-from escl.evaluation.arena_results import ArenaResults, arena_results, as_csv
+from escl.evaluation.arena_results import ArenaResults, arena_results
 from escl.evaluation.contest import Contest, contest_of
 from escl.memory import pool
 from escl.report.live import LineObserver
@@ -229,17 +227,3 @@ def test_batches_with_a_budget_repeat_from_the_same_readings(tmp_path: Path) -> 
     assert [len(batch) for batch in first] == [8, 8, 8, 6]
     assert list(batches(contest, known, budget=30)) == first
     assert extent(contest, known, budget=30).n_readings == extent(contest, known, budget=30).n_known == 60
-
-
-def test_csv_has_a_row_for_each_supporter_and_no_formula(
-    tmp_path: Path, store: ArenaStore, judge: type[CountingJudge]
-) -> None:
-    said = {"=1+1": {"c1": ["a!"], "c2": ["b!"]}, "b": {"c1": ["c"], "c2": ["d"]}}
-    contest = contest_of([spoken(tmp_path / "run.db", said)], OPEN, dimensions=[Dimension.OVERALL])
-    rows = list(csv.DictReader(io.StringIO(as_csv(compare(contest, store)))))
-    assert [(row["supporter"], row["won"], row["reference"]) for row in rows] == [
-        ("'=1+1", "2", "'=1+1"),
-        ("b", "0", "'=1+1"),
-    ]
-    assert float(rows[1]["win_rate"]) == 0
-    assert msgspec.json.encode(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 
 import msgspec
@@ -12,6 +13,7 @@ from escl.core.settings import ArenaSettings
 from escl.evaluation.arena import NOT_JUDGED
 from escl.evaluation.arena_results import Against, ArenaResults, Board
 from escl.report.arena import print_arena
+from escl.report.arena_csv import as_csv
 from escl.stats.length_control import length_controlled
 from escl.stats.pairwise import Distribution, consistency, pair_verdict
 from escl.stats.proportion import proportion
@@ -99,3 +101,13 @@ def test_names_stay_text() -> None:
     text = printed(results([(FIRST, SECOND)] * 3, name="[red]a[/red]\x1b[31m"))
     assert "\x1b" not in text
     assert "[red]" in text
+
+
+def test_the_csv_has_a_row_for_each_supporter_and_no_formula() -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(results([(FIRST, SECOND)] * 3 + [(FIRST, FIRST)], name="=1+1")))))
+    assert [(row["supporter"], row["won"], row["tied"], row["reference"]) for row in rows] == [
+        ("'=1+1", "3", "1", "reference"),
+        ("reference", "0", "1", "reference"),
+    ]
+    assert float(rows[0]["win_rate"]) == 0.875
+    assert rows[1]["win_rate"] == ""
