@@ -66,7 +66,8 @@ def print_preferences(console: Console, made: PreferenceValidation) -> None:
     console.print(
         Text(
             "\nAgreement, bias, variance and correlation as ToolEval defines them. One answer: the best of always "
-            "preferring the dialogue planned first, always the other, always neither. Intervals: bootstrap over cards (BCa), from 10 cards on.",
+            "preferring the dialogue planned first, always the other, always neither. Intervals: bootstrap over cards "
+            "(BCa), from 10 cards on.",
             style="italic",
         ),
         soft_wrap=True,

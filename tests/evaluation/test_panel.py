@@ -38,9 +38,17 @@ def read_again(path: Path, scorer: str, shift: float | None, *, reverse: Mapping
     store.close()
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the file of a run that one scorer read."""
+    return rated(tmp_path_factory.mktemp("panel") / "run.db", LABELS).read_bytes()
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    return rated(tmp_path / "run.db", LABELS)
+def run(once: bytes, tmp_path: Path) -> Path:
+    path = tmp_path / "run.db"
+    path.write_bytes(once)
+    return path
 
 
 def shown(panel: Panel) -> str:
