@@ -42,11 +42,14 @@ class ProtocolEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A protocol as `escl protocol ls --json` lists it.
 
     Attributes:
+        name: What `--protocol` takes, which is the file's name.
+        called: What the protocol calls itself, and reports call it.
         problem: Why the file cannot be used; None when it can.
     """
 
     name: str
     file: str
+    called: str | None = None
     version: int | None = None
     languages: list[str] = []
     sha256: str | None = None
@@ -199,12 +202,14 @@ def show_protocol(
 
 
 def _said(entry: ProtocolEntry) -> str:
-    return f"version {entry.version}, {' and '.join(entry.languages)}, sha256 {(entry.sha256 or '')[:12]}"
+    called = "" if entry.called == entry.name else f"called {entry.called} in reports, "
+    return f"{called}version {entry.version}, {' and '.join(entry.languages)}, sha256 {(entry.sha256 or '')[:12]}"
 
 
 def _entry(protocol: Protocol, path: Path) -> ProtocolEntry:
     return ProtocolEntry(
-        name=protocol.name,
+        name=path.stem,
+        called=protocol.name,
         file=str(path),
         version=protocol.version,
         languages=[language.value for language in protocol.languages],

@@ -361,6 +361,6 @@ def _export(store: RunStore, run: Path, form: str, folder: Path, *, judging_id: 
         print_json({"exported": exported})
         return
     for file in exported:
-        left_out = f", {file.n_left_out} left out because they are not finished" if file.n_left_out else ""
+        left_out = f", {file.n_left_out} left out because they are not complete" if file.n_left_out else ""
         line = f"{file.path}: {file.n_dialogues} dialogues{left_out}"
         results_console().print(printable(line), markup=False, soft_wrap=True)

@@ -26,7 +26,7 @@ class ExportedFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was written.
 
     Attributes:
-        n_left_out: Planned dialogues that are not in it: not finished, or without any reading.
+        n_left_out: Planned dialogues that are not in it: not finished, or not read in all seven dimensions.
     """
 
     path: str
@@ -56,8 +56,10 @@ def export_esc_eval(store: RunStore, folder: Path, *, judging_id: int | None = N
         spoken = {key: store.turns(row.id) for key, row in planned.items() if row.state == "complete"}
         content = result_json(spoken, **_turn_labels(store, planned))
         files[folder / "result" / f"{name}.json"] = content, len(spoken), len(planned) - len(spoken)
-        rated = {key: labels[row.id] for key, row in planned.items() if row.id in labels}
-        if rated:
+        read = {key: labels[row.id] for key, row in planned.items() if row.id in labels}
+        if read:
+            # score.py writes all seven labels of a dialogue or none.
+            rated = {key: found for key, found in read.items() if len(found) == len(Dimension)}
             content = score_json(rated)
             files[folder / "score" / f"{name}.json"] = content, len(rated), len(planned) - len(rated)
     _write({path: content for path, (content, _, _) in files.items()})

@@ -22,6 +22,7 @@ from escl.stats.summary import Cell
 _LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
 _PLOT_WIDTHS = (41, 31, 21, 11, 9, 0)
 _NAMES = 4
+_MESSAGE_CHARS = 120
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 LIMITS = "Evidence about a simulated seeker and an automatic scorer, not about people or clinical efficacy."
@@ -199,13 +200,19 @@ def _explained(cells: list[Cell]) -> list[str]:
     return lines
 
 
+def _cut(message: str) -> str:
+    """Return the beginning of a message on one line; `--json` has it whole."""
+    line = " ".join(message.split())
+    return line if len(line) <= _MESSAGE_CHARS else line[:_MESSAGE_CHARS] + "..."
+
+
 def _failures(results: Results) -> list[str]:
     """Return what is missing and why, each reason once with how often and its first message."""
     kinds: dict[tuple[str, bool], list[str]] = {}
     for failure in results.failures:
         kinds.setdefault((failure.error, failure.dimension is None), []).append(failure.message)
     lines = [
-        f"{len(messages)} {'dialogues' if spoken else 'readings'} failed with {error}, the first: {messages[0]}"
+        f"{len(messages)} {'dialogues' if spoken else 'readings'} failed with {error}, the first: {_cut(messages[0])}"
         for (error, spoken), messages in kinds.items()
     ]
     known = {failure.error for failure in results.failures}

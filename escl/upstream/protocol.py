@@ -31,8 +31,7 @@ MODELING: Final = "modeling_internlm2.py"
 _VERSION: Final = 1
 _DEFAULT_SYSTEM_KEY: Final = "escl.chat.default_system_prompt"
 _NO_SYSTEM_PROMPT: Final = (
-    f"the scorer's system message is left open: no {MODELING} was given and no esc-rank on the shelf carries it, so "
-    f"the scorer's own default is used; a GGUF file that escl made of internlm2-chat-7b has the same text there"
+    f"the scorer's system message is left open, so its own default holds; --modeling {MODELING} states it"
 )
 
 
