@@ -14,7 +14,8 @@ from filelock import FileLock
 
 from escl.bundle import install as installing
 from escl.bundle.install import install
-from escl.bundle.manifest import Manifest
+from escl.bundle.manifest import Manifest, decode_manifest
+from escl.bundle.trust import remember
 from escl.errors import BundleError, StorageError
 from tests.bundles import FILES, forge, make, signer, tree
 
@@ -174,6 +175,20 @@ def test_a_bundle_older_than_the_newest_of_its_signer_is_refused(tmp_path: Path)
     install(others, home)
     install(old, tmp_path / "fresh")
     install(new, tmp_path / "fresh")
+
+
+def test_a_signer_that_cannot_be_noted_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = _made(tmp_path / "first", "2026-01-01T00:00:00Z", by="a.key", keys=tmp_path)
+    manifest = decode_manifest((made / "manifest.json").read_bytes())
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "home").mkdir()
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        remember(tmp_path / "home", manifest, trust=None)
+    assert list((tmp_path / "home").iterdir()) == []
 
 
 def test_a_home_that_trusts_a_signer_takes_no_other_and_nothing_unsigned(tmp_path: Path) -> None:

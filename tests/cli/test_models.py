@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from escl.cli.main import app
 from escl.convert import convert
 from escl.doctor.stock import shelf_findings
-from escl.errors import ExitCode, ManifestError, UsageError
+from escl.errors import DownloadError, ExitCode, ManifestError, UsageError
 from escl.shelf.gguf_header import read_gguf_header
 from tests.checkpoints import write_qwen2
 from tests.hub_server import Hub, asked_by_this_process, running_hub
@@ -132,6 +132,29 @@ def test_ls_shows_what_is_here_and_what_could_be(pulled: Path) -> None:
     assert found["hf.co/maker/toy-GGUF:broken"]["state"] == "unreadable"
     assert "broken.toml" in found["hf.co/maker/toy-GGUF:broken"]["problem"]
     assert "unreadable" in invoke("ls").stdout
+
+
+def test_ls_breaks_no_name_at_80_columns(pulled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    pulled.with_name("broken.toml").write_text("name = 3")
+    names = {model["name"] for model in json.loads(invoke("ls", "--json").stdout)}
+    text = invoke("ls").stdout
+    assert names <= {line.split()[0] for line in text.splitlines() if line.strip()}
+    assert f"hf.co/maker/toy-GGUF:broken: {pulled.with_name('broken.toml')}: " in text
+    monkeypatch.setenv("COLUMNS", "20")
+    assert names <= {line.split()[0] for line in invoke("ls").stdout.splitlines() if line.strip()}
+    monkeypatch.setenv("COLUMNS", "300")
+    assert "Source" in invoke("ls").stdout
+
+
+def test_a_pull_that_fails_takes_nothing_from_those_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = write_model(tmp_path / "m.gguf", Script(table={})).read_bytes()
+    with asked_by_this_process(tmp_path, monkeypatch) as hub:
+        hub.add("maker/toy-GGUF", {"toy-Q4_K_M.gguf": content})
+        done = invoke("pull", "hf.co/maker/toy-GGUF", "hf.co/maker/none", "--json")
+        assert isinstance(done.exception, DownloadError)
+        assert [pulled["name"] for pulled in json.loads(done.stdout)] == ["hf.co/maker/toy-GGUF:Q4_K_M"]
+        assert invoke("pull", "hf.co/maker/none", "--json").stdout == ""
 
 
 def test_verify_ends_with_3_when_a_file_has_changed(pulled: Path) -> None:

@@ -34,10 +34,14 @@ def test_a_terminal_that_cannot_show_everything_is_a_warning(terminal: Terminal,
     assert said in found.said
 
 
+def test_every_command_that_connects_is_named() -> None:
+    assert all(f"`escl {command}`" in offline_finding({}).said for command in ("models pull", "bundle wheels"))
+
+
 @pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
 def test_hugging_faces_own_switch_is_understood(value: str) -> None:
-    assert "nothing downloads" in offline_finding({"HF_HUB_OFFLINE": value}).said
-    assert "nothing downloads" not in offline_finding({"HF_HUB_OFFLINE": "0"}).said
+    assert "no model is downloaded" in offline_finding({"HF_HUB_OFFLINE": value}).said
+    assert "no model is downloaded" not in offline_finding({"HF_HUB_OFFLINE": "0"}).said
 
 
 @pytest.mark.parametrize(

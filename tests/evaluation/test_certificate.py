@@ -118,6 +118,22 @@ def test_a_broken_file_is_told_apart_and_never_cited(content: bytes) -> None:
     assert citations(JUDGING, ("f16",)) == []
 
 
+def test_a_disk_that_does_not_keep_the_file_leaves_the_earlier_one_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("earlier")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="No space left on device") as caught:
+        write_certificate(certificate(scorer("a"), scorer("b")), path)
+    assert "--out" in (caught.value.hint or "")
+    assert [(file.name, file.read_text()) for file in tmp_path.glob("*.*")] == [("x.json", "earlier")]
+
+
 def test_a_file_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be written"):
         write_certificate(certificate(scorer("a"), scorer("b")), tmp_path / "none" / "x.json")
