@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +24,7 @@ from escl.evaluation.arena import NO_LABEL, NOT_JUDGED, Known, batches, extent, 
 from escl.evaluation.arena_results import ArenaResults, arena_results
 from escl.evaluation.contest import Contest, contest_of
 from escl.memory import pool
+from escl.memory.plan import Plan
 from escl.report.live import LineObserver
 from escl.shelf.manifest import find_model
 from escl.store.arena import ArenaStore, ComparisonFailure, ComparisonRow, Question
@@ -95,11 +98,19 @@ def meet(path: Path, n: int = 6, **marks: int) -> Contest:
     return contest_of([spoken(path, said)], OPEN, dimensions=[Dimension.OVERALL])
 
 
+@lru_cache(maxsize=1)
+def judges_plan() -> Plan:
+    """Return how the judge is seated, whatever it reads: looking at the machine takes a while."""
+    with tempfile.TemporaryDirectory() as folder:
+        contest = meet(Path(folder) / "run.db", a=0, b=1)
+        return planned(JUDGE, contest, OPEN, Wishes(device="cpu", threads=1, tune=False), {}, budget=None)
+
+
 def compare(
     contest: Contest, store: ArenaStore, *, budget: int | None = None, stop: asyncio.Event | None = None
 ) -> ArenaResults:
     known: dict[Question, ComparisonRow | ComparisonFailure] = {**store.comparisons(), **store.failures()}
-    plan = planned(JUDGE, contest, OPEN, Wishes(device="cpu", threads=1, tune=False), known, budget=budget)
+    plan = judges_plan()
     observer = LineObserver(Console(file=io.StringIO()))
     asyncio.run(
         hold(

@@ -120,7 +120,7 @@ def test_a_95_percent_interval_holds_the_true_rating_in_93_to_98_percent_of_simu
         for i, j in pairs
     ]
     held = asked = 0
-    for _ in range(100):
+    for _ in range(60):
         made = [
             Meeting(card=f"c{card}", one=NAMES[i], other=NAMES[j], score=float(rng.choice((1.0, 0.5, 0.0), p=p)))
             for card in range(40)
