@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from escl.store.database import Database
     from escl.tui.strings import Strings
 
-_CELL = 9
+_CELL, _WIDE_CELL = 9, 14
+_WIDE_FROM = 140
+"""Cells: there is room for the dimensions' whole names and a decimal more."""
 _DIMENSIONS = tuple(Dimension)
 
 
@@ -60,6 +62,7 @@ class ScoresScreen(RunScreen):
         super().__init__(words, session)
         self._board: Leaderboard | None = None
         self._order: list[str] = []
+        self._cell_width = _CELL
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
@@ -182,10 +185,12 @@ class ScoresScreen(RunScreen):
         self._order = self._sorted(cells)
         at = (table.cursor_row, table.cursor_column)
         table.clear(columns=True)
-        width = max(10, min(36, self.size.width - 6 - _CELL * len(_DIMENSIONS)))
+        self._cell_width = _WIDE_CELL if self.size.width >= _WIDE_FROM else _CELL
+        names = "dimension." if self._cell_width == _WIDE_CELL else "dimension.short."
+        width = max(10, min(36, self.size.width - 6 - self._cell_width * len(_DIMENSIONS)))
         table.add_column(self._head("scores.supporter", None, width), width=width)
         for dimension in _DIMENSIONS:
-            table.add_column(self._head(f"dimension.short.{dimension.value}", dimension, _CELL), width=_CELL)
+            table.add_column(self._head(names + dimension.value, dimension, self._cell_width), width=self._cell_width)
         for supporter in self._order:
             name = Text(fitted(line(supporter), width - 1), style="bold", no_wrap=True)
             scores = [self._cell(cells.get((supporter, dimension)), cells) for dimension in _DIMENSIONS]
@@ -224,7 +229,7 @@ class ScoresScreen(RunScreen):
 
     def _cell(self, one: Cell | None, cells: dict[tuple[str, Dimension], Cell]) -> Text:
         if one is None or one.score.mean is None:
-            return Text(fitted("   -", _CELL))
+            return Text(fitted("   -", self._cell_width))
         mean = one.score.mean
         marks = ("s" if one.spread is not None and one.spread.saturated else "") + (
             "!" if one.n_used < one.n_asked else ""
@@ -232,14 +237,14 @@ class ScoresScreen(RunScreen):
         peers = [c.score.mean for (_, d), c in cells.items() if d is one.dimension and c.score.mean is not None]
         is_best = len(peers) > 1 and mean == max(peers)
         heat = self._heat(mean)
-        interval = ""
+        interval, digits = "", int(self._cell_width == _WIDE_CELL)
         if one.score.low is not None and one.score.high is not None:
-            interval = f"{one.score.low:.0f}–{one.score.high:.0f}"
+            interval = f"{one.score.low:.{digits}f}–{one.score.high:.{digits}f}"
         shown = f"{mean:4.1f}" if mean < 99.95 else " 100"
-        gap = " " if len(marks) < 2 else ""
-        first = fitted(f"{'▸' if is_best else ' '}{shown}{gap}{level(mean / 100)}{marks}", _CELL - 1)
-        second = fitted(f" {interval}", _CELL - 1)
-        return Text.assemble((first, heat + Style(bold=True)), " \n", (second, heat))
+        gap = " " if digits or len(marks) < 2 else ""
+        width = self._cell_width - 1
+        first = fitted(f"{'▸' if is_best else ' '}{shown}{gap}{level(mean / 100)}{gap * digits}{marks}", width)
+        return Text.assemble((first, heat + Style(bold=True)), " \n", (fitted(f" {interval}", width), heat))
 
     def _heat(self, mean: float) -> Style:
         """Return a background that is warmer the higher the score, under which the text stays readable."""
