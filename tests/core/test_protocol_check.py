@@ -62,7 +62,7 @@ def test_the_command_tells_good_files_from_bad_ones_and_names_the_field(tmp_path
     bad.write_text(json.dumps(document), encoding="utf-8")
     result = CliRunner().invoke(app, ["protocol", "check", str(good), str(bad)])
     assert result.exit_code == ExitCode.BAD_INPUT
-    assert "can be used, version 1, en, sha256" in result.stdout
+    assert "can be used, called open in reports, version 1, en, sha256" in result.stdout
     assert "look again: [en] rubric empathic has no levels" in result.stdout
     assert "languages.en.rubrics.empathic" in result.stdout
     only_good = CliRunner().invoke(app, ["protocol", "check", str(good), "--json"])
