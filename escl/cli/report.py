@@ -30,6 +30,10 @@ def report(
         str,
         typer.Option(metavar="N|all|none", help="How many cards have their dialogues on the page, evenly chosen."),
     ] = "12",
+    arena: Annotated[
+        list[Path] | None,
+        typer.Option("--arena", help="Put an arena on the page: what `escl arena --json` printed. May be given again."),
+    ] = None,
     csv: Annotated[
         str | None,
         typer.Option(
@@ -108,10 +112,12 @@ def report(
     written = {"html": None if html is None else str(html), "csv": csv, "markdown": markdown, "jsonl": jsonl}
     if (published or calibration) and any([*written.values(), export, by, validity, loads]):
         raise UsageError("--published and --calibration are about the scores in the terminal or as --json")
+    if arena and html is None:
+        raise UsageError("--arena puts an arena on the page, and there is none", hint="name the page with --html")
     if any(target is not None for target in written.values()):
         targets = {form: target for form, target in written.items() if target is not None}
-        cards = _how_many(transcripts)
-        _write(runs, targets, language=report_lang, force=force, transcripts=cards, judging=judging)
+        page = _Page(language=report_lang, transcripts=_how_many(transcripts), arenas=arena or [])
+        _write(runs, targets, page, force=force, judging=judging)
         return
     if len(runs) > 1:
         raise UsageError(
@@ -150,15 +156,16 @@ def _how_many(wanted: str) -> int | None:
     raise UsageError(f"--transcripts {wanted} is no number", hint="give a number, all or none")
 
 
-def _write(
-    runs: list[Path],
-    targets: dict[str, str],
-    *,
-    language: Language,
-    force: bool,
-    transcripts: int | None,
-    judging: int | None,
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """What the user decided about the page alone."""
+
+    language: Language
+    transcripts: int | None
+    arenas: list[Path]
+
+
+def _write(runs: list[Path], targets: dict[str, str], page: _Page, *, force: bool, judging: int | None) -> None:
     """Write the runs in every form that was asked for, each to its file, or to stdout for "-"."""
     from escl.report.html.subject import incomparable
 
@@ -171,21 +178,20 @@ def _write(
         for line in incomparable(opened, force=force):
             _say(f"FORCED although not comparable: {line}")
         for form, target in targets.items():
-            if form == "html":
-                content = _page(opened, language, force=force, transcripts=transcripts)
-            else:
-                content = _text(opened, form)
+            content = _page(opened, page, force=force) if form == "html" else _text(opened, form)
             _put(content, target)
 
 
-def _page(runs: list[ReportedRun], language: Language, *, force: bool, transcripts: int | None) -> str:
+def _page(runs: list[ReportedRun], wanted: _Page, *, force: bool) -> str:
     from datetime import UTC, datetime
 
+    from escl.report.html.arena_file import read_arena
     from escl.report.html.page import render_page
     from escl.report.html.subject import Choices, subject_of
 
-    subject = subject_of(runs, Choices(force=force, transcripts=transcripts))
-    return render_page(subject, language=language, made_utc=datetime.now(UTC).isoformat())
+    arenas = [read_arena(path) for path in wanted.arenas]
+    subject = subject_of(runs, Choices(force=force, transcripts=wanted.transcripts), arenas=arenas)
+    return render_page(subject, language=wanted.language, made_utc=datetime.now(UTC).isoformat())
 
 
 def _text(runs: list[ReportedRun], form: str) -> str:

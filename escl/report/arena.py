@@ -21,7 +21,7 @@ from escl.stats.pairwise import Consistency
 from escl.stats.ratings import Rating
 
 _LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
-_MUCH_FLIPPED = 0.2
+MUCH_FLIPPED = 0.2
 """A judge that contradicts itself on more than this share of the pairs is named as such."""
 
 
@@ -154,7 +154,7 @@ def _said_of(board: Board) -> Iterable[Text]:
 def _consistency(found: Consistency) -> Iterable[Text]:
     counts = ", ".join(f"{n} {name}" for name, n in found.counts.items())
     flipped = found.flip_rate.mean or 0.0
-    many = flipped > _MUCH_FLIPPED
+    many = flipped > MUCH_FLIPPED
     yield Text(
         f"Both orders: {counts} ({100 * flipped:.0f} %{_ends(found.flip_rate)})",
         style="bold yellow" if many else "",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from string import Formatter
@@ -16,8 +17,10 @@ from escl.core.card import Category, CrisisKind, RoleCard
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
 from escl.core.settings import JudgingSettings, SpeakerSettings, fingerprint
-from escl.errors import UsageError
+from escl.errors import StorageError, UsageError
+from escl.evaluation.arena_results import ArenaResults
 from escl.evaluation.validity import Validity, validity_of
+from escl.report.html.arena_file import read_arena
 from escl.report.html.page import render_page
 from escl.report.html.sections.transcripts import evenly
 from escl.report.html.subject import Choices, reported_run, subject_of
@@ -26,6 +29,8 @@ from escl.store.database import Database
 from escl.store.records import FailureRow, ModelRow, Reading, TurnRow
 from escl.store.run import RunStore
 from escl.text.seeker_checks import Check, Finding
+from tests.report.test_arena import FIRST, SECOND
+from tests.report.test_arena import results as arena_results
 from tests.runs import CARD, PROTOCOL, card, rated, reading, settings
 
 PAYLOADS = (
@@ -122,9 +127,14 @@ def parsed(page: str) -> _Elements:
     return parser
 
 
-def page_of(*paths: Path, language: Language = Language.ENGLISH, choices: Choices | None = None) -> str:
+def page_of(
+    *paths: Path,
+    language: Language = Language.ENGLISH,
+    choices: Choices | None = None,
+    arenas: Sequence[ArenaResults] = (),
+) -> str:
     runs = [reported_run(path, Database.reader(path)) for path in paths]
-    subject = subject_of(runs, choices or Choices())
+    subject = subject_of(runs, choices or Choices(), arenas=arenas)
     return render_page(subject, language=language, made_utc="2026-01-02T03:04:05")
 
 
@@ -149,6 +159,8 @@ def full(path: Path, say: Callable[[str], str]) -> Path:
         command=say("command"),
         versions={say("package"): say("version")},
     )
+    # No power cut ends a test, and waiting for the disk is most of the time of sixty runs.
+    store.database.rows("PRAGMA synchronous = OFF")
     store.add_cards([played, crisis])
     store.add_models(
         [
@@ -193,6 +205,33 @@ def _read(store: RunStore, judging_id: int, dialogue_id: int, say: Callable[[str
             store.add_reading(judging_id, reading(dialogue_id, dimension, 2.5))
 
 
+@cache
+def _arena() -> ArenaResults:
+    return arena_results([(FIRST, SECOND)] * 4 + [(FIRST, FIRST)])
+
+
+def fought(say: Callable[[str], str]) -> ArenaResults:
+    """An arena in which every text that comes from outside is what `say` makes of the field's name."""
+    shown = _arena()
+    board, name = shown.boards[0], say("arena supporter")
+    board = msgspec.structs.replace(
+        board,
+        failed={say("reason"): 1},
+        ratings=[msgspec.structs.replace(one, supporter=name) for one in board.ratings],
+        against=[msgspec.structs.replace(one, supporter=name) for one in board.against],
+    )
+    settings = msgspec.structs.replace(shown.settings, judge=say("judge"), rubric=say("rubric"))
+    return msgspec.structs.replace(
+        shown,
+        boards=[board],
+        settings=settings,
+        reference=say("reference"),
+        runs=[say("run")],
+        forced=[say("forced")],
+        notices=[say("notice")],
+    )
+
+
 @pytest.fixture
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the figures out, which take most of a page's time and hold no text from outside: `draw` is given none."""
@@ -228,7 +267,7 @@ def harmless(
 ) -> Counter[tuple[str, tuple[str, ...]]]:
     """The elements of a page on which every field holds a word."""
     path = full(tmp_path_factory.mktemp("harmless") / "run.db", lambda field: f"{field} a word")
-    return parsed(page_of(path)).found
+    return parsed(page_of(path, arenas=[fought(lambda field: f"{field} a word")])).found
 
 
 @pytest.mark.parametrize("first", range(0, len(PAYLOADS), 12))
@@ -236,8 +275,11 @@ def test_no_text_from_anywhere_becomes_an_element(
     first: int, tmp_path: Path, harmless: Counter[tuple[str, tuple[str, ...]]]
 ) -> None:
     for number, payload in enumerate(PAYLOADS[first : first + 12]):
-        path = full(tmp_path / f"{number}.db", lambda field, payload=payload: f"{field} {payload}")  # type: ignore[misc]
-        page = page_of(path)
+
+        def say(field: str, payload: str = payload) -> str:
+            return f"{field} {payload}"
+
+        page = page_of(full(tmp_path / f"{number}.db", say), arenas=[fought(say)])
         found = parsed(page)
         assert found.found == harmless, payload
         assert "�" in page or all(part in "".join(found.text) for part in payload.split())
@@ -298,6 +340,22 @@ def test_crisis_cards_stand_apart(tmp_path: Path) -> None:
     assert "100.0" in tables[0]
     assert "0.0" in tables[1]
     assert "100.0" not in tables[1]
+
+
+def test_an_arena_that_was_printed_stands_on_the_page(tmp_path: Path) -> None:
+    run = two_supporters(tmp_path)
+    (tmp_path / "arena.json").write_bytes(msgspec.json.encode({"arena": "a.db", "results": fought(str)}))
+    page = page_of(run, arenas=[read_arena(tmp_path / "arena.json")])
+    assert "arena supporter" in page
+    assert "5 of 5 pairs judged" in page
+    assert 'id="arena"' not in page_of(run)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff", b'{"results": {"boards": 1}}', b"[" * 100_000])
+def test_what_is_no_arena_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "arena.json").write_bytes(content)
+    with pytest.raises(StorageError, match="holds no arena"):
+        read_arena(tmp_path / "arena.json")
 
 
 def test_a_run_that_nobody_scored_shows_its_dialogues(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from escl.report.html import shown
 from escl.report.html.section import Section
 from escl.report.html.sections import SECTIONS
 from escl.report.html.subject import Subject
-from escl.report.html.words import Words, words_of
+from escl.report.html.words import words_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -41,7 +42,7 @@ def render_page(subject: Subject, *, language: Language, made_utc: str) -> str:
         made_utc: When, as the page says it.
     """
     words = words_of(language)
-    environment = _environment(words)
+    environment = _environment(language)
     filled = [_Filled(section=section, shows=section.build(subject, words)) for section in SECTIONS]
     filled = [one for one in filled if one.shows is not None]
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
@@ -72,7 +73,9 @@ def _safe(made: Mapping[str, str]) -> dict[str, object]:
     return {key: Markup(html) for key, html in made.items()}
 
 
-def _environment(words: Words) -> Environment:
+@cache
+def _environment(language: Language) -> Environment:
+    """Return the templates with what they all use; they are compiled once."""
     # Deferred: most commands write no page.
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -81,6 +84,7 @@ def _environment(words: Words) -> Environment:
         """Return text from anywhere without what could steer or hide; numbers and our own HTML as they are."""
         return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
+    words = words_of(language)
     environment = Environment(
         loader=PackageLoader("escl.report.html"),
         autoescape=True,

@@ -14,6 +14,7 @@ from escl.core.card import RoleCard
 from escl.core.dimension import Language
 from escl.core.settings import JudgingSettings
 from escl.errors import UsageError
+from escl.evaluation.arena_results import ArenaResults
 from escl.evaluation.certificate import Citation, citations
 from escl.evaluation.comparability import comparability, differing
 from escl.evaluation.compare import Pairing, Side, pairing, sides_of
@@ -132,6 +133,7 @@ class Subject:
         groups: The sets of cards that anything was asked on, quality before crisis.
         forced: In what the runs differ although they should not, when the user wanted them on one page all the same.
         choices: The user's.
+        arenas: What arenas between them came to.
     """
 
     runs: Sequence[ReportedRun]
@@ -140,6 +142,7 @@ class Subject:
     compared: Sequence[Compared]
     forced: Sequence[str]
     choices: Choices
+    arenas: Sequence[ArenaResults] = ()
 
     @property
     def cards(self) -> Mapping[str, RoleCard]:
@@ -164,7 +167,7 @@ def reported_run(path: Path, database: Database, *, judging_id: int | None = Non
     )
 
 
-def subject_of(runs: Sequence[ReportedRun], choices: Choices) -> Subject:
+def subject_of(runs: Sequence[ReportedRun], choices: Choices, *, arenas: Sequence[ArenaResults] = ()) -> Subject:
     """Return what a page about these runs is made of.
 
     Raises:
@@ -179,6 +182,7 @@ def subject_of(runs: Sequence[ReportedRun], choices: Choices) -> Subject:
         compared=_compared(entrants, choices),
         forced=forced,
         choices=choices,
+        arenas=arenas,
     )
 
 

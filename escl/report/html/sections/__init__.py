@@ -6,6 +6,7 @@ A section is a module here that says what it shows, a template of the same name,
 from __future__ import annotations
 
 from escl.report.html.section import Section
+from escl.report.html.sections.arena import ARENA
 from escl.report.html.sections.categories import CATEGORIES
 from escl.report.html.sections.comparison import COMPARISON
 from escl.report.html.sections.crisis_track import CRISIS_TRACK
@@ -25,6 +26,7 @@ SECTIONS: tuple[Section, ...] = (
     LEADERBOARD,
     FIGURES,
     COMPARISON,
+    ARENA,
     LABELS,
     CATEGORIES,
     VALIDITY,
