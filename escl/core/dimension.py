@@ -18,6 +18,11 @@ class Language(StrEnum):
     ENGLISH = "en"
     CHINESE = "zh"
 
+    @property
+    def shown(self) -> str:
+        """Its name in English."""
+        return self.name.capitalize()
+
 
 class Dimension(StrEnum):
     """A dimension; the value is the key that is stored and that upstream's files use."""

@@ -11,7 +11,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from escl.core.dimension import Language
 from escl.core.printable import printable
 from escl.evaluation.arena import NO_LABEL
 from escl.evaluation.arena_results import Against, ArenaResults, Board
@@ -20,7 +19,6 @@ from escl.stats.cluster import ClusteredMean
 from escl.stats.pairwise import Consistency
 from escl.stats.ratings import Rating
 
-_LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
 MUCH_FLIPPED = 0.2
 """A judge that contradicts itself on more than this share of the pairs is named as such."""
 
@@ -81,7 +79,7 @@ def print_arena(console: Console, results: ArenaResults) -> None:
 def _title(board: Board, results: ArenaResults) -> Text:
     judged = f"{board.n_judged} of {board.n_asked} pairs" if board.failed else f"{board.n_judged} pairs"
     return Text.assemble(
-        (f"\n{_LANGUAGE[board.language]} · {board.dimension.shown}", "bold"),
+        (f"\n{board.language.shown} · {board.dimension.shown}", "bold"),
         f" · {judged} · judge {printable(results.settings.judge)}",
     )
 

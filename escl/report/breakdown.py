@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from escl.core.dimension import Dimension, Language
+from escl.core.dimension import Dimension
 from escl.core.division import NOT_SEEN, SEEN, Division
 from escl.core.printable import printable
 from escl.evaluation.breakdown import Slice
@@ -21,14 +21,12 @@ from escl.report.terminal import LIMITS
 from escl.stats.equivalence import FEW_CARDS
 from escl.store.records import RoundRow
 
-_LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
-
 
 def print_slices(console: Console, slices: Sequence[Slice], *, division: Division) -> None:
     """Print a table for each language: every supporter on all cards, then on each part of them."""
     for (crisis, language), found in groupby(slices, key=lambda one: (one.crisis, one.language)):
         what = ", crisis cards" if crisis else ""
-        console.print(Text.assemble((f"\n{_LANGUAGE[language]}{what}", "bold"), f" · scores 0-100 by {division.value}"))
+        console.print(Text.assemble((f"\n{language.shown}{what}", "bold"), f" · scores 0-100 by {division.value}"))
         console.print(_slice_table(list(found)))
     for line in _said(slices, division):
         console.print(line)

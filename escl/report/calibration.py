@@ -9,7 +9,7 @@ from rich.text import Text
 from escl.core.dimension import Language
 from escl.core.printable import printable
 from escl.evaluation.calibration import CalibratedCell, Calibration
-from escl.report.validation import LANGUAGES, interval, number, table_of
+from escl.report.validation import interval, number, table_of
 from escl.stats.estimate import Estimate
 
 
@@ -20,7 +20,7 @@ def print_calibration(console: Console, made: Calibration) -> None:
         if cells:
             people = "1 rater" if made.n_raters == 1 else f"{made.n_raters} raters"
             said = f" · {people} · scorer {printable(made.judged_by.scorer)}\n"
-            console.print(Text.assemble((f"\n{LANGUAGES[language]}", "bold"), said))
+            console.print(Text.assemble((f"\n{language.shown}", "bold"), said))
             console.print(_table(cells))
     for reason in dict.fromkeys(cell.found.reason for cell in made.cells if not cell.found.helps):
         names = [f"{c.language.value} {c.dimension.shown}" for c in made.cells if c.found.reason == reason]

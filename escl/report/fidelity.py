@@ -14,7 +14,6 @@ from escl.core.printable import printable
 from escl.evaluation.certificate import Certificate, CertifiedScorer, Citation, FidelityCell
 from escl.stats.equivalence import Verdict
 
-_LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
 _MARKS: dict[Verdict, tuple[str, str]] = {
     "equivalent": ("=", "green"),
     "different": ("≠", "bold red"),
@@ -64,7 +63,7 @@ def _kv(scorer: CertifiedScorer) -> str:
 
 def _title(language: Language, *, crisis: bool, margin: float) -> Text:
     cards = " · crisis cards" if crisis else ""
-    return Text.assemble((f"\n{_LANGUAGE[language]}", "bold"), f"{cards} · shift in points of 100, margin ±{margin:g}")
+    return Text.assemble((f"\n{language.shown}", "bold"), f"{cards} · shift in points of 100, margin ±{margin:g}")
 
 
 def _table(cells: Iterable[FidelityCell]) -> Table:

@@ -13,7 +13,7 @@ from rich.text import Text
 from escl.core.dimension import LABEL_TO_PERCENT, Language
 from escl.core.printable import printable
 from escl.evaluation.panel import Panel, PanelCell
-from escl.report.validation import LANGUAGES, interval, number, table_of
+from escl.report.validation import interval, number, table_of
 from escl.stats.labels import SATURATED
 
 _MAX_SCORES = 6
@@ -34,7 +34,7 @@ def print_panel(console: Console, panel: Panel) -> None:
     for crisis, language in product((False, True), Language):
         cells = [cell for cell in panel.cells if (cell.crisis, cell.language) == (crisis, language)]
         if cells:
-            title = (f"\n{LANGUAGES[language]}", "bold")
+            title = (f"\n{language.shown}", "bold")
             console.print(
                 Text.assemble(title, f"{' · crisis cards' if crisis else ''} · protocol {printable(panel.protocol)}\n")
             )

@@ -9,7 +9,7 @@ from rich.text import Text
 from escl.core.dimension import Dimension, Language
 from escl.core.printable import printable
 from escl.evaluation.published import Published, PublishedRow
-from escl.report.validation import LANGUAGES, number, table_of
+from escl.report.validation import number, table_of
 
 _HEADS = {
     Dimension.FLUENCY: "Flu",
@@ -27,7 +27,7 @@ def print_published(console: Console, published: Published) -> None:
     for language in Language:
         rows = [row for row in published.rows if row.language is language]
         if rows:
-            console.print(Text.assemble((f"\n{LANGUAGES[language]}", "bold"), f" · published · {published.source}\n"))
+            console.print(Text.assemble((f"\n{language.shown}", "bold"), f" · published · {published.source}\n"))
             console.print(_table(rows))
     console.print(Text("\nNot comparable as they stand:", style="bold yellow"))
     for line in published.differs:

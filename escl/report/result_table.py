@@ -156,9 +156,8 @@ def inert(value: str | float) -> str | float:
 
 
 def _markdown_table(rows: Sequence[ResultRow], language: Language, *, crisis: bool) -> str:
-    name = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}[language]
     lines = [
-        f"### {name}{', crisis cards' if crisis else ''}",
+        f"### {language.shown}{', crisis cards' if crisis else ''}",
         "",
         "| Supporter | Average | " + " | ".join(dimension.shown for dimension in Dimension) + " | Used |",
         "|---|" + "---:|" * (len(Dimension) + 2),

@@ -19,7 +19,6 @@ from escl.core.settings import SimulationSettings
 from escl.evaluation.results import Results
 from escl.stats.summary import Cell
 
-_LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
 _PLOT_WIDTHS = (41, 31, 21, 11, 9, 0)
 _NAMES = 4
 _MESSAGE_CHARS = 120
@@ -52,7 +51,7 @@ def dialogue_panel(turns: Iterable[Turn], *, title: str) -> RenderableType:
 
 def _title(language: Language, *, crisis: bool, scorer: str) -> Text:
     what = "crisis cards, apart from quality" if crisis else "scores 0-100"
-    return Text.assemble((f"\n{_LANGUAGE[language]}", "bold"), f" · {what} · scorer {printable(scorer)}")
+    return Text.assemble((f"\n{language.shown}", "bold"), f" · {what} · scorer {printable(scorer)}")
 
 
 def _widest_table(console: Console, cells: list[Cell]) -> Table:

@@ -18,7 +18,6 @@ from escl.stats.labels import SATURATED
 from escl.stats.preference import PreferenceAgreement
 from escl.stats.validation import Constant, Order, Standing, standing
 
-LANGUAGES = {Language.ENGLISH: "English", Language.CHINESE: "Chinese"}
 _MARKS: dict[Standing, tuple[str, str]] = {
     "better": ("▲", "green"),
     "worse": ("▽", "bold red"),
@@ -57,7 +56,7 @@ def print_preferences(console: Console, made: PreferenceValidation) -> None:
     for cell in made.cells:
         found, crisis = cell.agreement, " · crisis cards" if cell.crisis else ""
         used = f"{found.n_used}/{found.n_asked} pairs on {found.n_cards} cards"
-        console.print(Text.assemble((f"\n{LANGUAGES[cell.language]}", "bold"), f"{crisis} · judge {judge} · {used}\n"))
+        console.print(Text.assemble((f"\n{cell.language.shown}", "bold"), f"{crisis} · judge {judge} · {used}\n"))
         console.print(_preferences(found))
         for reason, count in found.failed.items():
             console.print(Text(printable(f"{count} left out: {reason}"), style="red"))
@@ -122,7 +121,7 @@ def _title(made: JudgeValidation, cells: Sequence[ValidatedCell]) -> Text:
     crisis = " · crisis cards" if cells[0].crisis else ""
     people = "1 rater" if raters == 1 else f"{raters} raters"
     said = f"{crisis} · {people} · scorer {printable(made.judged_by.scorer)}\n"
-    return Text.assemble((f"\n{LANGUAGES[cells[0].language]}", "bold"), said)
+    return Text.assemble((f"\n{cells[0].language.shown}", "bold"), said)
 
 
 def _accuracy(cells: Sequence[ValidatedCell], average: AverageAccuracy | None) -> Table:
@@ -197,7 +196,7 @@ def _said(made: JudgeValidation) -> Iterable[Text]:
     for cell in made.cells:
         groups.setdefault((cell.crisis, cell.language), []).append(cell)
     for (crisis, language), cells in groups.items():
-        yield Text(f"{LANGUAGES[language]}{', crisis cards' if crisis else ''}", style="bold")
+        yield Text(f"{language.shown}{', crisis cards' if crisis else ''}", style="bold")
         yield from _grouped("labels", [(_LABELS[each.validation.labels], each) for each in cells])
         yield from _grouped("order", [(_ORDER[each.validation.order], each) for each in cells])
     yield Text("")

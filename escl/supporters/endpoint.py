@@ -25,6 +25,7 @@ from escl.core import connections
 from escl.core.dialogue import Message
 from escl.core.proxies import environment_explained
 from escl.core.sampling import Sampling
+from escl.core.whole_text import whole_text
 from escl.errors import EngineError, NotBegunError, SupporterError, SupporterUnavailableError, UsageError
 from escl.supporters.addresses import belongs_elsewhere, is_loopback, keeps_a_key
 from escl.supporters.answer import Answer, error_of, read_answer, shown
@@ -338,17 +339,13 @@ def _payload(supporter: EndpointSupporter, messages: Sequence[Message], sampling
     told = {theirs: settings[ours] for ours, theirs in DIALECTS[supporter.dialect].items()}
     request = {
         "model": supporter.model,
-        "messages": [{"role": message.role, "content": _unicode(message.content)} for message in messages],
+        "messages": [{"role": message.role, "content": whole_text(message.content)} for message in messages],
         **told,
         # Some servers keep seeds in 32 bits with a sign.
         "seed": seed & 0x7FFFFFFF,
         "stream": False,
     }
     return msgspec.json.encode(request)
-
-
-def _unicode(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _counted() -> dict[str, object]:

@@ -23,6 +23,7 @@ from escl.core import connections
 from escl.core.dialogue import Message
 from escl.core.reasoning import split_reasoning
 from escl.core.sampling import Sampling
+from escl.core.whole_text import whole_text
 from escl.errors import EngineError, ManifestError, NotBegunError, SupporterError, SupporterUnavailableError
 from escl.supporters.outside import PythonSupporter, Said, Try
 from escl.supporters.python_worker import LENGTH_BYTES, MAX_FRAME_BYTES, Call, Found, Result
@@ -126,7 +127,7 @@ class PythonCode:
 
     async def _ask(self, child: _Child, messages: Sequence[Message]) -> str:
         name = self._supporter.target
-        call = Call(messages=[{"role": message.role, "content": _unicode(message.content)} for message in messages])
+        call = Call(messages=[{"role": message.role, "content": whole_text(message.content)} for message in messages])
         try:
             result = await asyncio.wait_for(child.ask(call), self._supporter.timeout_s)
         except TimeoutError:
@@ -263,7 +264,3 @@ def _environment() -> dict[str, str]:
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-
-
-def _unicode(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
