@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.worker import WorkerError
 
 from escl.tui.app import EsclApp
 from tests.tui.driving import drive, finished_run, type_keys, until
@@ -49,9 +51,7 @@ def test_screens_look_as_before(folder: Path, size: tuple[int, int], theme: str)
         for screen, keys, words in SCREENS:
             await type_keys(pilot, *keys)
             await until(app, pilot, words)
-            await pilot.pause(0.05)
-            # Every picture has names of its own.
-            drawn[screen] = re.sub(r"terminal-\d+", "terminal", app.export_screenshot(title="escl"))
+            drawn[screen] = await settled(app, pilot)
 
     drive(steps, size=size, theme=theme)
     for screen, picture in drawn.items():
@@ -61,3 +61,17 @@ def test_screens_look_as_before(folder: Path, size: tuple[int, int], theme: str)
             kept.write_text(picture, encoding="utf-8")
         before = kept.read_text(encoding="utf-8").splitlines()
         assert list(difflib.unified_diff(before, picture.splitlines(), lineterm="", n=0)) == [], screen
+
+
+async def settled(app: EsclApp, pilot: Pilot[None]) -> str:
+    """Return the screen's picture once no worker is under way and it has stopped changing."""
+    before, same = "", 0
+    while same < 3:
+        # Newer work takes the place of older, which counts as cancelled.
+        with contextlib.suppress(WorkerError):
+            await app.workers.wait_for_complete()
+        await pilot.pause(0.05)
+        # Every picture has names of its own.
+        now = re.sub(r"terminal-\d+", "terminal", app.export_screenshot(title="escl"))
+        before, same = now, same + 1 if now == before else 0
+    return before
