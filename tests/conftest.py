@@ -6,6 +6,11 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, and nothing about the property.
+settings.register_profile("escl", deadline=None)
+settings.load_profile("escl")
 
 _LOCAL = {"127.0.0.1", "::1", "localhost"}
 
