@@ -117,6 +117,9 @@ def arena_results(
         pairs += batch
         if unread(batch, known):
             break
+    asked = {key: [pair for pair in pairs if (pair.one.language, pair.dimension) == key] for key in contest.boards}
+    unasked = [f"{language.shown}, {dimension.shown}" for (language, dimension), its in asked.items() if not its]
+    beyond = [f"The budget was spent before {'; '.join(unasked)}: no pair of it was asked about."] if unasked else []
     return ArenaResults(
         runs=contest.runs,
         settings=settings,
@@ -124,14 +127,11 @@ def arena_results(
         reference=contest.reference,
         budget=budget,
         n_possible=sum(map(len, contest.boards.values())),
-        boards=[
-            _board(contest, key, [pair for pair in pairs if (pair.one.language, pair.dimension) == key], known)
-            for key in contest.boards
-        ],
+        boards=[_board(contest, key, its, known) for key, its in asked.items() if its],
         pairs=[_judged(pair, known) for pair in pairs],
         forced=contest.forced,
         left_out=contest.left_out,
-        notices=list(dict.fromkeys([*contest.notices, *notices])),
+        notices=list(dict.fromkeys([*contest.notices, *notices, *beyond])),
     )
 
 

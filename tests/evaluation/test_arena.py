@@ -189,6 +189,17 @@ def test_a_budget_is_kept_and_spent_on_every_board(
     assert results.n_possible == 60
 
 
+def test_a_budget_too_small_for_every_board_names_those_it_did_not_reach(
+    tmp_path: Path, store: ArenaStore, judge: type[CountingJudge]
+) -> None:
+    said = {name: {f"c{at}": ["!" * (at + count)] for at in range(4)} for name, count in (("a", 0), ("b", 3))}
+    dimensions = [Dimension.OVERALL, Dimension.EMPATHY]
+    contest = contest_of([spoken(tmp_path / "run.db", said)], OPEN, dimensions=dimensions)
+    results = compare(contest, store, budget=1)
+    assert len(results.boards) == 1
+    assert any("no pair of it was asked about" in notice for notice in results.notices)
+
+
 def test_what_cannot_be_read_is_counted_by_reason_and_left_out(
     tmp_path: Path, store: ArenaStore, judge: type[CountingJudge]
 ) -> None:
