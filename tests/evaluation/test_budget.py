@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import Counter
 from pathlib import Path
@@ -92,23 +93,28 @@ def plan_within(models: dict[str, Model], budget: Budget) -> Plan:
 
 
 class ResidentBytes:
-    """Samples what all engines of this process have resident, in a thread."""
+    """Samples in a thread what all processes that begin meanwhile have resident."""
 
     def __init__(self) -> None:
         self.peak = 0
+        self.at_peak: list[tuple[int, str]] = []
+        self._before = {child.pid for child in psutil.Process().children(recursive=True)}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
     def _watch(self) -> None:
         me = psutil.Process()
         while not self._stop.wait(0.01):
-            total = 0
+            found = []
             for child in me.children(recursive=True):
-                try:
-                    total += child.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            self.peak = max(self.peak, total)
+                with contextlib.suppress(psutil.Error):
+                    words = child.cmdline()
+                    # Between fork and exec a child shows its parent's memory, which it shares.
+                    if child.pid not in self._before and words != me.cmdline():
+                        found.append((child.memory_info().rss, " ".join(words[-2:])))
+            total = sum(rss for rss, _ in found)
+            if total > self.peak:
+                self.peak, self.at_peak = total, found
 
     def __enter__(self) -> ResidentBytes:
         self._thread.start()
@@ -136,6 +142,7 @@ def evaluate(models: dict[str, Model], plan: Plan, path: Path) -> tuple[int, lis
     assert len(store.readings(store.judgings()[0][0])) == 7 * len(CARDS)
     loads = store.loads()
     store.close()
+    assert resident.peak <= plan.budget.host_bytes, resident.at_peak
     return resident.peak, loads
 
 
@@ -152,7 +159,7 @@ def test_a_budget_for_one_model_is_never_exceeded_and_loads_go_by_rounds(
 ) -> None:
     budget = msgspec.structs.replace(GENEROUS, host_bytes=round(1.1 * needs[0]))
     peak, loads = evaluate(models, plan_within(models, budget), tmp_path / "run.db")
-    assert peak <= budget.host_bytes
+    assert peak > 300e6
     assert Counter(load.name for load in loads) == {"seeker": ROUNDS, "supporter": ROUNDS, "scorer": 1}
     assert all(load.peak_bytes > 300e6 and load.load_s > 0 and load.left_utc for load in loads)
 
@@ -163,7 +170,7 @@ def test_a_budget_for_two_models_is_never_exceeded_and_loads_each_once(
 ) -> None:
     budget = msgspec.structs.replace(GENEROUS, host_bytes=round(1.05 * (needs[0] + needs[1])))
     peak, loads = evaluate(models, plan_within(models, budget), tmp_path / "run.db")
-    assert needs[0] < peak <= budget.host_bytes
+    assert needs[0] < peak
     # Seeker and supporter start side by side: which of the two is ready first is chance.
     assert Counter(load.name for load in loads[:2]) == {"seeker": 1, "supporter": 1}
     assert [load.name for load in loads[2:]] == ["scorer"]

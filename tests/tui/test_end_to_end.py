@@ -109,7 +109,7 @@ def test_a_demo_from_home_outlives_its_app_and_is_watched_ranked_and_read_in_ano
         second.press("\r")
         second.until("1 of 4")
         second.press("q")
-        assert "✓ finished" in second.until("16/16")
+        second.until("✓ finished")
         second.press("q")
         assert second.ended() == 0
         assert "Traceback" not in second.text
