@@ -18,7 +18,7 @@ from escl.text.seeker_checks import Check, Finish, SeekerCheck, check_seeker
 from escl.text.words import MAX_CHARS
 from tests.runs import CARD
 
-UPSTREAM = Path("/work/shared/data/esc-eval")
+UPSTREAM = Path(__file__).parents[2].parent / "shared" / "data" / "esc-eval"
 EN, ZH = Language.ENGLISH, Language.CHINESE
 
 
