@@ -47,7 +47,7 @@ def seen(app: EsclApp) -> str:
 
 async def until(app: EsclApp, pilot: Pilot[None], words: str) -> str:
     """Wait until `words` are seen, and return the screen's text."""
-    for _ in range(400):
+    for _ in range(1500):
         await pilot.pause(0.01)
         if words in (text := seen(app)):
             return text

@@ -91,7 +91,7 @@ class ScoresScreen(RunScreen):
         """Lay the table out for the new width."""
         super().on_resize(event)
         if self._board is not None:
-            self._show()
+            self.call_after_refresh(self._show)
 
     def action_look_again(self) -> None:
         """Work the scores out anew."""
@@ -105,7 +105,8 @@ class ScoresScreen(RunScreen):
     def action_sort(self) -> None:
         """Sort by the column under the cursor, the best first; by the name's column, as the run names them."""
         self.session.scores.sort = self._dimension()
-        self._show()
+        # A table that is filled again before it was laid out stays blank.
+        self.call_after_refresh(self._show)
 
     def action_next_card_language(self) -> None:
         """Show the cards of the next language."""
