@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from escl.cli.judge_panel import panel
+from escl.cli.judge_people import calibrate, validate
 from escl.cli.options import AsJson, Context, DeviceName, GpuLayers, Memory, NoTune, Parallel, RetryFailed, Threads
 from escl.cli.output import print_json, progress_console, results_console
 from escl.core.printable import printable
@@ -214,3 +216,8 @@ def _read_on(store: RunStore, side: Side, wishes: Wishes, judging_id: int) -> No
 def _exit_code(certificate: Certificate) -> ExitCode:
     has_gaps = any(cell.agreement.failed for cell in certificate.cells)
     return ExitCode.INCOMPLETE if has_gaps else ExitCode.OK
+
+
+judge_app.command()(validate)
+judge_app.command()(calibrate)
+judge_app.command()(panel)

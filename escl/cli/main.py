@@ -1,41 +1,23 @@
-"""The `escl` command: mounts the command groups and turns errors into messages and exit codes."""
+"""The `escl` command: turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from escl import __version__
-from escl.cli.arena import arena
-from escl.cli.bench import bench
-from escl.cli.bundle import bundle_app
-from escl.cli.cards import cards_app
-from escl.cli.compare import compare
-from escl.cli.convert import convert
-from escl.cli.crisis import crisis_app
-from escl.cli.doctor import doctor
-from escl.cli.judge import judge_app
-from escl.cli.judge_panel import panel
-from escl.cli.judge_people import calibrate, validate
-from escl.cli.models import models_app
-from escl.cli.output import progress_console
-from escl.cli.plan import plan
-from escl.cli.power import power
-from escl.cli.protocol import protocol_app
-from escl.cli.rate import rate
-from escl.cli.report import report
-from escl.cli.run import demo, run
-from escl.cli.score import score
-from escl.cli.tui import tui
-from escl.cli.tune import tune
+from escl.cli.commands import Commands
+from escl.cli.tui import open_app
 from escl.core.printable import printable
 from escl.errors import EsclError, ExitCode
 
 app = typer.Typer(
     name="escl",
+    cls=Commands,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -53,42 +35,19 @@ def options(
         typer.echo(__version__)
         raise typer.Exit
     if context.invoked_subcommand is None:
-        if sys.stdin.isatty() and sys.stdout.isatty():
-            tui()
         typer.echo(context.get_help())
         raise typer.Exit(ExitCode.USAGE)
-
-
-app.command()(demo)
-app.command()(run)
-app.command()(score)
-app.command()(report)
-app.command()(rate)
-app.command()(compare)
-app.command()(power)
-app.command()(arena)
-app.command()(plan)
-app.command()(convert)
-app.command()(bench)
-app.command()(tune)
-app.command()(tui)
-app.command()(doctor)
-app.add_typer(cards_app)
-app.add_typer(bundle_app)
-judge_app.command()(validate)
-judge_app.command()(calibrate)
-judge_app.command()(panel)
-app.add_typer(judge_app)
-app.add_typer(crisis_app)
-app.add_typer(protocol_app)
-app.add_typer(models_app)
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
+        if (runs := _runs_for_app(sys.argv[1:])) is not None:
+            sys.exit(open_app(runs))
         app()
     except EsclError as error:
+        from escl.cli.output import progress_console
+
         console = progress_console()
         console.print("error:", style="bold red", end=" ")
         console.print(printable(error.message), markup=False, soft_wrap=True)
@@ -101,3 +60,13 @@ def main() -> None:
         traceback.print_exc()
         sys.stderr.write("\nThis is a bug in escl. Please report it with the lines above.\n")
         sys.exit(ExitCode.BUG)
+
+
+def _runs_for_app(words: list[str]) -> list[Path] | None:
+    """Return the runs that the app is to show; None where it is not the app that `words` and the terminal call for.
+
+    The app is opened without the parser, whose own libraries take a third of the time until its first paint.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or any(word.startswith("-") for word in words):
+        return None
+    return [Path(word) for word in words[1:]] if words[:1] in ([], ["tui"]) else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +24,17 @@ def tui(
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("this is no terminal", hint="`escl report RUN` prints the results of a run anywhere")
+    raise typer.Exit(open_app(runs or []))
+
+
+def open_app(runs: Iterable[Path]) -> int:
+    """Run the app with these runs until it is left, and return its exit code."""
+    # What is imported stays: looking it through for garbage again and again would hold up the first paint and the keys.
+    gc.disable()
     from escl.tui.app import EsclApp
 
-    app = EsclApp(tuple(runs or ()))
+    app = EsclApp(tuple(runs))
+    gc.freeze()
+    gc.enable()
     app.run()
-    raise typer.Exit(app.return_code or 0)
+    return app.return_code or 0
