@@ -65,15 +65,16 @@ def bench(
     """
     from escl.bench.evaluate import Casting, MachineUse
     from escl.bench.suite import QUICK, Bench, Effort
-    from escl.cli.run import choose_cards
     from escl.cli.work import load_model
+    from escl.core.card_choice import CardChoice, choose_cards
     from escl.core.protocol import load_protocol
     from escl.engine.child import physical_cores
     from escl.memory.devices import budget_of, parse_bytes, probe_hardware
     from escl.shelf.manifest import ModelRole
 
     words = load_protocol("open")
-    cards = choose_cards(None, lang, limit=-(-dialogues // len(lang.languages)), crisis=False)[:dialogues]
+    limit = -(-dialogues // len(lang.languages))
+    cards = choose_cards(CardChoice(languages=lang.languages, limit=limit))[:dialogues]
     casting = Casting(
         protocol=words,
         cards=tuple(cards),

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from escl.cli.output import progress_console
 from escl.core.card import RoleCard
+from escl.core.card_choice import CardChoice, drawn
 from escl.core.dimension import LABEL_TO_PERCENT
 from escl.core.printable import printable
 
 if TYPE_CHECKING:
     from escl.evaluation.until_sure import Look
     from escl.store.run import RunStore
-
-QUICK_CARDS: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,30 +24,29 @@ class Ending:
 
     Attributes:
         margin: In labels; set when the run ends as soon as it is sure. None plays all cards.
-        quick: Whether the cards are those of a quick look, whose sight is said.
+        sample: What the sample of cards is called, where one is played and its sight is said.
     """
 
     margin: float | None = None
-    quick: bool = False
+    sample: str | None = None
 
 
 PLAYS_ALL: Final = Ending()
 
 
-def quick_cards(cards: Sequence[RoleCard]) -> list[RoleCard]:
-    """Return the cards of a quick look, and say what such a look can see."""
-    from escl.core.draw import stratified
-    from escl.stats.power import ASSUMED_CORRELATION, ASSUMED_DEVIATION, detectable, paired_deviation
+def sampled(cards: Sequence[RoleCard], choice: CardChoice, *, name: str) -> list[RoleCard]:
+    """Return the cards of a sample, and say what so many can see."""
+    from escl.stats.power import ASSUMED_CORRELATION, ASSUMED_DEVIATION, assumed_sight
 
-    chosen = stratified(cards, QUICK_CARDS)
-    seen = detectable(len(chosen), paired_deviation(ASSUMED_DEVIATION, ASSUMED_CORRELATION))
+    chosen = drawn(cards, choice)
+    seen = assumed_sight(len(chosen))
     can = ""
     if seen is not None:
         can = (
             f"; they show a difference of {seen:.1f} labels ({seen * LABEL_TO_PERCENT:.0f} points) or more, if labels"
             f" have SD {ASSUMED_DEVIATION:g} and two supporters correlate {ASSUMED_CORRELATION:g}"
         )
-    _say(f"quick: {len(chosen)} of {len(cards)} cards, spread over languages, categories and sources{can}")
+    _say(f"{name}: {len(chosen)} of {len(cards)} cards, spread over languages, categories and sources{can}")
     return chosen
 
 
@@ -67,12 +65,12 @@ def say_ending(ending: Ending, looks: Sequence[Look], store: RunStore, path: Pat
     """Say at the end what the last look saw, or what a quick look could have seen."""
     if looks:
         _say(looks[-1].words, style="bold")
-    if ending.quick:
-        for line in _sight(store, path):
+    if ending.sample is not None:
+        for line in _sight(store, path, name=ending.sample):
             _say(line)
 
 
-def _sight(store: RunStore, path: Path) -> Iterator[str]:
+def _sight(store: RunStore, path: Path, *, name: str) -> Iterator[str]:
     """Yield what difference of the averages this run could have seen, by the spread that it found."""
     from escl.evaluation.compare import AVERAGE, pairing, sides_of
 
@@ -85,7 +83,7 @@ def _sight(store: RunStore, path: Path) -> Iterator[str]:
         for row in group.rows:
             if row.dimension == AVERAGE and (seen := row.comparison.detectable) is not None:
                 yield (
-                    f"quick: {row.comparison.n_cards} cards show a difference of {seen / LABEL_TO_PERCENT:.2f} labels"
+                    f"{name}: {row.comparison.n_cards} cards show a difference of {seen / LABEL_TO_PERCENT:.2f} labels"
                     f" ({seen:.1f} points) between the averages of {other.supporter} and {first.supporter};"
                     " `escl compare` has the verdicts"
                 )

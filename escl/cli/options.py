@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from escl.core.card import Category
+from escl.core.card_choice import QUICK_CARDS, CardChoice
 from escl.core.dimension import Language
+from escl.errors import UsageError
 
 
 class LanguageChoice(StrEnum):
@@ -39,6 +42,19 @@ CardFiles = Annotated[
 ]
 CardLanguage = Annotated[LanguageChoice, typer.Option("--lang", help="Language of the cards.")]
 CardLimit = Annotated[int | None, typer.Option("--limit", min=1, help="Cards of each language at most, in file order.")]
+Quick = Annotated[
+    bool,
+    typer.Option("--quick", help=f"Play {QUICK_CARDS} cards, spread over languages, categories and sources."),
+]
+Sample = Annotated[
+    int | None,
+    typer.Option("--sample", min=1, help="Play so many cards, spread over languages, categories and sources."),
+]
+CardCategory = Annotated[Category | None, typer.Option("--category", help="Only cards about this part of life.")]
+CardSource = Annotated[str | None, typer.Option("--source", help="Only cards of this collection, such as ESConv.")]
+UnseenCards = Annotated[
+    bool, typer.Option("--unseen", help="Only cards of collections that ESC-Role was not trained on.")
+]
 CrisisCards = Annotated[bool, typer.Option("--crisis", help="Use the crisis cards instead of the quality cards.")]
 Rounds = Annotated[
     int | None, typer.Option(min=1, help="Rounds of a dialogue. Default: the protocol's, which is 5 unless it says so.")
@@ -105,3 +121,36 @@ Margin = Annotated[
     float,
     typer.Option(min=0.001, max=4, help="Difference in labels (0-4) that counts as none; 0.2 is 5 points of 100."),
 ]
+
+
+def card_choice(
+    files: list[Path] | None,
+    lang: LanguageChoice,
+    *,
+    limit: int | None = None,
+    quick: bool = False,
+    sample: int | None = None,
+    crisis: bool = False,
+    category: Category | None = None,
+    source: str | None = None,
+    unseen: bool = False,
+) -> CardChoice:
+    """Return the cards that these options choose.
+
+    Raises:
+        UsageError: Two of them choose how many cards are played.
+    """
+    given = {"--limit": limit, "--sample": sample, "--quick": QUICK_CARDS if quick else None}
+    named = [f"{name} {n}" if name != "--quick" else name for name, n in given.items() if n is not None]
+    if len(named) > 1:
+        raise UsageError(f"{' and '.join(named)} each choose how many cards are played", hint="leave out one")
+    return CardChoice(
+        files=tuple(files or ()),
+        languages=lang.languages,
+        category=category,
+        source=source,
+        unseen=unseen,
+        crisis=crisis,
+        limit=limit,
+        sample=QUICK_CARDS if quick else sample,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from escl.cli.dry_run import show_dry_run
-from escl.cli.ending import PLAYS_ALL, Ending, looked, quick_cards, say_ending
+from escl.cli.ending import PLAYS_ALL, Ending, looked, sampled, say_ending
 from escl.cli.options import (
     AnyQuant,
     AsJson,
+    CardCategory,
     CardFiles,
     CardLanguage,
     CardLimit,
+    CardSource,
     Context,
     CrisisCards,
     DeviceName,
@@ -31,18 +32,21 @@ from escl.cli.options import (
     Out,
     Parallel,
     ProtocolName,
+    Quick,
     Repeats,
     RetryFailed,
     Rounds,
+    Sample,
     Scorer,
     Seeker,
     Supporters,
     Threads,
+    UnseenCards,
+    card_choice,
 )
-from escl.core.bundled import bundled
-from escl.core.card import RoleCard, cards_sha256, select_cards
-from escl.core.card_file import load_cards
-from escl.errors import CardError, UsageError
+from escl.core.card import cards_sha256
+from escl.core.card_choice import CardChoice, choose_cards
+from escl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +59,6 @@ if TYPE_CHECKING:
     from escl.shelf.manifest import Model
     from escl.store.run import RunStore
 
-DEMO_PREFIX = "demo/"
 EXCERPT_TURNS = 5
 
 
@@ -66,9 +69,11 @@ def run(
     lang: CardLanguage = LanguageChoice.BOTH,
     limit: CardLimit = None,
     crisis: CrisisCards = False,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Play 16 cards, spread over languages, categories and sources.")
-    ] = False,
+    quick: Quick = False,
+    sample: Sample = None,
+    category: CardCategory = None,
+    source: CardSource = None,
+    unseen: UnseenCards = False,
     rounds: Rounds = None,
     repeats: Repeats = 1,
     seeker: Seeker = None,
@@ -125,8 +130,9 @@ def run(
     from escl.cli.planning import Wishes
     from escl.cli.work import load_model
     from escl.core.protocol import load_protocol
+    from escl.evaluation.prospect import usual_models
     from escl.evaluation.run import Simulation
-    from escl.shelf.manifest import ModelRole, manifests
+    from escl.shelf.manifest import ModelRole
 
     if strict and parallel is not None and parallel > 1:
         raise UsageError(
@@ -137,20 +143,30 @@ def run(
             "--stop-when-sure compares the scores of two supporters on quality cards",
             hint="name two supporters, without --no-score and --crisis",
         )
-    if quick and limit is not None:
-        raise UsageError(f"--quick chooses the cards, and --limit {limit} others", hint="leave out one")
-    chosen = choose_cards(cards, lang, limit=limit, crisis=crisis)
-    if quick:
-        chosen = quick_cards(chosen)
+    choice = card_choice(
+        cards,
+        lang,
+        limit=limit,
+        quick=quick,
+        sample=sample,
+        crisis=crisis,
+        category=category,
+        source=source,
+        unseen=unseen,
+    )
+    chosen = choose_cards(choice)
+    called = "quick" if quick else "sample" if sample is not None else None
+    if called is not None:
+        chosen = sampled(chosen, choice, name=called)
     words = load_protocol(protocol)
     tested = [load_supporter(name, parallel=parallel) for name in supporters]
     for language in {card.language for card in chosen}:
         words.wording(language)
-    toys = all(name.startswith(DEMO_PREFIX) and name in manifests() for name in supporters)
+    usual_seeker, usual_scorer = usual_models(supporters)
     simulation = Simulation(
         protocol=words,
         cards=chosen,
-        seeker=load_model(seeker or ("demo/seeker" if toys else "esc-role"), ModelRole.SEEKER),
+        seeker=load_model(seeker or usual_seeker, ModelRole.SEEKER),
         supporters=tested,
         rounds=rounds or words.default_rounds(),
         repeats=repeats,
@@ -169,8 +185,8 @@ def run(
         any_quant=any_quant,
         tune=not (no_tune or dry_run),
     )
-    scorer_name = None if no_score else scorer or ("demo/scorer" if toys else "esc-rank")
-    ending = Ending(margin=margin if stop_when_sure else None, quick=quick)
+    scorer_name = None if no_score else scorer or usual_scorer
+    ending = Ending(margin=margin if stop_when_sure else None, sample=called)
     raise typer.Exit(
         _evaluate(
             simulation,
@@ -206,7 +222,7 @@ def demo(
     wishes = Wishes(device="cpu", parallel=8, ctx=2048, threads=1, tune=False)
     simulation = Simulation(
         protocol=load_protocol("open"),
-        cards=choose_cards(None, lang, limit=limit, crisis=False),
+        cards=choose_cards(CardChoice(languages=lang.languages, limit=limit)),
         seeker=load_model("demo/seeker"),
         supporters=[load_model("demo/warm"), load_model("demo/curt")],
         seed=seed,
@@ -217,32 +233,6 @@ def demo(
             simulation, "demo/scorer", wishes, out=path, as_json=as_json, excerpt=True, is_kept=out is not None
         )
     raise typer.Exit(code)
-
-
-def choose_cards(files: list[Path] | None, lang: LanguageChoice, *, limit: int | None, crisis: bool) -> list[RoleCard]:
-    """Return the cards to play, the first `limit` of each language.
-
-    Raises:
-        CardError: A file is malformed, or two files share a card id.
-        UsageError: No card is left.
-    """
-    paths = files or [bundled("role_cards")]
-    loaded = [card for path in paths for card in load_cards(path)]
-    twice = [name for name, n in Counter(card.id for card in loaded).items() if n > 1]
-    if twice:
-        raise CardError(f"two of the card files hold a card with the id {twice[0]}", hint="name each card once")
-    chosen = [
-        card
-        for language in lang.languages
-        for card in select_cards(loaded, language=language, limit=limit, crisis=crisis)
-    ]
-    if not chosen:
-        kind, where = "crisis" if crisis else "quality", ", ".join(map(str, files)) if files else "the bundled cards"
-        raise UsageError(
-            f"{where}: no {kind} cards in {' or '.join(lang.languages)}",
-            hint="`escl cards ls FILE` shows what is there; --crisis chooses the crisis cards",
-        )
-    return chosen
 
 
 def _evaluate(

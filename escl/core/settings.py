@@ -125,7 +125,7 @@ def differences(before: GenerationSettings, after: GenerationSettings) -> list[s
 def _named(settings: GenerationSettings) -> dict[str, object]:
     fields: dict[str, object] = msgspec.to_builtins(settings)
     if isinstance(settings, SimulationSettings):
-        fields["cards (--cards, --lang, --limit, --crisis)"] = f"set {settings.cards_sha256[:8]}"
+        fields["cards (--cards, --lang, --limit, --sample and the like)"] = f"set {settings.cards_sha256[:8]}"
         del fields["cards_sha256"]
         fields["supporters"] = ", ".join(speaker.name for speaker in settings.supporters)
         fields |= {f"supporter {speaker.name}": msgspec.to_builtins(speaker) for speaker in settings.supporters}

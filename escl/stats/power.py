@@ -38,6 +38,11 @@ def detectable(n: int, deviation: float, *, power: float = POWER) -> float | Non
     return None if n < 2 else _multiplier(n, power) * deviation / math.sqrt(n)
 
 
+def assumed_sight(n: int) -> float | None:
+    """Return the difference in labels that `n` cards show where nothing was piloted; None below two cards."""
+    return detectable(n, paired_deviation(ASSUMED_DEVIATION, ASSUMED_CORRELATION))
+
+
 def cards_for(difference: float, deviation: float, *, power: float = POWER) -> int | None:
     """Return the least number of cards for which `detectable` is `difference` or less; None above `MAX_CARDS`."""
 

@@ -27,7 +27,7 @@ def test_a_supporter_that_goes_is_one_line() -> None:
 
 def test_other_cards_are_named_by_the_options_that_choose_them() -> None:
     (line,) = differences(settings(), structs.replace(settings(), cards_sha256="1" * 64))
-    assert line.startswith("cards (--cards, --lang, --limit, --crisis)")
+    assert line.startswith("cards (--cards, --lang, --limit, --sample and the like)")
 
 
 def test_a_kv_type_is_in_the_fingerprint_only_where_it_was_asked_for() -> None:
