@@ -8,6 +8,7 @@ from escl.core.card import Category
 from escl.core.dimension import Language
 from escl.evaluation.results import chosen_judging, scored_of
 from escl.stats.summary import Cell, summarize
+from escl.store.database import Database
 from escl.store.run import RunStore
 
 
@@ -28,17 +29,35 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     cells: list[Cell]
 
 
+class Leaderboards:
+    """The leaderboards of one open run; what was worked out is kept until somebody writes to the run's file."""
+
+    def __init__(self) -> None:
+        self._known: dict[Category | None, Leaderboard] = {}
+        self._version: tuple[Database, int] | None = None
+
+    def of(self, database: Database, *, category: Category | None = None) -> Leaderboard:
+        """Return the leaderboard of the run in `database`, as `leaderboard_of` does."""
+        # Asked for before the rows are: who writes meanwhile makes what was read old.
+        version = (database, database.version())
+        if version != self._version:
+            self._known, self._version = {}, version
+        if category not in self._known:
+            self._known[category] = leaderboard_of(RunStore.read(database), category=category)
+        return self._known[category]
+
+
 def leaderboard_of(store: RunStore, *, category: Category | None = None) -> Leaderboard:
     """Return the scores of a run as the judging asked for last read it, over the cards of one category or of all."""
     judging_id, scorer = chosen_judging(store, None)
     cards = store.cards()
-    dialogues = store.dialogues()
     scored = [] if judging_id is None else scored_of(store, judging_id)
+    spoken = {one.language for one in (scored if judging_id is not None else store.dialogues())}
     if category is not None:
         scored = [one for one in scored if one.cluster in cards and cards[one.cluster].category is category]
     return Leaderboard(
         scorer=scorer,
-        languages=[one for one in Language if any(dialogue.language is one for dialogue in dialogues)],
+        languages=[one for one in Language if one in spoken],
         categories=[one for one in Category if any(card.category is one for card in cards.values())],
         has_crisis=any(card.crisis is not None for card in cards.values()),
         cells=summarize(scored),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
 
@@ -150,11 +151,13 @@ def scored_of(store: RunStore, judging_id: int) -> list[Scored]:
     readings = {(r.dialogue_id, r.dimension): r for r in store.readings(judging_id)}
     speaking_failed = {f.dialogue_id: f for f in store.failures()}
     reading_failed = {(f.dialogue_id, f.dimension): f for f in store.failures(judging_id)}
+    crisis = {card.id for card in cards.values() if card.crisis is not None}
+    # Replies are nearly all alike.
+    upstream_label = lru_cache(lowest_digit)
     scored = []
     for dialogue, dimension in itertools.product(store.dialogues(), Dimension):
-        reading = readings.get((dialogue.id, dimension))
-        failure = speaking_failed.get(dialogue.id) or reading_failed.get((dialogue.id, dimension))
-        card = cards.get(dialogue.card_id)
+        key = (dialogue.id, dimension)
+        reading = readings.get(key)
         scored.append(
             Scored(
                 supporter=dialogue.supporter,
@@ -162,11 +165,11 @@ def scored_of(store: RunStore, judging_id: int) -> list[Scored]:
                 dimension=dimension,
                 cluster=dialogue.card_id,
                 repeat=dialogue.repeat,
-                crisis=card is not None and card.crisis is not None,
+                crisis=dialogue.card_id in crisis,
                 expected=None if reading is None else reading.expected,
                 label=None if reading is None else reading.label,
-                upstream_label=None if reading is None else lowest_digit(reading.reply),
-                missing=_why_missing(dialogue, reading, failure),
+                upstream_label=None if reading is None else upstream_label(reading.reply),
+                missing=_why_missing(dialogue, reading, speaking_failed.get(dialogue.id) or reading_failed.get(key)),
             )
         )
     return scored

@@ -109,7 +109,9 @@ def _level(z: float, *, bias: float, acceleration: float) -> float:
 
 def _means(total: Floats, count: Floats, *, seed: int, chunk: int) -> Floats:
     weights = _weights(len(total), seed, chunk)
-    means: Floats = (weights @ total) / (weights @ count)
+    # Where every cluster has one value, each draw has as many as there are clusters.
+    drawn = float(len(count)) if (count == 1).all() else weights @ count
+    means: Floats = (weights @ total) / drawn
     return means
 
 

@@ -16,7 +16,8 @@ from escl.stats.labels import LabelSpread, label_spread
 from escl.stats.variance import Variances, variances
 
 
-class Scored(msgspec.Struct, frozen=True, kw_only=True):
+# Of numbers and texts only, in hundreds of thousands: the cycle collector would look through them again and again.
+class Scored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One dimension of one dialogue, read or not.
 
     Attributes:

@@ -150,6 +150,12 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise StorageError(f"{self.path}: {error}") from error
 
+    def version(self) -> int:
+        """Return a number that another one takes the place of when somebody else has written to the file."""
+        (row,) = self.rows("PRAGMA data_version")
+        found: int = row[0]
+        return found
+
     def _rollback(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")

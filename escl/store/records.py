@@ -41,7 +41,8 @@ class TurnRow(msgspec.Struct, frozen=True, kw_only=True):
     busy_s: float | None = None
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+# Of numbers and texts only, in hundreds of thousands: the cycle collector would look through them again and again.
+class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the scorer said about one dimension of one dialogue.
 
     Attributes:
@@ -63,9 +64,12 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def expected(self) -> float | None:
         """Return the mean label (0-4) under the probabilities, renormalized over the labels."""
-        if self.probabilities is None or (total := sum(self.probabilities)) <= 0:
+        if self.probabilities is None:
             return None
-        return sum(label * p for label, p in enumerate(self.probabilities)) / total
+        # Written out: a big run has a hundred thousand of these, and `sum` takes three times as long.
+        p0, p1, p2, p3, p4 = self.probabilities
+        total = p0 + p1 + p2 + p3 + p4
+        return None if total <= 0 else (p1 + 2 * p2 + 3 * p3 + 4 * p4) / total
 
 
 class FailureRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -393,20 +393,24 @@ class RunStore:
         # Two queries, not one with an "or": only so the second finds its few rows by the key.
         among, ids = ("", [judging_id]) if dialogue_id is None else (" AND dialogue_id = ?", [judging_id, dialogue_id])
         rows = self._database.rows(
-            f"SELECT * FROM reading WHERE judging_id = ?{among} ORDER BY dialogue_id, dimension", *ids
+            "SELECT dialogue_id, dimension, reply, label, p0, p1, p2, p3, p4, off_label_mass, drafted, busy_s"
+            f" FROM reading WHERE judging_id = ?{among} ORDER BY dialogue_id, dimension",
+            *ids,
         )
+        # By place and not by name, and the dimensions looked up once: a big run has a hundred thousand of these.
+        known = {one.value: one for one in Dimension}
         return [
             Reading(
-                dialogue_id=row["dialogue_id"],
-                dimension=Dimension(row["dimension"]),
-                reply=row["reply"],
-                label=row["label"],
-                probabilities=None if row["p0"] is None else (row["p0"], row["p1"], row["p2"], row["p3"], row["p4"]),
-                off_label_mass=row["off_label_mass"],
-                drafted=bool(row["drafted"]),
-                busy_s=row["busy_s"],
+                dialogue_id=dialogue_id,
+                dimension=known[dimension],
+                reply=reply,
+                label=label,
+                probabilities=None if p0 is None else (p0, p1, p2, p3, p4),
+                off_label_mass=mass,
+                drafted=bool(drafted),
+                busy_s=busy_s,
             )
-            for row in rows
+            for dialogue_id, dimension, reply, label, p0, p1, p2, p3, p4, mass, drafted, busy_s in rows
         ]
 
     def loads(self) -> list[LoadRow]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from escl.core.dimension import Dimension, Language
+    from escl.evaluation.leaderboard import Leaderboards
     from escl.store.browse import Wanted
     from escl.store.database import Database
     from escl.tui.open_run import OpenRun
@@ -48,12 +49,14 @@ class Session:
 
     Attributes:
         started: The command, where it was started from here.
+        boards: The leaderboards that were looked at; None before the first look.
         wanted: Which dialogues are listed; None before the first look.
         at: Which of them is shown.
     """
 
     run: OpenRun
     started: Started | None = None
+    boards: Leaderboards | None = None
     scores: ScoresView = field(default_factory=ScoresView)
     wanted: Wanted | None = None
     at: int = 0

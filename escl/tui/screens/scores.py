@@ -161,10 +161,11 @@ class ScoresScreen(RunScreen):
 
         def query(database: Database) -> Leaderboard:
             from escl.core.card import Category
-            from escl.evaluation.leaderboard import leaderboard_of
-            from escl.store.run import RunStore
+            from escl.evaluation.leaderboard import Leaderboards
 
-            return leaderboard_of(RunStore.read(database), category=None if category is None else Category(category))
+            if self.session.boards is None:
+                self.session.boards = Leaderboards()
+            return self.session.boards.of(database, category=None if category is None else Category(category))
 
         self._board = await self.ask(query)
         only_crisis = all(one.crisis for one in self._board.cells) and bool(self._board.cells)
