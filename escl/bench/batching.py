@@ -41,7 +41,7 @@ def compare_batching(
             "n_ubatch": setting.n_ubatch,
             "gpu layers": use.gpu_layers,
         },
-        notes=("Both choose greedily, in one context of one process, in turns; a first round warms up.",),
+        notes=("Both choose greedily, in one context of one process, a batch each in turns; two rounds warm up.",),
     )
 
 

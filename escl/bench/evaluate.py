@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import threading
 import time
 from collections.abc import Coroutine, Sequence
@@ -15,9 +16,11 @@ import msgspec
 import psutil
 
 from escl.core.card import RoleCard, cards_sha256
+from escl.core.dialogue import Speaker
 from escl.core.dimension import Language
 from escl.core.protocol import Protocol
 from escl.core.sampling import Sampling
+from escl.engine.trial import InStep
 from escl.engine.wire import Progress, Ready
 from escl.errors import EngineError
 from escl.evaluation.engines import Engines
@@ -137,6 +140,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         working_s: From the moment that the first engine can be asked to the last turn or reading.
         latencies_s: From one turn of a dialogue to the next, queueing included.
         peak_bytes: Most memory resident in all processes together.
+        bare: The same tokens for bare llama.cpp, by engine; empty when scoring.
     """
 
     total_s: float
@@ -151,6 +155,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     load_s: list[float]
     peak_bytes: int
     plan: str
+    bare: list[InStep] = []
 
 
 def simulation_of(casting: Casting, *, rounds: int, max_tokens: int, repeats: int = 1) -> Simulation:
@@ -214,7 +219,25 @@ def speak(simulation: Simulation, store: RunStore, use: MachineUse) -> Observed:
         load_s=[ready.load_s for _, _, ready in watch.loads],
         peak_bytes=peak_bytes,
         plan=chosen_line(plan).removeprefix("plan: "),
+        bare=_in_step(plan, watch.turns),
     )
+
+
+def _in_step(plan: Plan, turns: Sequence[tuple[float, int, int, TurnRow]]) -> list[InStep]:
+    """Return what each engine evaluated and generated, turn by turn of all dialogues."""
+    asked = []
+    for engine in plan.best().engines:
+        speaker = Speaker.SEEKER if engine.role == "seeker" else Speaker.SUPPORTER
+        rows = [(position, row) for _, _, position, row in turns if position > 0 and row.turn.speaker is speaker]
+        by_turn = [[row for at, row in rows if at == position] for position in sorted({at for at, _ in rows})]
+        asked.append(
+            InStep(
+                spec=engine.spec,
+                prompts=[[(row.n_prompt or 0) - (row.n_reused or 0) for row in said] for said in by_turn],
+                generated=[round(statistics.mean(row.n_generated or 0 for row in said)) for said in by_turn],
+            )
+        )
+    return asked
 
 
 def read(scorer: Model, store: RunStore, use: MachineUse) -> Observed:

@@ -12,8 +12,9 @@ import msgspec
 
 from escl.engine.wire import EngineSpec
 
-MAX_LABEL_OUTPUTS: Final = 64
-"""Rows of logits in one decode of the label reader: a prompt's draft is verified position by position."""
+LABEL_ROWS: Final = 8
+"""Rows of logits for each slot in one decode of the label reader, where a draft is verified position by position: the
+label, what a draft keeps behind it, and some to spare. A longer draft takes more decodes, each row n_vocab floats."""
 
 _CELL_BLOCK: Final = 256
 """llama.cpp rounds the cells of a stream up to this (GGML_PAD in llama_context's constructor)."""
@@ -43,6 +44,4 @@ def context_shape(spec: EngineSpec, *, n_ctx: int) -> ContextShape:
         return ContextShape(n_ctx=cells, n_sequences=slots, n_outputs=slots, unified=False)
     # One more sequence than slots: the last one parks the prefix that the others share.
     n_sequences = slots + 1
-    return ContextShape(
-        n_ctx=cells, n_sequences=n_sequences, n_outputs=max(MAX_LABEL_OUTPUTS, n_sequences), unified=True
-    )
+    return ContextShape(n_ctx=cells, n_sequences=n_sequences, n_outputs=LABEL_ROWS * slots, unified=True)

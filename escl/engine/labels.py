@@ -19,7 +19,7 @@ import numpy.typing as npt
 from escl.core.dialogue import Message
 from escl.engine.batcher import Totals
 from escl.engine.chat import Chat
-from escl.engine.context_shape import MAX_LABEL_OUTPUTS, context_shape
+from escl.engine.context_shape import context_shape
 from escl.engine.label_tokens import LabelTokens, Odds, find_label
 from escl.engine.llama import Context, Model, Tokens, device_names
 from escl.engine.sampling import check_finite
@@ -29,6 +29,8 @@ from escl.errors import ContextOverflowError, EngineError, KVExhaustedError, Non
 DEFAULT_SYSTEM_KEY: Final = "escl.chat.default_system_prompt"
 """GGUF key of the system prompt that a scorer was trained with."""
 
+_MAX_DRAFT: Final = 63
+"""Tokens of a draft: a label that comes later is generated."""
 _TAIL: Final = 4
 """Tokens behind the label that a draft keeps: a full stop saves a step, an explanation would be another each time."""
 
@@ -280,7 +282,7 @@ class LabelReader:
         if self._strict or not job.request.use_draft:
             return []
         known = self._drafts.get(job.group) or self._drafts.get(job.request.adapter) or []
-        return known[: min(job.request.max_tokens, MAX_LABEL_OUTPUTS) - 1]
+        return known[: min(job.request.max_tokens - 1, _MAX_DRAFT)]
 
     def _evaluate(self, jobs: Sequence[_Job]) -> Generator[None, None, None]:
         """Evaluate prompts and drafts of a pack, and take the model's choice at each position of the drafts."""

@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -39,6 +40,7 @@ from escl.engine.trial import (
     Comparison,
     Evaluated,
     Evaluation,
+    InStep,
     Measured,
     Probe,
     Question,
@@ -50,6 +52,7 @@ from escl.errors import EngineError
 
 _WARM_UP_TOKENS: Final = 8
 _DRAWS: Final = 16
+_OVER: Final = object()
 _GREEDY: Final = Sampling(temperature=0, repeat_penalty=1.0, max_tokens=1)
 
 
@@ -72,6 +75,8 @@ class Bench:
                 return self._compare(question)
             case Evaluation():
                 return _evaluate(self._path, question)
+            case InStep():
+                return _speak_in_step(self._path, question)
             case _:
                 assert_never(question)
 
@@ -141,14 +146,17 @@ class Bench:
 
 
 class _Rivals:
-    """Bare loop and batcher on one and the same context, so that neither has the better memory."""
+    """Bare loop and batcher on one context, each with half of its streams, and with the other half the next time.
+
+    They go in turns batch by batch: what slows the machine down for a moment slows both.
+    """
 
     def __init__(self, model: Model, asked: Comparison) -> None:
         setting = asked.setting
         n_ctx = -(-(2 * asked.prompt_tokens + asked.steps + 64) // 256) * 256
         spec = EngineSpec(
             model="",
-            slots=asked.sequences,
+            slots=2 * asked.sequences,
             n_batch=max(setting.n_ubatch, asked.sequences),
             n_ubatch=setting.n_ubatch,
             kv_type=setting.kv_type,
@@ -158,7 +166,6 @@ class _Rivals:
         # A model with random weights may end its turn at any token; both sides must generate equally many.
         chat.ends = frozenset()
         self._batcher = Batcher(model, chat, spec, n_ctx=n_ctx, threads=setting.threads)
-        self._bare = BareLoop(self._batcher.context)
         self._asked = asked
         self._said = [_words(asked.prompt_tokens, seed) for seed in range(asked.sequences)]
         self._said = [_cut_to(chat, said, asked.prompt_tokens) for said in self._said]
@@ -170,43 +177,82 @@ class _Rivals:
         self.batcher_decode_s: list[float] = []
 
     def run(self) -> None:
-        """Let both go in turns; the first round warms up and does not count."""
-        for number in range(self._asked.rounds + 1):
-            times = (*self._bare_round(), *self._batcher_round())
-            if number > 0:
-                lists = (self.bare_prefill_s, self.bare_decode_s, self.batcher_prefill_s, self.batcher_decode_s)
-                for one, taken in zip(lists, times, strict=True):
-                    one.append(taken)
+        """Let both go in turns; the first two rounds, which touch all streams, warm up and do not count."""
+        for number in range(self._asked.rounds + 2):
+            prefill, decode = self._round(number)
+            if number > 1:
+                self.batcher_prefill_s.append(prefill[0])
+                self.bare_prefill_s.append(prefill[1])
+                self.batcher_decode_s.append(decode[0])
+                self.bare_decode_s.append(decode[1])
 
-    def _bare_round(self) -> tuple[float, float]:
-        started = time.monotonic()
-        self._bare.prefill(self._prompts)
-        between = time.monotonic()
-        self._bare.decode(self._asked.steps)
-        return between - started, time.monotonic() - between
-
-    def _batcher_round(self) -> tuple[float, float]:
-        self._batcher.forget_all()
-        prefill_s = self._answer_all(1)
+    def _round(self, number: int) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return the seconds of batcher and bare loop, for the prompts and for the new tokens."""
+        asked, batcher = self._asked, self._batcher
+        batcher.forget_all()
+        batcher.context.clear()
+        # The batcher gives new sessions the slots that were left alone longest: those the bare loop had.
+        bare = BareLoop(batcher.context, first=asked.sequences * ((number + 1) % 2))
+        bare.begin(asked.sequences)
+        prefill = _in_turns(self._answering(1, number), bare.extending(self._prompts))
         # The prompts are in the cache now, but for their last tokens: the rest is decoding.
-        return prefill_s, self._answer_all(self._asked.steps)
+        return prefill, _in_turns(self._answering(asked.steps, number), bare.decoding(asked.steps))
 
-    def _answer_all(self, max_tokens: int) -> float:
-        """Return the seconds from the first batch to the last answer; the bare loop too begins with tokens."""
+    def _answering(self, max_tokens: int, number: int) -> Iterator[None]:
+        """Ask for all replies now; answer them, a batch before each `yield`: the bare loop too begins with tokens."""
         batcher = self._batcher
         sampling = msgspec.structs.replace(_GREEDY, max_tokens=max_tokens)
-        for number, said in enumerate(self._said):
-            messages = [Message("user", said)]
-            batcher.submit(Generate(id=number, session=str(number), messages=messages, sampling=sampling, seed=1))
-        started = time.monotonic()
-        while batcher.n_active + batcher.n_waiting:
-            for answer in batcher.step():
-                if isinstance(answer, Failed):
-                    raise EngineError(answer.message)
-        return time.monotonic() - started
+        for index, said in enumerate(self._said):
+            session, messages = f"{number} {index}", [Message("user", said)]
+            batcher.submit(Generate(id=index, session=session, messages=messages, sampling=sampling, seed=1))
+
+        def steps() -> Iterator[None]:
+            while batcher.n_active + batcher.n_waiting:
+                for answer in batcher.step():
+                    if isinstance(answer, Failed):
+                        raise EngineError(answer.message)
+                yield
+
+        return steps()
 
     def close(self) -> None:
         self._batcher.close()
+
+
+def _in_turns(one: Iterator[None], other: Iterator[None]) -> tuple[float, float]:
+    """Return the seconds of two iterators, that advance in turns, each first every other time."""
+    taken = [0.0, 0.0]
+    going = [(0, one), (1, other)]
+    while going:
+        for entry in list(going):
+            index, steps = entry
+            started = time.monotonic()
+            if next(steps, _OVER) is _OVER:
+                going.remove(entry)
+            taken[index] += time.monotonic() - started
+        going.reverse()
+    return taken[0], taken[1]
+
+
+def _speak_in_step(path: Path, asked: InStep) -> Evaluated:
+    """Return what the turns' tokens take with a slot for every dialogue, with any tokens of these numbers."""
+    spec = msgspec.structs.replace(asked.spec, slots=len(asked.prompts[0]))
+    model = Model(path, gpu_layers=spec.gpu_layers, device=spec.device, repack=spec.repack)
+    context = _context_of(model, spec, n_ctx=min(spec.ctx_per_slot, model.n_ctx_train))
+    bare, seconds = BareLoop(context), []
+    bare.begin(len(asked.prompts[0]))
+    for sizes, generated in zip(asked.prompts, asked.generated, strict=True):
+        prompts = [_prompt(model, size) for size in sizes]
+        started = time.monotonic()
+        for _ in bare.extending(prompts):
+            continue
+        # A reply's first token comes with the prompt, and its last one is evaluated with the next.
+        bare.decode(generated - 1)
+        seconds.append(time.monotonic() - started)
+    context.close()
+    model.close()
+    n_tokens = sum(sum(sizes) + len(sizes) * n for sizes, n in zip(asked.prompts, asked.generated, strict=True))
+    return Evaluated(n_tokens=n_tokens, seconds=seconds)
 
 
 def _evaluate(path: Path, asked: Evaluation) -> Evaluated:
@@ -215,19 +261,7 @@ def _evaluate(path: Path, asked: Evaluation) -> Evaluated:
     model = Model(path, gpu_layers=spec.gpu_layers, device=spec.device, repack=spec.repack)
     model.add_adapters({name: Path(adapter) for name, adapter in spec.adapters.items()})
     n_ctx = min(spec.ctx_per_slot, model.n_ctx_train)
-    shape = context_shape(spec, n_ctx=n_ctx)
-    context = Context(
-        model,
-        n_ctx=shape.n_ctx,
-        n_batch=spec.n_batch,
-        n_sequences=shape.n_sequences,
-        n_outputs=shape.n_outputs,
-        unified=shape.unified,
-        threads=spec.threads or child.physical_cores(),
-        n_ubatch=spec.n_ubatch,
-        kv_type=spec.kv_type,
-        flash_attention=spec.flash_attention,
-    )
+    context = _context_of(model, spec, n_ctx=n_ctx)
     chat = Chat(model, frozen_time=spec.frozen_time, max_tokens=n_ctx)
     prompts = [_opening_and_rests(model, chat, group) for group in asked.groups]
     bare, seconds = BareReading(context), []
@@ -255,6 +289,23 @@ def _common_length(one: Tokens, other: Tokens) -> int:
     length = min(one.size, other.size)
     differs = np.flatnonzero(one[:length] != other[:length])
     return int(differs[0]) if differs.size else length
+
+
+def _context_of(model: Model, spec: EngineSpec, *, n_ctx: int) -> Context:
+    """Return the context that the engine of `spec` has."""
+    shape = context_shape(spec, n_ctx=n_ctx)
+    return Context(
+        model,
+        n_ctx=shape.n_ctx,
+        n_batch=spec.n_batch,
+        n_sequences=shape.n_sequences,
+        n_outputs=shape.n_outputs,
+        unified=shape.unified,
+        threads=spec.threads or child.physical_cores(),
+        n_ubatch=spec.n_ubatch,
+        kv_type=spec.kv_type,
+        flash_attention=spec.flash_attention,
+    )
 
 
 def _context(model: Model, setting: Setting, *, sequences: int, cells: int) -> Context:

@@ -74,13 +74,13 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Measure the batcher against the bare loop: the same tokens in the same context, in turns.
+    """Measure the batcher against the bare loop: the same tokens in the same context, a batch each in turns.
 
     Attributes:
         sequences: Dialogues side by side.
         prompt_tokens: Of each dialogue, about.
         steps: Tokens generated for each dialogue.
-        rounds: How often each of the two goes.
+        rounds: How often each of the two begins anew.
     """
 
     setting: Setting
@@ -128,13 +128,28 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What an Evaluation took, from its first token on, by group; loading and tokenizing are left out."""
+    """What an Evaluation took by group, or an InStep by turn, from the first token on; loading and tokenizing are left
+    out."""
 
     n_tokens: int
     seconds: list[float]
 
 
-Question = Probe | Comparison | Evaluation
+class InStep(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Measure one model's part of a simulation as a loop with no scheduler has it: all dialogues say a turn at once.
+
+    Attributes:
+        spec: Of the engine that this is compared with: its file, settings and context.
+        prompts: New prompt tokens of each dialogue, by turn.
+        generated: Tokens of every reply, by turn.
+    """
+
+    spec: EngineSpec
+    prompts: list[list[int]]
+    generated: list[int]
+
+
+Question = Probe | Comparison | Evaluation | InStep
 Answer = Measured | Compared | Evaluated | Failed
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -191,8 +206,8 @@ class Stand:
         """Return what batcher and bare loop took. Raises as `probe`."""
         return self._ask(question, Compared, within_s)
 
-    def evaluate(self, question: Evaluation, *, within_s: float) -> Evaluated:
-        """Return what bare llama.cpp takes for a scorer's prompts. Raises as `probe`."""
+    def evaluate(self, question: Evaluation | InStep, *, within_s: float) -> Evaluated:
+        """Return what bare llama.cpp takes for a scorer's prompts or a model's turns. Raises as `probe`."""
         return self._ask(question, Evaluated, within_s)
 
     def _ask(self, question: Question, kind: type[T], within_s: float) -> T:

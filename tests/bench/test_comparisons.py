@@ -75,11 +75,14 @@ def test_both_sides_of_a_simulation_say_the_same_number_of_turns_and_tokens(cast
     assert facts["turns, escl"] == facts["turns, script"] == DIALOGUES * 4
     assert facts["generated tokens, escl"] == facts["generated tokens, script"] == DIALOGUES * 4 * 6
     assert facts["prompt tokens, escl"] == facts["prompt tokens, script"]
+    assert float(facts["bare llama.cpp by the script"]) > 0
 
 
 def test_both_sides_of_scoring_read_the_same_labels(casting: Casting) -> None:
     english = msgspec.structs.replace(casting, cards=casting.cards[:ENGLISH])
-    table = compare_scoring(english, USE, rounds=1, pairs=1, goal=1.8, best_prefill_tps=None, with_reuse=True)
+    table = compare_scoring(
+        english, USE, rounds=1, pairs=1, goal=1.8, best_prefill_tps=None, with_reuse=True, rounds_of_bare=2
+    )
     (prefill,) = [row for row in table.rows if row.why_missing]
     assert_measured(msgspec.structs.replace(table, rows=tuple(row for row in table.rows if row is not prefill)))
     assert prefill.why_missing == "the prefill rate was not measured"

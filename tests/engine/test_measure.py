@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from escl.engine import trial
-from escl.engine.trial import Alike, Comparison, Evaluated, Evaluation, Probe, Setting, Stand
+from escl.engine.trial import Alike, Comparison, Evaluated, Evaluation, InStep, Probe, Setting, Stand
 from escl.engine.wire import EngineSpec
-from escl.errors import EngineCrashedError, EngineHungError, ModelLoadError
+from escl.errors import EngineCrashedError, EngineError, EngineHungError, ModelLoadError
 from tests.engine.conftest import WriteModel
 from tests.tiny_gguf import Script, chain
 
@@ -72,6 +72,19 @@ def test_a_scorers_prompts_are_evaluated_with_each_opening_once(path: Path) -> N
     # What the prompts have in common beyond the rubric, the frame before it, is counted once as well.
     assert max(alone) < together.n_tokens - alone[0] < sum(alone)
     assert empty < min(alone)
+
+
+def test_dialogues_in_step_are_evaluated_with_the_tokens_asked_for(path: Path) -> None:
+    spec = EngineSpec(model=str(path), slots=2, ctx_per_slot=256, repack=False, gpu_layers=0)
+    with Stand(path) as stand:
+        asked = InStep(spec=spec, prompts=[[40, 30], [5, 6]], generated=[4, 8])
+        evaluated = stand.evaluate(asked, within_s=30)
+        assert evaluated.n_tokens == 40 + 30 + 5 + 6 + 2 * (4 + 8)
+        assert len(evaluated.seconds) == 2
+        assert min(evaluated.seconds) > 0
+        too_long = InStep(spec=spec, prompts=[[250, 250]], generated=[30])
+        with pytest.raises(EngineError):
+            stand.evaluate(too_long, within_s=30)
 
 
 def test_a_setting_that_llama_cpp_refuses_leaves_the_stand_in_use(path: Path) -> None:
