@@ -91,18 +91,7 @@ class Batcher:
 
     def __init__(self, model: Model, chat: Chat, spec: EngineSpec, *, n_ctx: int, threads: int) -> None:
         shape = context_shape(spec, n_ctx=n_ctx)
-        self._context = Context(
-            model,
-            n_ctx=shape.n_ctx,
-            n_batch=spec.n_batch,
-            n_sequences=shape.n_sequences,
-            n_outputs=shape.n_outputs,
-            unified=shape.unified,
-            threads=threads,
-            n_ubatch=spec.n_ubatch,
-            kv_type=spec.kv_type,
-            flash_attention=spec.flash_attention,
-        )
+        self._context = Context.of_spec(model, spec, n_ctx=n_ctx, threads=threads)
         self._model, self._chat, self._strict = model, chat, spec.strict
         self.n_ctx = n_ctx
         on_cpu = device_names(spec.gpu_layers, spec.device) == "CPU"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any, Final, Self, TypeVar
 from escl import errors
 from escl.core.dialogue import Message
 from escl.core.sampling import Sampling
+from escl.core.whole_text import whole_text
 from escl.engine import frames, launch
 from escl.engine.wire import (
     Cancel,
@@ -44,7 +44,6 @@ _STDERR_LINES: Final = 40
 _STDERR_LINE_CHARS: Final = 500
 _EXIT_WITHIN_S: Final = 0.5
 _CLOSE_WITHIN_S: Final = 8.0
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 T = TypeVar("T", Generated, LabelRead, Counted)
 
@@ -178,9 +177,9 @@ class Engine:
         request = ReadLabel(
             id=self._new_id(),
             adapter=adapter,
-            system=None if system is None else _unicode(system),
-            prefix=_unicode(prefix),
-            rest=_unicode(rest),
+            system=None if system is None else whole_text(system),
+            prefix=whole_text(prefix),
+            rest=whole_text(rest),
             max_tokens=max_tokens,
             use_draft=use_draft,
         )
@@ -382,9 +381,5 @@ def _typed(failed: Failed) -> EngineError:
 
 
 def _encodable(message: Message) -> Message:
-    return Message(message.role, _unicode(message.content))
-
-
-def _unicode(text: str) -> str:
     # A lone surrogate has no UTF-8, so it cannot even be sent.
-    return _SURROGATE.sub("\ufffd", text)
+    return Message(message.role, whole_text(message.content))

@@ -17,7 +17,6 @@ from typing import Final
 
 import msgspec
 
-from escl.engine.context_shape import context_shape
 from escl.engine.launch import check_spec, child_environment, death_of, how_it_ended
 from escl.engine.wire import EngineSpec
 from escl.errors import EngineError, ModelLoadError
@@ -110,19 +109,7 @@ def _run(spec: EngineSpec) -> DryRun:
     model = llama.Model(
         Path(spec.model), gpu_layers=spec.gpu_layers, device=spec.device, repack=spec.repack, dry_run=True
     )
-    shape = context_shape(spec, n_ctx=min(spec.ctx_per_slot, model.n_ctx_train))
-    context = llama.Context(
-        model,
-        n_ctx=shape.n_ctx,
-        n_batch=spec.n_batch,
-        n_sequences=shape.n_sequences,
-        n_outputs=shape.n_outputs,
-        unified=shape.unified,
-        threads=1,
-        n_ubatch=spec.n_ubatch,
-        kv_type=spec.kv_type,
-        flash_attention=spec.flash_attention,
-    )
+    context = llama.Context.of_spec(model, spec, n_ctx=min(spec.ctx_per_slot, model.n_ctx_train), threads=1)
     found = read_log(lines)
     context.close()
     model.close()

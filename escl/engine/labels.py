@@ -76,18 +76,7 @@ class LabelReader:
         self._n_slots = 1 if spec.strict else spec.slots
         shape = context_shape(spec, n_ctx=n_ctx)
         self._parking = shape.n_sequences - 1
-        self._context = Context(
-            model,
-            n_ctx=shape.n_ctx,
-            n_batch=spec.n_batch,
-            n_sequences=shape.n_sequences,
-            n_outputs=shape.n_outputs,
-            unified=shape.unified,
-            threads=threads,
-            n_ubatch=spec.n_ubatch,
-            kv_type=spec.kv_type,
-            flash_attention=spec.flash_attention,
-        )
+        self._context = Context.of_spec(model, spec, n_ctx=n_ctx, threads=threads)
         self._model, self._chat = model, chat
         # A recurrent state can neither be shared in part nor rewound to before a draft.
         self._strict = spec.strict or not model.rewinds

@@ -12,14 +12,15 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 
+from escl.engine.context_shape import context_shape
 from escl.engine.devices import CPU_ONLY, device_pointers, list_devices
-from escl.engine.wire import KVType
+from escl.engine.wire import EngineSpec, KVType
 from escl.errors import EngineError, KVExhaustedError, ModelLoadError, OutOfMemoryError
 
 Tokens = npt.NDArray[np.int32]
@@ -354,6 +355,23 @@ class Context:
         self.n_batch: int = lib.llama_n_batch(self._context)
         self._adapter: str | None = None
         self._make_batch(self.n_batch)
+
+    @classmethod
+    def of_spec(cls, model: Model, spec: EngineSpec, *, n_ctx: int, threads: int) -> Self:
+        """Allocate the context of `spec` with slots of `n_ctx` tokens. Raises as the class does."""
+        shape = context_shape(spec, n_ctx=n_ctx)
+        return cls(
+            model,
+            n_ctx=shape.n_ctx,
+            n_batch=spec.n_batch,
+            n_sequences=shape.n_sequences,
+            n_outputs=shape.n_outputs,
+            unified=shape.unified,
+            threads=threads,
+            n_ubatch=spec.n_ubatch,
+            kv_type=spec.kv_type,
+            flash_attention=spec.flash_attention,
+        )
 
     def _make_batch(self, capacity: int) -> None:
         self.tokens = np.zeros(capacity, dtype=np.int32)

@@ -29,7 +29,6 @@ from escl.engine import child
 from escl.engine.bare import BareLoop, BareReading
 from escl.engine.batcher import Batcher
 from escl.engine.chat import Chat
-from escl.engine.context_shape import context_shape
 from escl.engine.labels import DEFAULT_SYSTEM_KEY
 from escl.engine.llama import Context, Model, Tokens
 from escl.engine.sampling import Sampler
@@ -238,7 +237,9 @@ def _speak_in_step(path: Path, asked: InStep) -> Evaluated:
     """Return what the turns' tokens take with a slot for every dialogue, with any tokens of these numbers."""
     spec = msgspec.structs.replace(asked.spec, slots=len(asked.prompts[0]))
     model = Model(path, gpu_layers=spec.gpu_layers, device=spec.device, repack=spec.repack)
-    context = _context_of(model, spec, n_ctx=min(spec.ctx_per_slot, model.n_ctx_train))
+    context = Context.of_spec(
+        model, spec, n_ctx=min(spec.ctx_per_slot, model.n_ctx_train), threads=spec.threads or child.physical_cores()
+    )
     bare, seconds = BareLoop(context), []
     bare.begin(len(asked.prompts[0]))
     for sizes, generated in zip(asked.prompts, asked.generated, strict=True):
@@ -261,7 +262,7 @@ def _evaluate(path: Path, asked: Evaluation) -> Evaluated:
     model = Model(path, gpu_layers=spec.gpu_layers, device=spec.device, repack=spec.repack)
     model.add_adapters({name: Path(adapter) for name, adapter in spec.adapters.items()})
     n_ctx = min(spec.ctx_per_slot, model.n_ctx_train)
-    context = _context_of(model, spec, n_ctx=n_ctx)
+    context = Context.of_spec(model, spec, n_ctx=n_ctx, threads=spec.threads or child.physical_cores())
     chat = Chat(model, frozen_time=spec.frozen_time, max_tokens=n_ctx)
     prompts = [_opening_and_rests(model, chat, group) for group in asked.groups]
     bare, seconds = BareReading(context), []
@@ -289,23 +290,6 @@ def _common_length(one: Tokens, other: Tokens) -> int:
     length = min(one.size, other.size)
     differs = np.flatnonzero(one[:length] != other[:length])
     return int(differs[0]) if differs.size else length
-
-
-def _context_of(model: Model, spec: EngineSpec, *, n_ctx: int) -> Context:
-    """Return the context that the engine of `spec` has."""
-    shape = context_shape(spec, n_ctx=n_ctx)
-    return Context(
-        model,
-        n_ctx=shape.n_ctx,
-        n_batch=spec.n_batch,
-        n_sequences=shape.n_sequences,
-        n_outputs=shape.n_outputs,
-        unified=shape.unified,
-        threads=spec.threads or child.physical_cores(),
-        n_ubatch=spec.n_ubatch,
-        kv_type=spec.kv_type,
-        flash_attention=spec.flash_attention,
-    )
 
 
 def _context(model: Model, setting: Setting, *, sequences: int, cells: int) -> Context:
