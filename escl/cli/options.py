@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from escl.core.card import Category
 from escl.core.card_choice import QUICK_CARDS, CardChoice
 from escl.core.dimension import Language
 from escl.errors import UsageError
+from escl.supporters.outside import HUMAN
 
 
 class LanguageChoice(StrEnum):
@@ -33,7 +35,8 @@ Out = Annotated[
 Supporters = Annotated[
     list[str],
     typer.Argument(
-        help="Under test: GGUF files, names on the shelf, http(s)://host/v1#model, python:module:Name, TOML files."
+        help="Under test: GGUF files, names on the shelf, http(s)://host/v1#model, python:module:Name, TOML files, "
+        "human (you)."
     ),
 ]
 CardFiles = Annotated[
@@ -49,6 +52,9 @@ Quick = Annotated[
 Sample = Annotated[
     int | None,
     typer.Option("--sample", min=1, help="Play so many cards, spread over languages, categories and sources."),
+]
+CardIds = Annotated[
+    list[str] | None, typer.Option("--card", metavar="ID", help="Only the card of this id; may be given again.")
 ]
 CardCategory = Annotated[Category | None, typer.Option("--category", help="Only cards about this part of life.")]
 CardSource = Annotated[str | None, typer.Option("--source", help="Only cards of this collection, such as ESConv.")]
@@ -134,8 +140,10 @@ def card_choice(
     category: Category | None = None,
     source: str | None = None,
     unseen: bool = False,
+    ids: list[str] | None = None,
+    supporters: Sequence[str] = (),
 ) -> CardChoice:
-    """Return the cards that these options choose.
+    """Return the cards that these options choose; where a person answers and no number is given, one.
 
     Raises:
         UsageError: Two of them choose how many cards are played.
@@ -147,6 +155,8 @@ def card_choice(
     return CardChoice(
         files=tuple(files or ()),
         languages=lang.languages,
+        ids=tuple(ids or ()),
+        first=1 if HUMAN in supporters and not named and not ids else None,
         category=category,
         source=source,
         unseen=unseen,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from escl.evaluation.run import Simulation, Supporter
     from escl.supporters.outside import EndpointSupporter, OutsideSupporter
+    from escl.supporters.person import Answer
 
 
 def load_supporter(reference: str, *, parallel: int | None) -> Supporter:
@@ -35,6 +36,21 @@ def load_supporter(reference: str, *, parallel: int | None) -> Supporter:
     return supporter if parallel is None else supporter.with_at_most(parallel)
 
 
+def answering(simulation: Simulation) -> Answer | None:
+    """Return who asks the person that the run is with; None where it is with none.
+
+    Raises:
+        UsageError: There is no terminal, and nothing is piped in.
+    """
+    from escl.supporters.outside import HumanSupporter
+
+    if not any(isinstance(one, HumanSupporter) for one in simulation.outside):
+        return None
+    from escl.cli.person import the_person
+
+    return the_person()
+
+
 def say_outside(simulation: Simulation) -> None:
     """Print for each supporter outside whom the run will ask, and what it is told.
 
@@ -48,8 +64,10 @@ def say_outside(simulation: Simulation) -> None:
 
 
 def _who(supporter: OutsideSupporter) -> str:
-    from escl.supporters.outside import PythonSupporter
+    from escl.supporters.outside import HumanSupporter, PythonSupporter
 
+    if isinstance(supporter, HumanSupporter):
+        return f"{supporter.name}: you answer as the supporter"
     if isinstance(supporter, PythonSupporter):
         count = "a process" if supporter.processes == 1 else f"{supporter.processes} processes"
         return f"{supporter.name}: python:{supporter.target} is called in {count} of its own"
@@ -64,7 +82,7 @@ def _key_in_words(supporter: EndpointSupporter) -> str:
 
 
 def _notes(supporter: OutsideSupporter, simulation: Simulation) -> list[str]:
-    from escl.supporters.outside import PythonSupporter
+    from escl.supporters.outside import HumanSupporter, PythonSupporter
 
     notes: list[str] = []
     if simulation.strict:
@@ -72,6 +90,8 @@ def _notes(supporter: OutsideSupporter, simulation: Simulation) -> list[str]:
     if isinstance(supporter, PythonSupporter):
         if simulation.temperature is not None or simulation.max_tokens is not None:
             notes.append("--temperature and --max-tokens do not reach it: code is called with the messages only")
+        return notes
+    if isinstance(supporter, HumanSupporter):
         return notes
     return [*notes, *_on_the_way(supporter)]
 

@@ -11,6 +11,7 @@ from escl.cli.options import (
     AsJson,
     CardCategory,
     CardFiles,
+    CardIds,
     CardLanguage,
     CardLimit,
     CardSource,
@@ -52,6 +53,7 @@ def plan(
     category: CardCategory = None,
     source: CardSource = None,
     unseen: UnseenCards = False,
+    card: CardIds = None,
     rounds: Rounds = None,
     repeats: Repeats = 1,
     strict: Annotated[bool, typer.Option("--strict", help="One dialogue at a time, no KV reuse.")] = False,
@@ -84,6 +86,8 @@ def plan(
         category=category,
         source=source,
         unseen=unseen,
+        ids=card,
+        supporters=supporters,
     )
     prospect = Prospect(
         supporters=tuple(supporters),

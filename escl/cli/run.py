@@ -17,6 +17,7 @@ from escl.cli.options import (
     AsJson,
     CardCategory,
     CardFiles,
+    CardIds,
     CardLanguage,
     CardLimit,
     CardSource,
@@ -74,6 +75,7 @@ def run(
     category: CardCategory = None,
     source: CardSource = None,
     unseen: UnseenCards = False,
+    card: CardIds = None,
     rounds: Rounds = None,
     repeats: Repeats = 1,
     seeker: Seeker = None,
@@ -122,7 +124,7 @@ def run(
     Every turn is saved at once: after Ctrl-C, a crash or a power cut, the same command goes on where it was.
 
     A supporter is a GGUF file or a name on the shelf; an endpoint, http://127.0.0.1:8080/v1#model; Python code,
-    python:package.module:Name; or a TOML file of any of these. docs/supporters.md has them all.
+    python:package.module:Name; a TOML file of any of these; or human, and you answer. docs/supporters.md has them all.
 
     Example: escl run my-model-Q4_K_M.gguf --lang en --limit 20 --out my-model.db
     """
@@ -153,6 +155,8 @@ def run(
         category=category,
         source=source,
         unseen=unseen,
+        ids=card,
+        supporters=supporters,
     )
     chosen = choose_cards(choice)
     called = "quick" if quick else "sample" if sample is not None else None
@@ -248,7 +252,7 @@ def _evaluate(
     ending: Ending = PLAYS_ALL,
     dry_run: bool = False,
 ) -> int:
-    from escl.cli.outside import say_outside
+    from escl.cli.outside import answering, say_outside
     from escl.cli.planning import as_planned, cast_as_planned, explaining_out_of_memory, plan_run
     from escl.cli.work import default_out, load_model, open_run, say_plan, show, work
     from escl.evaluation.engines import Engines
@@ -268,11 +272,13 @@ def _evaluate(
     if dry_run:
         return show_dry_run(simulation, scorer, plan, path=path, as_json=as_json)
 
+    answer = answering(simulation)
     looks: list[Look] = []
 
     async def task(store: RunStore, observer: RunObserver, stop: asyncio.Event) -> None:
-        outside = simulation.outside
-        async with Engines(plan, store, observer=observer, stop=stop, outside=outside) as engines:
+        async with Engines(
+            plan, store, observer=observer, stop=stop, outside=simulation.outside, answer=answer
+        ) as engines:
             playing = Work(
                 simulation=simulation, scorer=scorer, store=store, engines=engines, observer=observer, stop=stop
             )
@@ -287,7 +293,7 @@ def _evaluate(
         if retry_failed:
             _retry_failed(store, scorer)
         with explaining_out_of_memory(plan, wishes, lambda less: plan_run(simulation, scorer, less)):
-            interrupted = work(store, task)
+            interrupted = work(store, task, is_talking=answer is not None)
         if excerpt and not as_json:
             _print_excerpts(store)
         code = show(store, path if is_kept else None, interrupted=interrupted, as_json=as_json)

@@ -114,13 +114,15 @@ def say_plan(plan: Plan, named: Iterable[tuple[Role, Model]]) -> None:
             console.print(printable(line), markup=False, soft_wrap=True, style="yellow")
 
 
-def work(store: Stored, task: Work[Stored]) -> bool:
+def work(store: Stored, task: Work[Stored], *, is_talking: bool = False) -> bool:
     """Run `task` on the store with progress shown; return whether the user stopped it.
+
+    With `is_talking` the terminal is the person's who answers, and progress is lines.
 
     The first Ctrl-C (or SIGTERM) finishes the turns in flight; the second ends at once. Both lose nothing committed.
     """
     console = progress_console()
-    with _observer(console) as observer:
+    with _observer(console, is_talking=is_talking) as observer:
         try:
             interrupted = asyncio.run(_until_stopped(store, task, observer))
         except BaseException as error:
@@ -204,8 +206,8 @@ def _resume_command(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _observer(console: Console) -> Iterator[LineObserver]:
-    if not console.is_terminal:
+def _observer(console: Console, *, is_talking: bool) -> Iterator[LineObserver]:
+    if is_talking or not console.is_terminal:
         yield LineObserver(console)
         return
     with LiveObserver(console) as live:

@@ -18,6 +18,7 @@ from escl.core.card_file import load_cards
 from escl.core.dimension import Language
 from escl.core.division import TRAINED_ON
 from escl.core.draw import stratified
+from escl.core.strict import nearest, quoted
 from escl.errors import CardError, UsageError
 
 QUICK_CARDS: Final = 16
@@ -29,20 +30,24 @@ class CardChoice(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         files: Card files or folders of them; the bundled cards when empty.
+        ids: Only these cards.
         source: Only this collection.
         unseen: Only collections that ESC-Role was not trained on.
         crisis: The crisis cards instead of the quality cards.
         limit: Of each language the first so many, in file order.
+        first: Of all that is left the first so many.
         sample: Of all that is left so many, spread over languages, categories and sources.
     """
 
     files: tuple[Path, ...] = ()
     languages: tuple[Language, ...] = tuple(Language)
+    ids: tuple[str, ...] = ()
     category: Category | None = None
     source: str | None = None
     unseen: bool = False
     crisis: bool = False
     limit: int | None = None
+    first: int | None = None
     sample: int | None = None
 
 
@@ -62,7 +67,9 @@ def read_cards(files: Sequence[Path] = ()) -> list[RoleCard]:
 def matching(cards: Iterable[RoleCard], choice: CardChoice) -> list[RoleCard]:
     """Return the cards that match the choice, language by language, before any sample is drawn of them."""
     kept = [card for card in cards if not (choice.unseen and card.source.casefold() in TRAINED_ON)]
-    return [
+    if choice.ids:
+        kept = [card for card in kept if card.id in choice.ids]
+    matched = [
         card
         for language in choice.languages
         for card in select_cards(
@@ -74,6 +81,7 @@ def matching(cards: Iterable[RoleCard], choice: CardChoice) -> list[RoleCard]:
             limit=choice.limit,
         )
     ]
+    return matched[: choice.first]
 
 
 def drawn(cards: Sequence[RoleCard], choice: CardChoice) -> list[RoleCard]:
@@ -86,9 +94,11 @@ def choose_cards(choice: CardChoice) -> list[RoleCard]:
 
     Raises:
         CardError: A file is malformed, or two files share a card id.
-        UsageError: No card is left.
+        UsageError: No card is left, or a card that is named is not there.
     """
-    chosen = matching(read_cards(choice.files), choice)
+    read = read_cards(choice.files)
+    _check_ids(choice.ids, read)
+    chosen = matching(read, choice)
     if not chosen:
         kind = "crisis" if choice.crisis else "quality"
         where = ", ".join(map(str, choice.files)) or "the bundled cards"
@@ -99,8 +109,18 @@ def choose_cards(choice: CardChoice) -> list[RoleCard]:
     return chosen
 
 
+def _check_ids(ids: Sequence[str], cards: Sequence[RoleCard]) -> None:
+    known = [card.id for card in cards]
+    unknown = next((one for one in ids if one not in known), None)
+    if unknown is not None:
+        raise UsageError(
+            f"no card has the id {quoted(unknown)}{nearest(unknown, known)}", hint="`escl cards ls FILE` lists them"
+        )
+
+
 def _filtered(choice: CardChoice) -> str:
-    named = [f"category {choice.category}"] if choice.category is not None else []
+    named = [f"the id {' or '.join(choice.ids)}"] if choice.ids else []
+    named += [f"category {choice.category}"] if choice.category is not None else []
     named += [f"source {choice.source}"] if choice.source is not None else []
     named += ["a source that ESC-Role was not trained on"] if choice.unseen else []
     return f" with {' and '.join(named)}" if named else ""

@@ -13,7 +13,7 @@ import msgspec
 
 from escl.core.sampling import Sampling
 
-SpeakerKind = Literal["gguf", "endpoint", "python"]
+SpeakerKind = Literal["gguf", "endpoint", "python", "human"]
 
 
 class SpeakerSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -21,13 +21,13 @@ class SpeakerSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     Attributes:
         sha256: Of the GGUF file. Of an endpoint: of `target`, for its weights are out of sight. Of Python code: of the
-            file that its module is in.
-        kind: A file in an engine here, an endpoint that is asked over HTTP, or Python code.
+            file that its module is in. Of a person: of the word "human".
+        kind: A file in an engine here, an endpoint that is asked over HTTP, Python code, or a person.
         target: Of an endpoint, the server's dialect where it is not plain, its address without credentials and its
-            model; of Python code, its module and name. None for a file.
+            model; of Python code, its module and name. None for a file and a person.
         system_prompt: Stands in place of the protocol's; None leaves that.
         told: Which of the sampling settings an endpoint is told; it has its own for the others. None means all. Python
-            code is told none.
+            code and people are told none.
     """
 
     name: str

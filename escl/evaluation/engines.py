@@ -22,7 +22,8 @@ from escl.memory.pool import Handle, Pool, Room
 from escl.memory.predict import PlannedEngine
 from escl.store.records import RequestRow
 from escl.store.run import RunStore
-from escl.supporters.outside import OutsideSupporter, PythonSupporter, Try
+from escl.supporters.outside import HumanSupporter, OutsideSupporter, PythonSupporter, Try
+from escl.supporters.person import Answer, Person
 
 FROZEN_TIME = 1_735_689_600
 """What chat templates see as now: 1 January 2025, 00:00 UTC. The same for all runs, or their prompts would differ."""
@@ -44,6 +45,7 @@ class Engines:
         observer: RunObserver,
         stop: asyncio.Event,
         outside: Sequence[OutsideSupporter] = (),
+        answer: Answer | None = None,
     ) -> None:
         """Begin with nothing loaded.
 
@@ -53,6 +55,7 @@ class Engines:
             observer: Hears of every load.
             stop: Once set, requests that no engine has begun are turned away.
             outside: Supporters that the plan knows nothing of.
+            answer: Asks the person, where one is among them.
 
         Raises:
             NothingFitsError: The plan found nothing that fits.
@@ -65,8 +68,9 @@ class Engines:
         self._pool = Pool(_Recorder(observer, store), room, stop=stop)
         self._handles: dict[tuple[Role, str], Handle] = {}
         self._at_once = {one.name: one.at_once for one in outside}
+        self._people = {one.name for one in outside if isinstance(one, HumanSupporter)}
         recorded = partial(_record_try, store, observer)
-        self._outside = {one.name: _respondent(one, partial(recorded, one.name), stop) for one in outside}
+        self._outside = {one.name: _respondent(one, partial(recorded, one.name), stop, answer) for one in outside}
 
     def seat(self, role: Role, name: str) -> PlannedEngine:
         """Return how the plan loads the model `name` in this role."""
@@ -88,12 +92,16 @@ class Engines:
         """Return whether the supporter `name` takes no memory here."""
         return name in self._outside
 
+    def is_person(self, name: str) -> bool:
+        """Return whether the supporter `name` is the person who sits here."""
+        return name in self._people
+
     def side_by_side(self, name: str) -> int:
         """Return how many dialogues with the supporter `name` are spoken at once, where engines do not swap."""
         if not self.is_outside(name):
             return self.seat("supporter", name).spec.slots
         seeker = next(engine for engine in self.chosen.engines if engine.role == "seeker")
-        return 1 if seeker.spec.strict else max(seeker.spec.slots, self._at_once[name])
+        return 1 if seeker.spec.strict or self.is_person(name) else max(seeker.spec.slots, self._at_once[name])
 
     def _known_as(self, role: Role, name: str) -> str:
         """Return what observers and records call the engine: one model may sit in two seats."""
@@ -116,7 +124,12 @@ class Engines:
             await self._pool.__aexit__(*exc)
 
 
-def _respondent(supporter: OutsideSupporter, on_try: Callable[[str, Try], None], stop: asyncio.Event) -> Respondent:
+def _respondent(
+    supporter: OutsideSupporter, on_try: Callable[[str, Try], None], stop: asyncio.Event, answer: Answer | None
+) -> Respondent:
+    if isinstance(supporter, HumanSupporter):
+        assert answer is not None
+        return Person(answer, stop=stop)
     # Imported where there is one: a run without endpoints does not even load what could open a connection.
     if isinstance(supporter, PythonSupporter):
         from escl.supporters.python_code import PythonCode

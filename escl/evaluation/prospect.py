@@ -13,6 +13,7 @@ from escl.core.protocol import load_protocol
 from escl.memory.plan import plan_for
 from escl.memory.workload import workload_of
 from escl.shelf.manifest import ModelRole, locate_model, manifests
+from escl.supporters.outside import HUMAN
 from escl.supporters.reference import outside_supporter
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Prospect(msgspec.Struct, frozen=True, kw_only=True):
 def usual_models(supporters: Sequence[str]) -> tuple[str, str]:
     """Return the seeker and the scorer of a run that names none: toys among toys, else ESC-Eval's own."""
     known = manifests()
-    toys = all(name.startswith(DEMO_PREFIX) and name in known for name in supporters)
+    models = [name for name in supporters if name != HUMAN]
+    toys = bool(models) and all(name.startswith(DEMO_PREFIX) and name in known for name in models)
     return ("demo/seeker", "demo/scorer") if toys else ("esc-role", "esc-rank")
 
 

@@ -35,7 +35,7 @@ from escl.store.run import RunStore
 from escl.supporters.outside import OutsideSupporter
 
 Supporter = Model | OutsideSupporter
-"""A model that is loaded here, an endpoint, or Python code."""
+"""A model that is loaded here, an endpoint, Python code, or a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,8 @@ async def run_simulation(
 
 async def _speak_all(stage: Stage, waiting: list[DialogueRow], engines: Engines) -> None:
     # One supporter after the other: two that take turns in the same memory would be swapped at every turn.
-    for name, voice in stage.supporters.items():
+    # People first: nobody waits at the terminal for models to talk.
+    for name, voice in sorted(stage.supporters.items(), key=lambda one: not engines.is_person(one[0])):
         its_own = [dialogue for dialogue in waiting if dialogue.supporter == name]
         # Who takes no memory keeps nobody out, so that even where engines swap the seeker stays for these dialogues.
         if (engines.chosen.swaps and not engines.is_outside(name)) or not its_own or stage.stop.is_set():

@@ -40,7 +40,7 @@ class Reply(Protocol):
 
 
 class Respondent(Protocol):
-    """Who can be asked for the next message of a conversation: an engine's handle, an endpoint, Python code."""
+    """Who can be asked for the next message of a conversation: an engine's handle, an endpoint, code, a person."""
 
     async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Reply: ...
 

@@ -1,4 +1,4 @@
-"""What a supporter outside the engines is: an endpoint or Python code, as values.
+"""What a supporter outside the engines is: an endpoint, Python code or a person, as values.
 
 Owns their settings and what of them goes into a run's fingerprint. Opens no connection and runs no code.
 """
@@ -36,6 +36,8 @@ DIALECTS: Final[dict[Dialect, dict[str, str]]] = {
 """Which sampling settings a server is told, and what it calls them. Servers refuse or ignore what they do not know."""
 
 DEFAULT_TIMEOUT_S: Final = 300.0
+HUMAN: Final = "human"
+"""What the command line and the run call the person who answers."""
 
 
 class EndpointSupporter(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +136,44 @@ class PythonSupporter(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
 
-OutsideSupporter = EndpointSupporter | PythonSupporter
+class HumanSupporter(msgspec.Struct, frozen=True, kw_only=True):
+    """The person who sits here and answers as the supporter.
+
+    Attributes:
+        sampling: Nothing is drawn; of the protocol's, `max_tokens` bounds a reply (`escl.supporters.person`).
+    """
+
+    name: str = HUMAN
+    target: str | None = None
+    sampling: Sampling | None = None
+    system_prompt: str | None = None
+    notice: str | None = None
+
+    @property
+    def kind(self) -> SpeakerKind:
+        return "human"
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the name: who it was is not recorded."""
+        return hashlib.sha256(self.name.encode()).hexdigest()
+
+    @property
+    def at_once(self) -> int:
+        """One dialogue at a time."""
+        return 1
+
+    def with_at_most(self, parallel: int) -> HumanSupporter:
+        """Return the same."""
+        return self
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+
+OutsideSupporter = EndpointSupporter | PythonSupporter | HumanSupporter
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
-"""What a supporter on the command line stands for, where it is no GGUF model: an endpoint, Python code, or their TOML.
+"""What a supporter on the command line stands for, where it is no GGUF model: an endpoint, code, their TOML, a person.
 
-Owns the forms `http(s)://host/v1#model`, `python:package.module:Name` and the manifest with `[endpoint]` or `[python]`.
+Owns the forms `http(s)://host/v1#model`, `python:package.module:Name`, `human`, and the manifest with `[endpoint]` or
+`[python]`.
 Opens no connection.
 """
 
@@ -22,8 +23,10 @@ from escl.supporters.addresses import belongs_elsewhere, is_forbidden
 from escl.supporters.outside import (
     DEFAULT_TIMEOUT_S,
     DIALECTS,
+    HUMAN,
     Dialect,
     EndpointSupporter,
+    HumanSupporter,
     OutsideSupporter,
     PythonSupporter,
 )
@@ -74,7 +77,7 @@ def outside_supporter(reference: str) -> OutsideSupporter | None:
     """Return the supporter outside the engines that `reference` names; None when it is the shelf's to find.
 
     Args:
-        reference: An address with a model, "python:" with a target or an entry point's name, or a TOML file.
+        reference: An address with a model, "python:" with a target or an entry point's name, "human", or a TOML file.
 
     Raises:
         UsageError: An address or target that cannot be.
@@ -91,6 +94,8 @@ def outside_supporter(reference: str) -> OutsideSupporter | None:
     if reference.startswith(_PYTHON):
         target = _resolved(reference.removeprefix(_PYTHON))
         return PythonSupporter(name=reference.removeprefix(_PYTHON), target=target, sha256=sha256_of_code(target))
+    if reference == HUMAN:
+        return HumanSupporter()
     return _from_file(Path(reference)) if reference.endswith(".toml") else None
 
 

@@ -64,3 +64,14 @@ def test_two_files_with_one_id_are_refused(tmp_path: Path) -> None:
         path.write_bytes(upstream_json(CARDS[:2]))
     with pytest.raises(CardError, match="two of the card files hold a card with the id c00"):
         read_cards(files)
+
+
+def test_cards_that_are_named_are_chosen_and_one_that_is_unknown_is_refused_with_the_nearest() -> None:
+    some = [card.id for card in choose_cards(CardChoice())][:2]
+    assert [card.id for card in choose_cards(CardChoice(ids=tuple(some)))] == some
+    with pytest.raises(UsageError, match=f"did you mean {some[0]}"):
+        choose_cards(CardChoice(ids=(some[0] + "x",)))
+
+
+def test_of_all_languages_together_the_first_are_chosen() -> None:
+    assert len(choose_cards(CardChoice(first=1))) == 1
