@@ -11,7 +11,7 @@ import typer
 
 from escl import __version__
 from escl.cli.commands import Commands
-from escl.cli.tui import open_app
+from escl.cli.tui import open_app, why_not
 from escl.core.printable import printable
 from escl.errors import EsclError, ExitCode
 
@@ -67,6 +67,6 @@ def _runs_for_app(words: list[str]) -> list[Path] | None:
 
     The app is opened without the parser, whose own libraries take a third of the time until its first paint.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or any(word.startswith("-") for word in words):
+    if why_not() is not None or any(word.startswith("-") for word in words):
         return None
     return [Path(word) for word in words[1:]] if words[:1] in ([], ["tui"]) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,9 +23,19 @@ def tui(
 
     Example: escl tui my-model.db
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("this is no terminal", hint="`escl report RUN` prints the results of a run anywhere")
+    if (why := why_not()) is not None:
+        raise UsageError(why, hint="`escl report RUN` prints the results of a run anywhere")
     raise typer.Exit(open_app(runs or []))
+
+
+def why_not() -> str | None:
+    """Return why the app cannot be shown here; None where it can."""
+    # What is typed comes from the first, and what is painted goes to the last.
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        return "this is no terminal"
+    if os.environ.get("TERM") == "dumb":
+        return "this terminal calls itself dumb (TERM=dumb) and cannot show the app"
+    return None
 
 
 def open_app(runs: Iterable[Path]) -> int:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 
+from escl.tui.hangup import leave_when_told
 from escl.tui.keys import EVERYWHERE, bindings
 from escl.tui.open_run import OpenRun
 from escl.tui.screens.help import HelpScreen
 from escl.tui.screens.home import HomeScreen
 from escl.tui.screens.run_screen import EsclScreen, RunScreen, Session
 from escl.tui.strings import Strings, UiLanguage, language_of
-from escl.tui.themes import THEMES
+from escl.tui.themes import CONTRAST, DARK, THEMES
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -38,7 +39,7 @@ class EsclApp(App[None]):
         runs: tuple[Path, ...] = (),
         *,
         language: UiLanguage | None = None,
-        theme: str = THEMES[0].name,
+        theme: str | None = None,
         diagnosis: Diagnosis | None = None,
     ) -> None:
         super().__init__()
@@ -52,10 +53,12 @@ class EsclApp(App[None]):
         self._session: Session | None = None
         for one in THEMES:
             self.register_theme(one)
-        self.theme = theme
+        self.theme = theme or self._fitting_theme()
 
     def on_mount(self) -> None:
         """Show Home, and the run that the command line names when it names one."""
+        if not self.is_headless:
+            leave_when_told(self)
         self.push_screen(self._home())
         if len(self._named) == 1:
             self.call_after_refresh(self.open_run, self._named[0], view="live")
@@ -121,6 +124,10 @@ class EsclApp(App[None]):
     def on_unmount(self) -> None:
         """Close the run's file."""
         self._close()
+
+    def _fitting_theme(self) -> str:
+        """Return the look to begin with: where a terminal has 16 colours only, the one that needs no others."""
+        return DARK.name if self.console.color_system in ("256", "truecolor") else CONTRAST.name
 
     def _do(self, action: str) -> None:
         self.call_later(self.run_action, action, self.screen)

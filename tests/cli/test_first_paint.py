@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import functools, json, sys
-sys.stdin.isatty = sys.stdout.isatty = lambda: True
+sys.stdin.isatty = sys.stdout.isatty = sys.stderr.isatty = lambda: True
 from textual.app import App
 App.run = functools.partialmethod(App.run, headless=True, size=(80, 24))
 from escl.tui.screens.home import HomeScreen
@@ -45,6 +45,24 @@ def test_the_first_paint_waits_for_no_library_that_home_does_not_show(words: tup
     assert commands == {"escl.cli.commands", "escl.cli.main", "escl.cli.tui"}
     screens = {name for name in loaded if name.startswith("escl.tui.screens.")}
     assert screens <= {f"escl.tui.screens.{name}" for name in ("help", "home", "machine", "notice", "run_screen")}
+
+
+def test_no_module_of_the_front_ends_needs_what_windows_has_not() -> None:
+    program = """
+import builtins, importlib, pkgutil, escl.cli, escl.tui
+whole, asked = builtins.__import__, set()
+def noted(name, space=None, *rest):
+    if name in ("termios", "fcntl", "pty", "tty", "resource", "pwd", "grp") and space["__name__"].startswith("escl"):
+        asked.add((space["__name__"], name))
+    return whole(name, space, *rest)
+builtins.__import__ = noted
+for package in (escl.cli, escl.tui):
+    for one in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(one.name)
+print(sorted(asked))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_a_command_imports_no_other_commands_module() -> None:

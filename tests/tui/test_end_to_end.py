@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import select
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyte
 import pytest
 
 from escl.store.database import Database
@@ -20,65 +14,7 @@ from escl.store.watch import Watcher
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal is POSIX", allow_module_level=True)
 
-import fcntl
-import struct
-import termios
-
-ROOT = Path(__file__).parents[2]
-COLUMNS, LINES = 80, 24
-
-
-class Terminal:
-    """`escl` in a terminal of 80 x 24, as a person sees it."""
-
-    def __init__(self, folder: Path, *words: str) -> None:
-        self._screen = pyte.Screen(COLUMNS, LINES)
-        self._stream = pyte.ByteStream(self._screen)
-        self._ours, theirs = os.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
-        environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-        environment |= {"PYTHONPATH": str(ROOT), "ESCL_HOME": str(folder / "home")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "escl", *words],
-            cwd=folder,
-            env=environment,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        )
-        os.close(theirs)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self._screen.display)
-
-    def until(self, words: str, *, within_s: float = 30) -> str:
-        deadline = time.monotonic() + within_s
-        while words not in self.text:
-            assert time.monotonic() < deadline, f"{words!r} is not seen:\n{self.text}"
-            self._look()
-        return self.text
-
-    def press(self, keys: str) -> None:
-        os.write(self._ours, keys.encode())
-
-    def ended(self, *, within_s: float = 10) -> int:
-        deadline = time.monotonic() + within_s
-        while self.process.poll() is None and time.monotonic() < deadline:
-            self._look()
-        return self.process.wait(1)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self._ours)
-
-    def _look(self) -> None:
-        if select.select([self._ours], [], [], 0.05)[0]:
-            # The terminal is gone once the program is.
-            with contextlib.suppress(OSError):
-                self._stream.feed(os.read(self._ours, 65536))
+from tests.tui.terminal import Terminal
 
 
 @pytest.fixture

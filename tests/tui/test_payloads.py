@@ -2,65 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from rich.segment import Segment
 from textual.pilot import Pilot
+from textual.screen import Screen
 
-from escl.core.card import RoleCard
 from escl.tui.app import EsclApp
-from tests.runs import card, rated
-from tests.tui.driving import drive, seen, speak, type_keys, until
-
-PAYLOADS = (
-    *(
-        "\x1b[2J",
-        "\x1b]0;title\x07",
-        "\x1b]52;c;ZXZpbA==\x07",
-        "\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\",
-        "\x1bP+q\x1b\\",
-    ),
-    *(
-        "\x1b[?1049l",
-        "\x1b[6n",
-        "\x1bc",
-        "\x9b31m",
-        "\x9d0;t\x9c",
-        "\x90q\x9c",
-        "\x07",
-        "\x08\x08\x08",
-        "\x0e\x0f",
-        "\x7f",
-    ),
-    *("\x00", "a\rb", "a\x0bb\x0cc", "\u202eevil\u202c", "\u2066x\u2069", "\u200b\u200b", "\u200d", "\ufeff", "\u2028"),
-    *("\U000e0041", "[bold red]x[/]", "[@click=app.quit]quit[/]", "[@click='app.bell']x", "[link=http://x]x[/link]"),
-    *("[/]", "[/bold]", "[[", "]", "[$primary]x", "[on red", "\\[x]", "{name} {0} %s %n", "雨" * 60, "\t\t\ttab"),
-    *("😀👨‍👩‍👧‍👦🏳️‍🌈", "e" + "\u0301" * 200, "x" * 5000, "-" * 300 + "\n" * 50),
-)
-FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-
-
-def hostile_run(path: Path, payloads: Sequence[str]) -> Path:
-    """Write a run in which supporters, cards, scorer, turns and failures are the payloads."""
-    cards: list[RoleCard] = [card(one, text=one, subcategory=one, source=one) for one in payloads]
-    rated(path, {one: {one: [2.5]} for one in payloads}, cards=cards, scorer=payloads[0])
-    speak(path, lambda dialogue: dialogue.supporter, failing=True)
-    return path
-
-
-def assert_harmless(app: EsclApp) -> None:
-    strips = app.screen._compositor.render_strips()
-    for segment in (segment for strip in strips for segment in strip):
-        assert isinstance(segment, Segment)
-        assert not FORBIDDEN.search(segment.text), segment
-        if segment.style is not None:
-            assert segment.style.link is None
-            assert "@click" not in segment.style.meta, segment
-    for strip in strips:
-        assert sum(segment.cell_length for segment in strip) == app.size.width
+from tests.tui.driving import drive, seen, type_keys, until
+from tests.tui.every_screen import SCREENS, WITHOUT_A_WAY, own_keys, rest, show
+from tests.tui.hostile import PAYLOADS, assert_harmless, hostile_run
 
 
 @pytest.fixture
@@ -69,17 +23,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_every_screen_is_tried() -> None:
+    assert WITHOUT_A_WAY == []
+    assert len(PAYLOADS) >= 40
+
+
 @pytest.mark.parametrize("batch", range(3))
-def test_payloads_are_shown_harmlessly_on_every_screen(folder: Path, batch: int) -> None:
+def test_payloads_are_shown_harmlessly_in_every_dialogue(folder: Path, batch: int) -> None:
     payloads = PAYLOADS[batch::3]
     path = hostile_run(folder / "run.db", payloads)
 
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
         await until(app, pilot, "The run is finished")
-        assert_harmless(app)
-        await type_keys(pilot, "2")
-        await until(app, pilot, "Fluency")
-        assert_harmless(app)
         await type_keys(pilot, "3")
         for at in range(len(payloads)):
             await until(app, pilot, f"{at + 1} of {len(payloads)}")
@@ -93,14 +48,37 @@ def test_payloads_are_shown_harmlessly_on_every_screen(folder: Path, batch: int)
     drive(steps, path, size=(120, 60))
 
 
-@pytest.mark.parametrize("payload", PAYLOADS[::6])
-def test_a_message_shows_payloads_harmlessly(folder: Path, payload: str) -> None:
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda one: one.__name__)
+def test_payloads_are_shown_harmlessly_on_every_screen_whatever_key_is_pressed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, screen: type[Screen[Any]]
+) -> None:
+    def refused(*words: object, **settings: object) -> None:
+        raise OSError(PAYLOADS[0])
+
+    # Keys that start a program are pressed too.
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    payloads = (PAYLOADS[0], *PAYLOADS[SCREENS.index(screen) % 3 :: 3])
+    path = hostile_run(folder / "\x1b[2J[red]\u202e.db", payloads)
+
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
-        await until(app, pilot, "Press d")
-        app.screen.say_failed(payload, payload)  # type: ignore[attr-defined]
-        await until(app, pilot, "This did not work")
+        await show(app, pilot, screen, path, said="".join(PAYLOADS))
         assert_harmless(app)
-        await type_keys(pilot, "escape")
-        await until(app, pilot, "Press d")
+        for key in own_keys(app.screen):
+            await type_keys(pilot, key.keys.partition(",")[0])
+            await rest(app, pilot)
+            assert_harmless(app)
+            if type(app.screen) is not screen:
+                await show(app, pilot, screen, path)
+
+    drive(steps, size=(120, 60))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a file's name may be any bytes")
+def test_a_files_name_that_is_no_text_is_listed_harmlessly(folder: Path) -> None:
+    hostile_run(folder / "run-\udcff\x1b[2J.db", PAYLOADS[:2])
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "run-\ufffd\ufffd[2J.db")
+        assert_harmless(app)
 
     drive(steps)

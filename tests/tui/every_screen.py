@@ -1,0 +1,99 @@
+"""All screens there are, found in the package, each with the way to it: what must hold everywhere is tried on these."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.worker import WorkerError
+
+import escl.tui.screens
+from escl.doctor.finding import Diagnosis, ok, warn
+from escl.tui.app import EsclApp
+from escl.tui.keys import Key
+from escl.tui.screens.home import HomeScreen
+from escl.tui.screens.machine import MachineScreen
+from escl.tui.screens.run_screen import EsclScreen, RunScreen
+
+Opener = Callable[[EsclApp, Path, str], Awaitable[object]]
+"""Shows a screen; what is said on it where it says what it is told is the last argument."""
+
+
+async def _home(app: EsclApp, path: Path, said: str) -> None:
+    del app, path, said
+
+
+async def _help(app: EsclApp, path: Path, said: str) -> None:
+    await app.run_action("app.help")
+
+
+async def _machine(app: EsclApp, path: Path, said: str) -> None:
+    findings = (ok("Python", said or "3.11"), warn("memory", said or "2 GiB", to_do=said or "close programs"))
+    await app.push_screen(MachineScreen(app.words, Diagnosis(escl="0", findings=findings)))
+
+
+async def _notice(app: EsclApp, path: Path, said: str) -> None:
+    app.screen.say_failed(said or "It broke.", said or "Mend it.")  # type: ignore[attr-defined]
+
+
+_OPENERS: dict[str, Opener] = {
+    "HomeScreen": _home,
+    "HelpScreen": _help,
+    "MachineScreen": _machine,
+    "NoticeScreen": _notice,
+}
+"""The way to what is no view of a run."""
+
+
+def _classes() -> list[type[Screen[Any]]]:
+    found: set[type[Screen[Any]]] = set()
+    for module in walk_packages(escl.tui.screens.__path__, "escl.tui.screens."):
+        for one in vars(import_module(module.name)).values():
+            if isinstance(one, type) and issubclass(one, Screen) and one.__module__ == module.name:
+                found.add(one)
+    return sorted(found - {EsclScreen, RunScreen}, key=lambda one: one.__name__)
+
+
+SCREENS = _classes()
+WITHOUT_A_WAY = [one.__name__ for one in SCREENS if not issubclass(one, RunScreen) and one.__name__ not in _OPENERS]
+
+
+async def show(app: EsclApp, pilot: Pilot[None], screen: type[Screen[Any]], path: Path, said: str = "") -> None:
+    """Show a screen of that class, on the run at `path` where it is about one, once it has come to rest."""
+    await rest(app, pilot)
+    await leave(app, pilot)
+    if issubclass(screen, RunScreen):
+        app.open_run(path, view=screen.VIEW)
+    else:
+        await _OPENERS[screen.__name__](app, path, said)
+    await rest(app, pilot)
+    assert type(app.screen) is screen, app.screen
+
+
+async def leave(app: EsclApp, pilot: Pilot[None]) -> None:
+    """Go Home."""
+    await app.run_action("app.leave")
+    while not isinstance(app.screen, HomeScreen):
+        app.pop_screen()
+        await pilot.pause()
+
+
+async def rest(app: EsclApp, pilot: Pilot[None]) -> None:
+    """Wait until nothing is under way."""
+    for _ in range(3):
+        with contextlib.suppress(WorkerError):
+            await app.workers.wait_for_complete()
+        await pilot.pause(0.02)
+
+
+def own_keys(screen: Screen[Any]) -> tuple[Key, ...]:
+    """Return the keys that do something on this screen and do not lead away from it."""
+    if not isinstance(screen, EsclScreen):
+        return ()
+    return tuple(key for key in screen.KEYS if not key.action.startswith(("app.quit", "app.leave", "app.show_view")))
