@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from escl.cli.options import AsJson
+from escl.cli.options import AsJson, Margin
 from escl.core.dimension import Language
 from escl.core.division import Division
 from escl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from escl.report.html.subject import ReportedRun
     from escl.store.run import RunStore
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Files of runs.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Files of runs, or score/*.json of ESC-Eval.")],
     *,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write one page that needs nothing else: for reading and printing.")
@@ -30,6 +29,7 @@ def report(
         str,
         typer.Option(metavar="N|all|none", help="How many cards have their dialogues on the page, evenly chosen."),
     ] = "12",
+    margin: Margin = 0.2,
     arena: Annotated[
         list[Path] | None,
         typer.Option("--arena", help="Put an arena on the page: what `escl arena --json` printed. May be given again."),
@@ -108,16 +108,32 @@ def report(
     Example: escl report one.db other.db --csv scores.csv
 
     Example: escl report my-model.db --export esc-eval exported
+
+    Example: escl report score/llama3_en.json
     """
-    written = {"html": None if html is None else str(html), "csv": csv, "markdown": markdown, "jsonl": jsonl}
-    if (published or calibration) and any([*written.values(), export, by, validity, loads]):
-        raise UsageError("--published and --calibration are about the scores in the terminal or as --json")
-    if arena and html is None:
-        raise UsageError("--arena puts an arena on the page, and there is none", hint="name the page with --html")
-    if any(target is not None for target in written.values()):
-        targets = {form: target for form, target in written.items() if target is not None}
-        page = _Page(language=report_lang, transcripts=_how_many(transcripts), arenas=arena or [])
-        _write(runs, targets, page, force=force, judging=judging)
+    named = {"html": None if html is None else str(html), "csv": csv, "markdown": markdown, "jsonl": jsonl}
+    targets = {form: target for form, target in named.items() if target is not None}
+    divided = [by, validity, loads, export]
+    if all(path.suffix.lower() == ".json" for path in runs):
+        _labels(runs, other=[*targets, *divided, metrics, published, calibration, judging], as_json=as_json)
+        return
+    beside = published or calibration is not None
+    _refuse_what_goes_not_together(targets, divided=any(divided), beside=beside, arena=bool(arena))
+    if targets:
+        from escl.cli.report_files import PageWishes, write_files
+
+        wishes = PageWishes(
+            language=report_lang,
+            transcripts=transcripts,
+            arenas=arena or [],
+            margin=margin,
+            published=published,
+            calibration=calibration,
+            metrics=metrics or reference is not None or ratings is not None,
+            reference=reference,
+            ratings=ratings,
+        )
+        write_files(runs, targets, wishes, force=force, judging=judging)
         return
     if len(runs) > 1:
         raise UsageError(
@@ -141,103 +157,11 @@ def report(
             raise typer.Exit(_results(store, runs[0], wanted))
 
 
-def _how_many(wanted: str) -> int | None:
-    """Return how many cards `--transcripts` asks for; None for all.
-
-    Raises:
-        UsageError: It is neither a number nor a word for one.
-    """
-    if wanted == "all":
-        return None
-    if wanted == "none":
-        return 0
-    if wanted.isascii() and wanted.isdigit() and len(wanted) < 7:
-        return int(wanted)
-    raise UsageError(f"--transcripts {wanted} is no number", hint="give a number, all or none")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Page:
-    """What the user decided about the page alone."""
-
-    language: Language
-    transcripts: int | None
-    arenas: list[Path]
-
-
-def _write(runs: list[Path], targets: dict[str, str], page: _Page, *, force: bool, judging: int | None) -> None:
-    """Write the runs in every form that was asked for, each to its file, or to stdout for "-"."""
-    from escl.report.html.subject import incomparable
-
-    if judging is not None and len(runs) > 1:
-        raise UsageError("--judging chooses in one run, and there are several", hint="report them apart")
-    if sum(target == "-" for target in targets.values()) > 1:
-        raise UsageError("two forms cannot both go to stdout", hint="name a file for one of them")
-    with contextlib.ExitStack() as stack:
-        opened = [_opened(path, stack, judging=judging) for path in runs]
-        for line in incomparable(opened, force=force):
-            _say(f"FORCED although not comparable: {line}")
-        for form, target in targets.items():
-            content = _page(opened, page, force=force) if form == "html" else _text(opened, form)
-            _put(content, target)
-
-
-def _page(runs: list[ReportedRun], wanted: _Page, *, force: bool) -> str:
-    from datetime import UTC, datetime
-
-    from escl.report.html.arena_file import read_arena
-    from escl.report.html.page import render_page
-    from escl.report.html.subject import Choices, subject_of
-
-    arenas = [read_arena(path) for path in wanted.arenas]
-    subject = subject_of(runs, Choices(force=force, transcripts=wanted.transcripts), arenas=arenas)
-    return render_page(subject, language=wanted.language, made_utc=datetime.now(UTC).isoformat())
-
-
-def _text(runs: list[ReportedRun], form: str) -> str:
-    """Return the runs as "csv", "markdown" or "jsonl"."""
-    import msgspec
-
-    from escl.report.dialogue_lines import dialogue_lines
-    from escl.report.html.subject import incomparable
-    from escl.report.result_table import as_csv, as_markdown, result_rows
-    from escl.report.terminal import LIMITS
-
-    if form == "jsonl":
-        lines = [line for run in runs for line in dialogue_lines(run.store, run.path, judging_id=run.judging_id)]
-        return "".join(msgspec.json.encode(line).decode() + "\n" for line in lines)
-    rows = [row for run in runs for row in result_rows(run.store, run.path, judging_id=run.judging_id)]
-    if form == "csv":
-        return as_csv(rows)
-    said = [f"Forced although not comparable: {line}" for line in incomparable(runs, force=True)]
-    said += dict.fromkeys(notice for run in runs for notice in run.results.notices)
-    return as_markdown(rows, notices=[*said, LIMITS])
-
-
-def _put(content: str, target: str) -> None:
-    import sys
-
-    from escl.shelf.written import write_whole
-
-    if target == "-":
-        sys.stdout.buffer.write(content.encode())
-        return
-    write_whole(Path(target), content.encode())
-    _say(f"Written: {target}")
-
-
-def _say(line: str) -> None:
-    from escl.cli.output import progress_console
-    from escl.core.printable import printable
-
-    progress_console().print(printable(line), markup=False, soft_wrap=True)
-
-
-def _opened(path: Path, stack: contextlib.ExitStack, *, judging: int | None) -> ReportedRun:
-    from escl.report.html.subject import reported_run
-    from escl.store.database import Database
-
-    return reported_run(path, stack.enter_context(Database.reader(path)), judging_id=judging)
+def _refuse_what_goes_not_together(targets: dict[str, str], *, divided: bool, beside: bool, arena: bool) -> None:
+    if beside and (divided or set(targets) - {"html"}):
+        raise UsageError("--published and --calibration are about the scores in the terminal, on the page or as --json")
+    if arena and "html" not in targets:
+        raise UsageError("--arena puts an arena on the page, and there is none", hint="name the page with --html")
 
 
 def _read(run: Path, stack: contextlib.ExitStack) -> RunStore:
@@ -320,6 +244,21 @@ def _validity(store: RunStore, *, as_json: bool) -> None:
         print_validity(results_console(), found)
 
 
+def _labels(files: list[Path], *, other: list[object], as_json: bool) -> None:
+    """Print what stands in score files of ESC-Eval, which are no runs."""
+    from escl.cli.output import print_json, results_console
+    from escl.evaluation.label_files import labels_of
+    from escl.report.label_files import print_labels
+
+    if any(one is not None and one is not False for one in other):
+        raise UsageError("score files hold labels only: they are shown in the terminal, or as --json")
+    found = labels_of(files)
+    if as_json:
+        print_json({"labels": found})
+    else:
+        print_labels(results_console(), found)
+
+
 def _metrics(
     store: RunStore,
     run: Path,
@@ -330,18 +269,15 @@ def _metrics(
     as_json: bool,
 ) -> None:
     from escl.cli.output import print_json, results_console
-    from escl.core.ratings_file import read_ratings
+    from escl.core.ratings_file import rated_labels
     from escl.evaluation.text_metrics import text_metrics
     from escl.report.text_metrics import print_metrics
     from escl.store.upstream import read_upstream
 
-    given = None if ratings is None else read_ratings(ratings).ratings
-    if given is not None and not given:
-        raise UsageError(f"{ratings} holds no labels", hint="its columns are dialogue, dimension, rater, label")
     found = text_metrics(
         store,
         references=None if reference is None else read_upstream(reference).dialogues,
-        ratings=given,
+        ratings=None if ratings is None else rated_labels(ratings),
         path=run,
         judging_id=judging_id,
     )

@@ -99,6 +99,18 @@ def read_ratings(path: Path) -> RatingsFile:
         raise RatingsError(f"{path}: {error}", hint=hint) from error
 
 
+def rated_labels(path: Path) -> tuple[Rating, ...]:
+    """Return the labels in a CSV file of people's ratings.
+
+    Raises:
+        RatingsError: The file cannot be read or is malformed, or holds preferences only.
+    """
+    found = read_ratings(path).ratings
+    if not found:
+        raise RatingsError(f"{path} holds no labels", hint=f"its columns are {', '.join(RATING_COLUMNS[:-1])}")
+    return found
+
+
 def csv_text(columns: Iterable[str], rows: Iterable[Mapping[str, object]], *, header: bool = True) -> str:
     """Return rows as CSV."""
     made = io.StringIO()

@@ -11,7 +11,7 @@ import msgspec
 
 from escl.core.dimension import LABEL_TO_PERCENT, Dimension, Language
 from escl.core.division import Division, part_of
-from escl.evaluation.results import chosen_judging, scored_of
+from escl.evaluation.results import Adjust, chosen_judging, scored_of
 from escl.stats.cluster import ClusteredMean, clustered_mean
 from escl.stats.summary import Scored, averages, summarize
 from escl.store.run import RunStore
@@ -36,7 +36,9 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     average: ClusteredMean
 
 
-def slices_of(store: RunStore, division: Division, *, judging_id: int | None = None) -> list[Slice]:
+def slices_of(
+    store: RunStore, division: Division, *, judging_id: int | None = None, adjust: Adjust | None = None
+) -> list[Slice]:
     """Return a slice for all cards and for each part of them, by language and supporter, crisis cards apart.
 
     Raises:
@@ -47,7 +49,7 @@ def slices_of(store: RunStore, division: Division, *, judging_id: int | None = N
         return []
     cards = store.cards()
     groups: dict[tuple[bool, Language, str], list[Scored]] = {}
-    for item in scored_of(store, judging_id):
+    for item in (adjust or list)(scored_of(store, judging_id)):
         groups.setdefault((item.crisis, item.language, item.supporter), []).append(item)
     found = []
     for key in sorted(groups, key=lambda key: (key[0], list(Language).index(key[1]))):

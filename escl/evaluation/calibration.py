@@ -20,7 +20,7 @@ from escl.core.dimension import Dimension, Language
 from escl.core.user_home import user_home
 from escl.errors import RatingsError, UsageError
 from escl.evaluation.judged_runs import JudgedBy, judged_by
-from escl.evaluation.results import Results, chosen_judging, results_of
+from escl.evaluation.results import Adjust, Results, chosen_judging, results_of
 from escl.evaluation.validation import JudgedCells
 from escl.shelf.written import write_whole
 from escl.stats.recalibration import Matched, Recalibrated, recalibrate
@@ -163,6 +163,20 @@ def recalibrated(scored: Iterable[Scored], calibration: Calibration, by: JudgedB
     return changed
 
 
+def recalibration(store: RunStore, calibration: Calibration, *, judging_id: int | None) -> Adjust:
+    """Return what applies a calibration to the readings of a judging of a run.
+
+    Raises:
+        StorageError: The run has no such judging.
+        UsageError: The run was not scored; and when it is applied, the calibration is of another scorer.
+    """
+    chosen, _ = chosen_judging(store, judging_id)
+    if chosen is None:
+        raise UsageError("the run was not scored, so there is nothing to recalibrate")
+    by = judged_by(store, store.judging_settings(chosen))
+    return lambda scored: recalibrated(scored, calibration, by)
+
+
 def calibrated_results(store: RunStore, calibration: Calibration, *, file: str, judging_id: int | None) -> Results:
     """Return the results of a run with a calibration applied, and a notice that says so.
 
@@ -170,11 +184,8 @@ def calibrated_results(store: RunStore, calibration: Calibration, *, file: str, 
         StorageError: The run has no such judging.
         UsageError: The calibration is of another scorer, or the run was not scored.
     """
-    chosen, _ = chosen_judging(store, judging_id)
-    if chosen is None:
-        raise UsageError("the run was not scored, so there is nothing to recalibrate")
-    by = judged_by(store, store.judging_settings(chosen))
-    results = results_of(store, judging_id=judging_id, adjust=lambda scored: recalibrated(scored, calibration, by))
+    adjust = recalibration(store, calibration, judging_id=judging_id)
+    results = results_of(store, judging_id=judging_id, adjust=adjust)
     return msgspec.structs.replace(results, notices=[*results.notices, said_of(calibration, file)])
 
 

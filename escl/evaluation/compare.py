@@ -16,7 +16,7 @@ from escl.core.dimension import LABEL_TO_PERCENT, LABELS, Dimension, Language
 from escl.core.draw import drawn_order
 from escl.errors import UsageError
 from escl.evaluation.comparability import comparability, differing, lesser_differences
-from escl.evaluation.results import chosen_judging, scored_of
+from escl.evaluation.results import Adjust, chosen_judging, scored_of
 from escl.stats.noninferiority import Noninferiority, noninferiority
 from escl.stats.paired import Comparison, PairedValues, compare, pair_up, pooled
 from escl.stats.sequence import AnytimeInterval, anytime_interval
@@ -121,7 +121,7 @@ class Side:
         return SideName(run=str(self.path), supporter=self.supporter, scorer=self.scorer)
 
 
-def sides_of(path: Path, store: RunStore, *, judging_id: int | None = None) -> list[Side]:
+def sides_of(path: Path, store: RunStore, *, judging_id: int | None = None, adjust: Adjust | None = None) -> list[Side]:
     """Return a side for each supporter of the run in `path`, in the run's order.
 
     Raises:
@@ -131,7 +131,7 @@ def sides_of(path: Path, store: RunStore, *, judging_id: int | None = None) -> l
     if judging_id is None or scorer is None:
         raise UsageError(f"{path}: nothing was scored", hint="the command that made it scores it, without --no-score")
     by_supporter: dict[str, list[Scored]] = {}
-    for item in scored_of(store, judging_id):
+    for item in (adjust or list)(scored_of(store, judging_id)):
         by_supporter.setdefault(item.supporter, []).append(item)
     key, cards = comparability(store, judging_id), store.cards()
     return [

@@ -12,17 +12,19 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from escl.core.dialogue import Speaker, Turn
-from escl.core.dimension import Language
+from escl.core.dimension import LABELS, Dimension, Language
 from escl.errors import DialogueFileError
 
 SEEKER_LABEL: Final = "ESC-Role："
 SUPPORTER_LABELS: Final = ("AI assistant：", "AI assitant：")
 """How a supporter's turn begins: as files have it now, and misspelt as those of ESC-Eval's first months."""
+
+_Document = TypeVar("_Document", bound=dict[str, Any])
 
 _MAX_BYTES = 1 << 28
 _HAN = re.compile("[\u4e00-\u9fff]")
@@ -41,23 +43,43 @@ def read_upstream(path: Path) -> ResultFile:
     Raises:
         DialogueFileError: Unreadable, or not of that form; the message names the dialogue and the message.
     """
+    found = _read(path, dict[str, list[str]], expected="lists of strings, as ESC-Eval's evaluate.py writes")
+    label = _supporter_label(found)
+    dialogues = {key: _turns(messages, label, f"{path}: dialogue {key}") for key, messages in found.items()}
+    return ResultFile(dialogues=dialogues, supporter_label=label)
+
+
+def read_scores(path: Path) -> dict[str, dict[Dimension, int]]:
+    """Return the labels of an upstream score file by dialogue and dimension; -1 is score.py's sign for none.
+
+    Raises:
+        DialogueFileError: Unreadable, or not of that form; the message names the dialogue and the dimension.
+    """
+    expected = "the seven dimensions' labels by dialogue, as ESC-Eval's score.py writes"
+    found = _read(path, dict[str, dict[Dimension, int]], expected=expected)
+    for key, labels in found.items():
+        missing = [dimension.value for dimension in Dimension if dimension not in labels]
+        if missing:
+            raise DialogueFileError(f"{path}: dialogue {key} has no label in {', '.join(missing)}")
+        for dimension, label in labels.items():
+            if label not in (-1, *LABELS):
+                raise DialogueFileError(f"{path}: dialogue {key}, {dimension.value}: {label} is no label from 0 to 4")
+    return found
+
+
+def _read(path: Path, kind: type[_Document], *, expected: str) -> _Document:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise DialogueFileError(f"{path} is larger than {_MAX_BYTES >> 20} MiB")
         document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_key_once)
-        found = msgspec.convert(document, dict[str, list[str]])
+        found: _Document = msgspec.convert(document, kind)
         # Half a surrogate pair, which JSON can escape, is no text that anything could store or write again.
-        for message in (message for messages in found.values() for message in messages):
-            message.encode()
+        json.dumps(document, ensure_ascii=False).encode()
     except (OSError, ValueError, msgspec.ValidationError, RecursionError) as error:
-        raise DialogueFileError(
-            f"{path}: {error}", hint="expected a JSON object of lists of strings, as ESC-Eval's evaluate.py writes"
-        ) from error
+        raise DialogueFileError(f"{path}: {error}", hint=f"expected a JSON object of {expected}") from error
     if not found:
         raise DialogueFileError(f"{path} holds no dialogues")
-    label = _supporter_label(found)
-    dialogues = {key: _turns(messages, label, f"{path}: dialogue {key}") for key, messages in found.items()}
-    return ResultFile(dialogues=dialogues, supporter_label=label)
+    return found
 
 
 def result_json(dialogues: Mapping[str, Sequence[Turn]], *, seeker_label: str, supporter_label: str) -> bytes:

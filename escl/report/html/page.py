@@ -101,6 +101,8 @@ def _environment(language: Language) -> Environment:
         "common": words.section("common"),
         "number": shown.number,
         "signed": shown.signed,
+        "correlation": shown.correlation,
+        "clear_of_0": shown.clear_of_0,
         "interval": shown.interval,
         "percent": shown.percent,
         "p_value": shown.p_value,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from escl.core.dimension import LABEL_TO_PERCENT
 from escl.stats.cluster import ClusteredMean, clustered_mean
+from escl.stats.estimate import Estimate
 from escl.stats.summary import Scored, averages
 
 NONE = "–"
@@ -30,6 +31,16 @@ def number(value: float | None, digits: int = 1) -> str:
 def signed(value: float | None) -> str:
     """Return a number with its sign, one digit after the point."""
     return NONE if value is None else f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")
+
+
+def correlation(value: float | None) -> str:
+    """Return a correlation with its sign, two digits after the point."""
+    return NONE if value is None else f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
+
+
+def clear_of_0(found: Estimate) -> bool:
+    """Return whether the interval of an estimate leaves 0 out."""
+    return found.low is not None and found.high is not None and (found.low > 0 or found.high < 0)
 
 
 def interval(found: ClusteredMean) -> str | None:

@@ -10,15 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from escl.core.card import RoleCard
 from escl.core.dimension import Language
+from escl.core.ratings_file import Rating
 from escl.core.settings import JudgingSettings
 from escl.errors import UsageError
 from escl.evaluation.arena_results import ArenaResults
+from escl.evaluation.calibration import Calibration, recalibration, said_of
 from escl.evaluation.certificate import Citation, citations
 from escl.evaluation.comparability import comparability, differing
 from escl.evaluation.compare import Pairing, Side, pairing, sides_of
-from escl.evaluation.results import Results, chosen_judging, results_of
+from escl.evaluation.results import Adjust, Results, chosen_judging, results_of
+from escl.evaluation.text_metrics import References
 from escl.stats.summary import Cell, Scored
 from escl.store.database import Database
 from escl.store.run import RunStore
@@ -31,6 +36,7 @@ class ReportedRun:
     Attributes:
         judging_id: Whose readings are shown; None when nothing was scored.
         sides: Its supporters with all that was read of them; empty when nothing was scored.
+        adjust: Maps the scorer's labels to people's before they are summed up; None as a rule.
     """
 
     path: Path
@@ -38,6 +44,7 @@ class ReportedRun:
     judging_id: int | None
     results: Results
     sides: Sequence[Side]
+    adjust: Adjust | None = None
 
     @property
     def judging(self) -> JudgingSettings | None:
@@ -117,11 +124,21 @@ class Choices:
         force: Put runs on one page that are not comparable, and say so on it.
         margin: Points of 100 that count as no difference.
         transcripts: How many cards have their dialogues on the page at most; None for all.
+        published: Show the paper's leaderboard beside the runs.
+        calibration: A map of the scores to people's that was applied, and the name of its file.
+        metrics: Show automatic text metrics.
+        references: Dialogues to set the runs' beside, for BLEU and ROUGE-L.
+        ratings: People's labels for the metrics to be set beside, instead of the scorer's.
     """
 
     force: bool = False
     margin: float = 5.0
     transcripts: int | None = 12
+    published: bool = False
+    calibration: tuple[Calibration, str] | None = None
+    metrics: bool = False
+    references: References | None = None
+    ratings: Sequence[Rating] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,20 +167,38 @@ class Subject:
         return {name: card for run in reversed(self.runs) for name, card in run.store.cards().items()}
 
 
-def reported_run(path: Path, database: Database, *, judging_id: int | None = None) -> ReportedRun:
+def reported_run(
+    path: Path,
+    database: Database,
+    *,
+    judging_id: int | None = None,
+    calibration: tuple[Calibration, str] | None = None,
+) -> ReportedRun:
     """Return a run as `judging_id` read it, by default the judging that was asked for last.
+
+    Args:
+        path: Of the run.
+        database: The same, open.
+        judging_id: Whose readings.
+        calibration: Applied to them, with the name of its file.
 
     Raises:
         StorageError: The file holds no run, or the run no such judging.
+        UsageError: The calibration is of another scorer, or the run was not scored.
     """
     store = RunStore.read(database)
     chosen, _ = chosen_judging(store, judging_id)
+    adjust = None if calibration is None else recalibration(store, calibration[0], judging_id=chosen)
+    results = results_of(store, judging_id=chosen, adjust=adjust)
+    if calibration is not None:
+        results = msgspec.structs.replace(results, notices=[*results.notices, said_of(*calibration)])
     return ReportedRun(
         path=path,
         store=store,
         judging_id=chosen,
-        results=results_of(store, judging_id=chosen),
-        sides=[] if chosen is None else sides_of(path, store, judging_id=chosen),
+        results=results,
+        sides=[] if chosen is None else sides_of(path, store, judging_id=chosen, adjust=adjust),
+        adjust=adjust,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from escl.report.html.section import Section
 from escl.report.html.sections.arena import ARENA
+from escl.report.html.sections.calibration import CALIBRATION
 from escl.report.html.sections.categories import CATEGORIES
 from escl.report.html.sections.comparison import COMPARISON
 from escl.report.html.sections.crisis_track import CRISIS_TRACK
@@ -16,7 +17,9 @@ from escl.report.html.sections.labels import LABELS
 from escl.report.html.sections.leaderboard import LEADERBOARD
 from escl.report.html.sections.limits import LIMITS
 from escl.report.html.sections.loads import LOADS
+from escl.report.html.sections.metrics import METRICS_SECTION
 from escl.report.html.sections.provenance import PROVENANCE
+from escl.report.html.sections.published import PUBLISHED
 from escl.report.html.sections.summary import SUMMARY
 from escl.report.html.sections.transcripts import TRANSCRIPTS
 from escl.report.html.sections.validity import VALIDITY
@@ -27,7 +30,10 @@ SECTIONS: tuple[Section, ...] = (
     FIGURES,
     COMPARISON,
     ARENA,
+    PUBLISHED,
     LABELS,
+    CALIBRATION,
+    METRICS_SECTION,
     CATEGORIES,
     VALIDITY,
     CRISIS_TRACK,

@@ -31,7 +31,7 @@ def _build(subject: Subject, words: Words) -> list[PartsTable] | None:
         slices = {
             (number, CardGroup(crisis=one.crisis, language=one.language), one.value): one
             for run in subject.runs
-            for one in slices_of(run.store, division, judging_id=run.judging_id)
+            for one in slices_of(run.store, division, judging_id=run.judging_id, adjust=run.adjust)
             for number in [entrant.number for entrant in subject.entrants if _is_of(entrant, one, run_of=run)]
         }
         tables += [_table(subject, group, division, slices) for group in subject.groups]
