@@ -1,13 +1,14 @@
-"""Finding dialogues in a run of any size: filters, order and search are queries, and rows come page by page.
+"""Finding dialogues in a run of any size: filters and order are queries, and rows come page by page.
 
-Knows nothing of screens. Only ids are held for a whole answer, eight bytes for each dialogue.
+Knows nothing of screens. Only ids are held for a whole answer, eight bytes for each dialogue. Words are looked for in
+some dialogues at a time, so that whoever searches can show what is found so far, and stop.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -20,18 +21,43 @@ from escl.store.run import RunStore
 
 Order = Literal["planned", "lowest", "highest"]
 Known = Literal["supporter", "language", "category"]
+Doubt = Literal["disagreed", "unsure"]
 
-# The mean label under the probabilities, renormalized over the labels, as `Reading.expected` has it.
-_EXPECTED = "(p1 + 2 * p2 + 3 * p3 + 4 * p4) / nullif(p0 + p1 + p2 + p3 + p4, 0)"
+DISAGREEMENT: Final = 1.0
+"""Expected labels at least this far apart are a disagreement: a whole label."""
+
+
+def _expected(reading: str) -> str:
+    """Return the mean label of `reading` under its probabilities, renormalized over the labels, as `Reading` has it."""
+    p0, p1, p2, p3, p4 = (f"{reading}.p{label}" for label in range(5))
+    return f"({p1} + 2 * {p2} + 3 * {p3} + 4 * {p4}) / nullif({p0} + {p1} + {p2} + {p3} + {p4}, 0)"
+
+
+_EXPECTED = _expected("reading")
 _LATEST = "(SELECT id FROM judging ORDER BY asked_utc DESC, id DESC LIMIT 1)"
 _MEAN = f"(SELECT avg({_EXPECTED}) FROM reading WHERE judging_id = {_LATEST} AND dialogue_id = d.id)"
 _ONE = f"(SELECT {_EXPECTED} FROM reading WHERE judging_id = {_LATEST} AND dialogue_id = d.id AND dimension = ?)"
 _CUT = "EXISTS (SELECT 1 FROM turn WHERE dialogue_id = d.id AND finish = 'length')"
+# No index leads from a dialogue to its failures, so they are read once, and not once for each dialogue.
 _FAILED = (
-    "EXISTS (SELECT 1 FROM failure WHERE dialogue_id = d.id AND NOT retried"
-    f" AND (judging_id IS NULL OR judging_id = {_LATEST}))"
+    f"d.id IN (SELECT dialogue_id FROM failure WHERE NOT retried AND (judging_id IS NULL OR judging_id = {_LATEST}))"
 )
 _UNLABELLED = f"EXISTS (SELECT 1 FROM reading WHERE judging_id = {_LATEST} AND dialogue_id = d.id AND label IS NULL)"
+_IN_DOUBT: Final[dict[Doubt, str]] = {
+    # CROSS JOIN keeps this order in SQLite; any other looks at every reading again for each dialogue.
+    "disagreed": (
+        "EXISTS (SELECT 1 FROM reading CROSS JOIN judging AS second ON second.id <> reading.judging_id"
+        " CROSS JOIN reading AS other ON other.judging_id = second.id AND other.dialogue_id = reading.dialogue_id"
+        " AND other.dimension = reading.dimension"
+        f" WHERE reading.judging_id = {_LATEST} AND reading.dialogue_id = d.id"
+        " AND (? IS NULL OR reading.dimension = ?)"
+        f" AND abs({_EXPECTED} - {_expected('other')}) >= {DISAGREEMENT})"
+    ),
+    "unsure": (
+        f"EXISTS (SELECT 1 FROM reading WHERE judging_id = {_LATEST} AND dialogue_id = d.id"
+        " AND (? IS NULL OR dimension = ?) AND max(p0, p1, p2, p3, p4) < (p0 + p1 + p2 + p3 + p4) / 2)"
+    ),
+}
 _HOLDS = (
     "(EXISTS (SELECT 1 FROM turn WHERE dialogue_id = d.id AND text LIKE ? ESCAPE '\\')"
     " OR d.card_id LIKE ? ESCAPE '\\' OR c.text LIKE ? ESCAPE '\\')"
@@ -45,8 +71,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         dimension: What `below` and the order are about; None is the mean over the dimensions.
         below: An expected label (0-4) that the dialogue stays under.
+        doubt: In the wanted dimension, or in any: "disagreed", where another scorer, or the same one another time,
+            read a label at least `DISAGREEMENT` away; "unsure", where no label has half of the probability.
         troubled: Failed, cut by the token limit, or with a reading that names no label.
-        text: Words that all occur in the dialogue or its card, whatever their case (of A to Z).
+        text: Words that all occur in the dialogue or its card, whatever their case (of A to Z); what `holding` finds.
     """
 
     supporter: str | None = None
@@ -54,6 +82,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     category: str | None = None
     dimension: Dimension | None = None
     below: float | None = None
+    doubt: Doubt | None = None
     troubled: bool = False
     text: str = ""
     order: Order = "planned"
@@ -76,12 +105,20 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     troubled: bool
 
 
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What one scorer read in a dialogue."""
+
+    scorer: str
+    readings: list[Reading]
+
+
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
     """One dialogue with all that is known of it.
 
     Attributes:
         card: None for an imported dialogue.
         scorer: Whose readings these are; None when nothing was scored.
+        others: What was read besides, by other scorers or the same one another time.
     """
 
     dialogue: DialogueRow
@@ -90,6 +127,7 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
     scorer: str | None
     readings: list[Reading]
     failures: list[FailureRow]
+    others: list[Judged]
 
 
 class Browser:
@@ -108,8 +146,23 @@ class Browser:
         )
         return [row["name"] for row in rows]
 
+    def doubts(self) -> list[Doubt]:
+        """Return the kinds of doubt that the run's readings can show."""
+        (row,) = self._database.rows("SELECT count(*) AS n FROM judging")
+        doubts: list[Doubt] = ["disagreed", "unsure"]
+        return doubts[max(0, 2 - row["n"]) :]
+
+    def supporters_on(self, dialogue_id: int) -> list[DialogueRow]:
+        """Return the dialogues of every supporter on the card and repeat of this one, as the run names them."""
+        rows = self._database.rows(
+            "SELECT d.id, d.card_id, d.language, d.supporter, d.repeat, d.state FROM dialogue d"
+            " JOIN dialogue one ON one.card_id = d.card_id AND one.repeat = d.repeat WHERE one.id = ? ORDER BY d.id",
+            dialogue_id,
+        )
+        return [msgspec.convert(dict(row), DialogueRow) for row in rows]
+
     def find(self, wanted: Wanted) -> array[int]:
-        """Return the ids of the dialogues that are wanted, in the order that is wanted."""
+        """Return the ids of the dialogues that are wanted but for their text, in the order that is wanted."""
         where, parameters = _where(wanted)
         order = "d.id"
         if wanted.order != "planned":
@@ -122,13 +175,24 @@ class Browser:
         )
         return array("q", (row["id"] for row in rows))
 
+    def holding(self, text: str, ids: Sequence[int]) -> list[int]:
+        """Return those of these dialogues that hold every word of `text`, in their order; meant for some at a time."""
+        words = text.split()[:_MAX_WORDS]
+        rows = self._database.rows(
+            f"SELECT d.id FROM dialogue d LEFT JOIN card c ON c.id = d.card_id WHERE d.id IN ({_marks(ids)})"
+            + f" AND {_HOLDS}" * len(words),
+            *ids,
+            *(_like(word) for word in words for _ in range(3)),
+        )
+        found = {row["id"] for row in rows}
+        return [one for one in ids if one in found]
+
     def rows(self, ids: Sequence[int], *, dimension: Dimension | None = None) -> list[Found]:
         """Return the dialogues of these ids, in their order; meant for a page of them."""
         label, parameters = _label(dimension)
-        marks = ", ".join("?" * len(ids))
         rows = self._database.rows(
             f"SELECT d.id, d.card_id, d.language, d.supporter, d.repeat, d.state, {label} AS label,"
-            f" ({_FAILED} OR {_CUT} OR {_UNLABELLED}) AS troubled FROM dialogue d WHERE d.id IN ({marks})",
+            f" ({_FAILED} OR {_CUT} OR {_UNLABELLED}) AS troubled FROM dialogue d WHERE d.id IN ({_marks(ids)})",
             *parameters,
             *ids,
         )
@@ -148,7 +212,10 @@ class Browser:
             return None
         dialogue = msgspec.convert(dict(rows[0]), DialogueRow)
         judgings = self._run.judgings()
-        judging_id, scorer = judgings[-1] if judgings else (None, None)
+        judging_id, scorer = judgings.pop() if judgings else (None, None)
+        others = [
+            Judged(scorer=name, readings=self._run.readings(one, dialogue_id=dialogue_id)) for one, name in judgings
+        ]
         return Whole(
             dialogue=dialogue,
             card=self._card(dialogue.card_id),
@@ -156,6 +223,7 @@ class Browser:
             scorer=scorer,
             readings=[] if judging_id is None else self._run.readings(judging_id, dialogue_id=dialogue_id),
             failures=self._failures(dialogue_id, judging_id),
+            others=[one for one in others if one.readings],
         )
 
     def _card(self, card_id: str) -> RoleCard | None:
@@ -207,12 +275,16 @@ def _where(wanted: Wanted) -> tuple[str, list[object]]:
         label, more = _label(wanted.dimension)
         terms.append(f"{label} < ?")
         parameters += [*more, wanted.below]
+    if wanted.doubt is not None:
+        terms.append(_IN_DOUBT[wanted.doubt])
+        parameters += [wanted.dimension] * 2
     if wanted.troubled:
         terms.append(f"({_FAILED} OR {_CUT} OR {_UNLABELLED})")
-    for word in wanted.text.split()[:_MAX_WORDS]:
-        terms.append(_HOLDS)
-        parameters += [_like(word)] * 3
     return " AND ".join(terms), parameters
+
+
+def _marks(ids: Sequence[int]) -> str:
+    return ", ".join("?" * len(ids))
 
 
 def _like(word: str) -> str:

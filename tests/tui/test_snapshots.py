@@ -24,6 +24,7 @@ SCREENS = (
     ("scores", ("escape", "enter"), "Fluency"),
     ("live", ("1",), "The run is finished"),
     ("dialogues", ("3",), "1 of 8"),
+    ("side-by-side", ("v",), "curt   mean 2.0"),
 )
 """Each with the keys that lead there from the one before, and what is seen then."""
 

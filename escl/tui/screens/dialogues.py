@@ -1,8 +1,12 @@
-"""Dialogues: a list that filters and searches, and the chat, card and labels of the one under the cursor."""
+"""Dialogues: a list that filters and searches, and the chat, card and labels of the one under the cursor.
+
+Beside it, where that is wanted, stands what another supporter made of the same card.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -10,23 +14,18 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import msgspec
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
 from escl.core.dimension import Dimension
-from escl.core.printable import printable
 from escl.tui.keys import Key, bindings
-from escl.tui.plain import line
 from escl.tui.screens.run_screen import RunScreen, Session
 from escl.tui.widgets.dialogue_list import PAGE, DialogueList
-from escl.tui.widgets.facts import card, labels
-from escl.tui.widgets.transcript import Transcript
+from escl.tui.widgets.filters import filters
+from escl.tui.widgets.reading import Looked, Reading, look
 
 if TYPE_CHECKING:
-    from array import array
-
-    from escl.store.browse import Browser, Found, Wanted, Whole
+    from escl.store.browse import Browser, Doubt, Found, Wanted
     from escl.store.database import Database
     from escl.tui.strings import Strings
 
@@ -36,6 +35,8 @@ V = TypeVar("V")
 _BELOW = (None, 3.0, 2.0, 1.0)
 _ORDERS = ("planned", "lowest", "highest")
 _TYPING_S = 0.2
+_SLICE = 500
+"""Dialogues in which words are looked for before what was found is shown."""
 
 
 class DialoguesScreen(RunScreen):
@@ -44,13 +45,15 @@ class DialoguesScreen(RunScreen):
     VIEW = "dialogues"
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key(keys="n", action="step(1)", name="key.next"),
-        Key(keys="p,N", action="step(-1)", name="key.previous"),
+        Key(keys="p,N", action="step(-1)", name="key.previous", in_bar=False),
         Key(keys="slash", action="search", name="key.search", shown="/"),
         Key(keys="s", action="next_supporter", name="key.supporter"),
         Key(keys="L", action="next_card_language", name="key.card_language", in_bar=False),
         Key(keys="d", action="next_dimension", name="key.dimension", in_bar=False),
         Key(keys="b", action="next_below", name="key.below", in_bar=False),
+        Key(keys="e", action="next_doubt", name="key.doubt", in_bar=False),
         Key(keys="f", action="troubled", name="key.troubled", in_bar=False),
+        Key(keys="v", action="beside", name="key.beside"),
         Key(keys="o", action="next_order", name="key.order"),
         Key(keys="c", action="clear", name="key.clear", in_bar=False),
         Key(keys="tab,enter", action="other_side", name="key.list", shown="tab", in_bar=False),
@@ -66,7 +69,8 @@ class DialoguesScreen(RunScreen):
         self._ids: array[int] | None = None
         self._supporters: list[str] = []
         self._languages: list[str] = []
-        self._whole: Whole | None = None
+        self._doubts: list[Doubt] = []
+        self._looked = Looked()
         self._thoughts = False
 
     def compose(self) -> ComposeResult:
@@ -74,18 +78,18 @@ class DialoguesScreen(RunScreen):
         search = Input(placeholder=self.words("dialogues.search"), id="search")
         search.display = False
         listed = Vertical(Static(markup=False, id="filters"), search, DialogueList(), id="list-side")
-        reading = Vertical(Static(markup=False, id="which"), Transcript(self.words), id="chat-side")
-        facts = VerticalScroll(Static(markup=False, id="labels"), Static(markup=False, id="card"), id="facts-side")
-        facts.can_focus = False
-        yield from self.bars(Horizontal(listed, reading, facts), title=self.session.run.path.name, view=self.VIEW)
+        yield from self.bars(
+            Horizontal(listed, Reading(self.words), id="sides"), title=self.session.run.path.name, view=self.VIEW
+        )
 
     def on_mount(self) -> None:
         """Begin to look, in the list where that is seen."""
         super().on_mount()
+        self._show_one_or_two()
         self.call_after_refresh(self._focus_what_is_seen)
 
     def _focus_what_is_seen(self) -> None:
-        seen = self.query_one(DialogueList) if self.query_one("#list-side").display else self.query_one(Transcript)
+        seen = self.query_one(DialogueList) if self.query_one("#list-side").display else self.query_one(Reading).pane
         seen.focus()
 
     def load(self) -> None:
@@ -115,7 +119,7 @@ class DialoguesScreen(RunScreen):
         search = self.query_one(Input)
         search.display = True
         self.add_class("reading-list")
-        search.focus()
+        self.set_focus(search)
 
     def action_next_supporter(self) -> None:
         """List the dialogues of the next supporter, and after the last those of all."""
@@ -135,9 +139,29 @@ class DialoguesScreen(RunScreen):
         """List the dialogues below the next label."""
         self._want(below=_after(self.wanted.below, list(_BELOW)))
 
+    def action_next_doubt(self) -> None:
+        """List the dialogues about which scorers disagree, then those of which the scorer was unsure, then all."""
+        self._want(doubt=_after(self.wanted.doubt, [None, *self._doubts]))
+
     def action_troubled(self) -> None:
         """List the dialogues in which something went wrong, or all again."""
         self._want(troubled=not self.wanted.troubled)
+
+    def action_beside(self) -> None:
+        """Show what the next supporter made of the same card beside this, and after the last nothing."""
+        reading, beside = self.query_one(Reading), self._looked.beside
+        was_read = reading.pane.has_focus
+        shown = None if beside is None else beside.dialogue.supporter
+        self.session.beside = _after(shown, [None, *self._looked.others])
+        self._show_one_or_two()
+        if was_read or not self.query_one("#list-side").display:
+            reading.pane.focus()
+        self.in_background(self._show_dialogue, group="dialogue")
+
+    def _show_one_or_two(self) -> None:
+        is_two = self.session.beside is not None
+        self.set_class(is_two, "beside")
+        self.query_one(Reading).take_two(is_two)
 
     def action_next_order(self) -> None:
         """Change the order."""
@@ -157,16 +181,15 @@ class DialoguesScreen(RunScreen):
         """Go to the dialogue, or back to the list."""
         if self.query_one(DialogueList).has_focus:
             self.remove_class("reading-list")
-            self.query_one(Transcript).focus()
+            self.query_one(Reading).pane.focus()
         else:
             self.add_class("reading-list")
             self.query_one(DialogueList).focus()
 
     def action_copy(self) -> None:
         """Copy the dialogue as text."""
-        if self._whole is not None:
-            said = [f"{row.turn.speaker.value}: {printable(row.turn.text)}" for row in self._whole.turns]
-            self.app.copy_to_clipboard("\n\n".join(said))
+        if text := self._looked.text:
+            self.app.copy_to_clipboard(text)
             self.app.notify(self.words("dialogues.copied"), markup=False, timeout=2)
 
     def action_thoughts(self) -> None:
@@ -217,13 +240,38 @@ class DialoguesScreen(RunScreen):
             await asyncio.sleep(after_s)
             wanted = self.wanted
             ids = await self._browse(lambda browser: browser.find(wanted))
-            self._ids = ids
-            self.query_one(DialogueList).show(len(ids), at)
-            self._show_filters()
-            await self._show_dialogue()
+            if wanted.text.split():
+                await self._search(wanted.text, ids, at)
+            else:
+                self._take(ids, at)
+                self._show_filters()
+            self.in_background(self._show_dialogue, group="dialogue")
 
-        self.query_one("#which", Static).update(Content.styled(self.words("dialogues.looking"), "$muted"))
         self.in_background(find, group="find")
+
+    async def _search(self, text: str, ids: array[int], at: int) -> None:
+        """List those dialogues that hold the words of `text`, as they are found; newer work ends it between slices."""
+        found = array("q")
+        is_shown = False
+        for start in range(0, len(ids), _SLICE):
+            some = ids[start : start + _SLICE]
+            self._show_filters(searched=(start, len(ids)))
+            found.extend(await self._browse(partial(_holding, text=text, ids=some)))
+            if is_shown:
+                self.query_one(DialogueList).grow(len(found))
+            elif len(found) > at:
+                is_shown = True
+                self._take(found, at)
+            else:
+                continue
+            self.in_background(self._show_dialogue, group="dialogue")
+        if not is_shown:
+            self._take(found, at)
+        self._show_filters()
+
+    def _take(self, ids: array[int], at: int) -> None:
+        self._ids = ids
+        self.query_one(DialogueList).show(len(ids), at)
 
     async def _fetch(self, start: int) -> None:
         ids, dimension = self._ids, self.wanted.dimension
@@ -242,53 +290,26 @@ class DialoguesScreen(RunScreen):
                 self._browser = Browser(database)
                 self._supporters = self._browser.known("supporter")
                 self._languages = self._browser.known("language")
+                self._doubts = self._browser.doubts()
             return query(self._browser)
 
         return await self.ask(asked)
 
     async def _show_dialogue(self) -> None:
         ids, at = self._ids, self.query_one(DialogueList).cursor
-        which = self.query_one("#which", Static)
-        if not ids:
-            self._whole = None
-            which.update(Content.styled(self.words("dialogues.none"), "$muted"))
-        else:
-            dialogue_id = ids[at]
-            self._whole = await self._browse(lambda browser: browser.whole(dialogue_id))
-            which.update(self._which(at, len(ids)))
-        whole = self._whole
-        self.query_one("#labels", Static).update(labels(whole, self.words, wide=self.has_class("-wide")))
-        self.query_one("#card", Static).update(card(whole, self.words))
-        await self.query_one(Transcript).show([] if whole is None else whole.turns, thoughts=self._thoughts)
+        self._looked = Looked()
+        if ids:
+            wanted = partial(look, dialogue_id=ids[at], beside=self.session.beside)
+            self._looked = await self._browse(wanted)
+        place = self.words("dialogues.count", at=f"{at + 1:,}", n=f"{len(ids or ()):,}")
+        await self.query_one(Reading).show(self._looked, place=place, thoughts=self._thoughts)
 
-    def _which(self, at: int, n: int) -> Content:
-        whole = self._whole
-        if whole is None:
-            return Content("")
-        one = whole.dialogue
-        repeat = f" · {self.words('dialogues.repeat', n=one.repeat + 1)}" if one.repeat else ""
-        state = "" if one.state == "complete" else f" · {self.words('dialogue.' + one.state)}"
-        return Content.assemble(
-            (f"{self.words('dialogues.count', at=f'{at + 1:,}', n=f'{n:,}')}   ", "$muted"),
-            (line(one.supporter, 40), "bold $secondary"),
-            f" · {line(one.card_id, 30)}{repeat}{state}",
-        )
+    def _show_filters(self, *, searched: tuple[int, int] | None = None) -> None:
+        self.query_one("#filters", Static).update(filters(self.wanted, self.words, searched=searched))
 
-    def _show_filters(self) -> None:
-        wanted, words = self.wanted, self.words
-        dimension = words("dialogues.mean" if wanted.dimension is None else f"dimension.{wanted.dimension.value}")
-        shown = [line(wanted.supporter)] if wanted.supporter is not None else []
-        shown += [words(f"language.{wanted.language.value}")] if wanted.language is not None else []
-        shown += [words(f"category.{wanted.category}")] if wanted.category is not None else []
-        if wanted.below is not None:
-            shown.append(words("dialogues.below", dimension=dimension, label=f"{wanted.below:g}"))
-        elif wanted.dimension is not None:
-            shown.append(dimension)
-        shown += [words("dialogues.troubled")] if wanted.troubled else []
-        shown += [f"“{line(wanted.text)}”"] if wanted.text else []
-        chosen = " · ".join(shown) or words("dialogues.all")
-        order = Content.styled(words(f"dialogues.order.{wanted.order}"), "$muted")
-        self.query_one("#filters", Static).update(Content.assemble((chosen, "bold"), "\n", order))
+
+def _holding(browser: Browser, *, text: str, ids: array[int]) -> list[int]:
+    return browser.holding(text, ids)
 
 
 def _after(chosen: V, choices: list[V]) -> V:

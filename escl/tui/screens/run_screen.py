@@ -52,6 +52,7 @@ class Session:
         boards: The leaderboards that were looked at; None before the first look.
         wanted: Which dialogues are listed; None before the first look.
         at: Which of them is shown.
+        beside: The supporter whose dialogue on the same card is shown beside it; None shows one dialogue.
     """
 
     run: OpenRun
@@ -60,6 +61,7 @@ class Session:
     scores: ScoresView = field(default_factory=ScoresView)
     wanted: Wanted | None = None
     at: int = 0
+    beside: str | None = None
 
 
 class EsclScreen(Screen[None]):

@@ -79,6 +79,14 @@ class DialogueList(ScrollView, can_focus=True):
         self._keep_cursor_seen()
         self.refresh()
 
+    def grow(self, n: int) -> None:
+        """Let the list have `n` dialogues, of which those at its beginning are the ones it has."""
+        # The last page may have been short.
+        self._pages.pop((self._n - 1) // PAGE * PAGE, None)
+        self._n = n
+        self.virtual_size = Size(0, n)
+        self.refresh()
+
     def take(self, start: int, rows: list[Found]) -> None:
         """Show the rows that were asked for from `start` on."""
         self._asked.discard(start)

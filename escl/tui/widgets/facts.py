@@ -28,9 +28,12 @@ def labels(whole: Whole | None, words: Strings, *, wide: bool) -> Content:
     if not whole.readings:
         lines.append(Content.styled(words("dialogues.unscored"), "$muted"))
     by_dimension = {reading.dimension: reading for reading in whole.readings}
-    lines += [_label(one, by_dimension[one], words, wide=wide) for one in Dimension if one in by_dimension]
-    if whole.scorer is not None:
-        lines.append(Content.styled(line(whole.scorer), "$muted"))
+    for one in Dimension:
+        if one in by_dimension:
+            lines.append(_label(one, by_dimension[one], words, wide=wide))
+            lines += _disagreeing(by_dimension[one], whole)
+    scorers = [*([whole.scorer] if whole.scorer is not None else []), *(f"+ {one.scorer}" for one in whole.others)]
+    lines += [Content.styled(line(scorer), "$muted") for scorer in scorers]
     for failure in whole.failures:
         where = "" if failure.dimension is None else words(f"dimension.{failure.dimension.value}") + ": "
         lines.append(Content.assemble(("× ", "bold $error"), line(f"{where}{failure.error}: {failure.message}", 600)))
@@ -44,6 +47,25 @@ def _label(dimension: Dimension, reading: Reading, words: Strings, *, wide: bool
         said = f" {words('dialogues.no_label')}: {line(reading.reply, 80)}"
         return Content.assemble(name, (said, "$warning"))
     return Content.assemble(name, " ", spread(reading.probabilities, reading.label, wide=wide), f" {expected:.1f}")
+
+
+def _disagreeing(reading: Reading, whole: Whole) -> list[Content]:
+    """Return a line for each other scorer whose label is far from this one."""
+    from escl.store.browse import DISAGREEMENT
+
+    lines: list[Content] = []
+    for other in whole.others:
+        second = next((one.expected for one in other.readings if one.dimension is reading.dimension), None)
+        if second is None or reading.expected is None or abs(second - reading.expected) < DISAGREEMENT:
+            continue
+        lines.append(Content.assemble(("  ≠ ", "bold $warning"), f"{second:.1f} ", (line(other.scorer, 24), "$muted")))
+    return lines
+
+
+def mean_label(whole: Whole) -> float | None:
+    """Return the mean expected label (0-4) over the dimensions; None where no label was read."""
+    expected = [one.expected for one in whole.readings if one.expected is not None]
+    return sum(expected) / len(expected) if expected else None
 
 
 def card(whole: Whole | None, words: Strings) -> Content:

@@ -16,7 +16,7 @@ from escl.tui.strings import Strings
 if TYPE_CHECKING:
     from escl.store.records import TurnRow
 
-_KEYS = (
+SCROLLING = (
     Key(keys="down,j", action="scroll_down", name="key.move"),
     Key(keys="up,k", action="scroll_up", name="key.move"),
     Key(keys="ctrl+d", action="page_down", name="key.move"),
@@ -29,7 +29,7 @@ _KEYS = (
 class Transcript(VerticalScroll, can_focus=True):
     """The turns of one dialogue, the seeker's at the left and the supporter's indented."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(_KEYS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings(SCROLLING)
 
     def __init__(self, words: Strings) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Transcript(VerticalScroll, can_focus=True):
 
     async def show(self, turns: list[TurnRow], *, thoughts: bool = False) -> None:
         """Show these turns, with what the speakers thought where that is wanted."""
-        contents = [self._content(at, turn, thoughts=thoughts) for at, turn in enumerate(turns)]
+        contents = [turn_content(at, turn, self._words, thoughts=thoughts) for at, turn in enumerate(turns)]
         if not contents:
             contents = [Content.styled(self._words("dialogues.no_turns"), "$muted")]
         more = [Static(markup=False, classes="turn") for _ in range(len(contents) - len(self._turns))]
@@ -52,15 +52,16 @@ class Transcript(VerticalScroll, can_focus=True):
                 widget.set_class(at < len(turns) and turns[at].turn.speaker.value == "supporter", "supporter")
         self.scroll_home(animate=False)
 
-    def _content(self, at: int, row: TurnRow, *, thoughts: bool) -> Content:
-        speaker = row.turn.speaker.value
-        who = self._words(f"speaker.{speaker}")
-        mark = self._words("speaker.greeting") if at == 0 else str(at)
-        style = "$secondary" if speaker == "supporter" else "$primary"
-        parts: list[Content] = [Content.assemble((who, f"bold {style}"), (f"  {mark}", "$muted"))]
-        if row.finish == "length":
-            parts.append(Content.styled(f"  ! {self._words('dialogues.cut')}", "bold $warning"))
-        if thoughts and row.reasoning:
-            thought = plain(row.reasoning)
-            parts += [Content(f"\n[{self._words('dialogues.thought')}] "), thought.stylize("italic $muted")]
-        return Content.assemble(*parts, "\n", plain(row.turn.text))
+
+def turn_content(at: int, row: TurnRow, words: Strings, *, thoughts: bool) -> Content:
+    """Return the turn at position `at`: who speaks, what stands out, and what is said."""
+    speaker = row.turn.speaker.value
+    mark = words("speaker.greeting") if at == 0 else str(at)
+    style = "$secondary" if speaker == "supporter" else "$primary"
+    parts: list[Content] = [Content.assemble((words(f"speaker.{speaker}"), f"bold {style}"), (f"  {mark}", "$muted"))]
+    if row.finish == "length":
+        parts.append(Content.styled(f"  ! {words('dialogues.cut')}", "bold $warning"))
+    if thoughts and row.reasoning:
+        thought = plain(row.reasoning)
+        parts += [Content(f"\n[{words('dialogues.thought')}] "), thought.stylize("italic $muted")]
+    return Content.assemble(*parts, "\n", plain(row.turn.text))

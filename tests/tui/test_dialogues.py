@@ -1,0 +1,132 @@
+"""Dialogues are found as they are typed for, read beside each other, and copied as harmless text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from escl.core.dimension import Dimension
+from escl.store.run import RunStore
+from escl.tui.app import EsclApp
+from escl.tui.screens import dialogues
+from tests.runs import PROTOCOL, judging_by, rated, reading, settings
+from tests.tui.driving import drive, finished_run, quick_writer, seen, speak, type_keys, until
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a run of two supporters on four cards, each of whom says who they are."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "one.db"
+    labels = {name: {f"card-{n}": [3.0 - at - n / 8] for n in range(4)} for at, name in enumerate(("warm", "curt"))}
+    rated(path, labels)
+    speak(path, lambda dialogue: f"I am {dialogue.supporter}. " + "Hm. " * (40 if dialogue.supporter == "warm" else 1))
+    return path
+
+
+def row_of(screen: str, words: str) -> str:
+    return next(line for line in screen.splitlines() if words in line)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+def test_two_supporters_on_a_card_stand_side_by_side_turn_by_turn(run: Path, size: tuple[int, int]) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "3")
+        await until(app, pilot, "1 of 8")
+        await type_keys(pilot, "v")
+        await until(app, pilot, "I am curt.")
+        await type_keys(pilot, "j", "j", "j")
+        shown = await until(app, pilot, "seeker  1")
+        # The turns of one are longer, and still each begins where the other's does.
+        assert row_of(shown, "seeker  1").count("seeker  1") == 2
+        assert "I am curt." in row_of(shown, "I am warm.")
+        await type_keys(pilot, "n")
+        await until(app, pilot, "2 of 8")
+        await until(app, pilot, "I am curt.")
+        await type_keys(pilot, "v")
+        while "I am curt." in seen(app):
+            await pilot.pause(0.01)
+        assert "I am warm." in seen(app)
+
+    drive(steps, run, size=size)
+
+
+def test_where_nobody_else_has_the_card_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = rated(tmp_path / "one.db", {"warm": {"a": [1.0], "b": [1.0]}, "curt": {"a": [1.0]}})
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "3")
+        await until(app, pilot, "1 of 3")
+        await type_keys(pilot, "v")
+        await until(app, pilot, "curt   mean")
+        await type_keys(pilot, "n")
+        await until(app, pilot, "No other supporter has a dialogue on this card.")
+
+    drive(steps, path, size=(160, 48))
+
+
+def test_disagreeing_scorers_are_found_and_shown(run: Path) -> None:
+    store = RunStore.begin(quick_writer(run), settings(), PROTOCOL, command="test", versions={})
+    second = store.add_judging(judging_by("strict", settings()), is_shown=False)
+    store.database.rows("UPDATE judging SET asked_utc = '2000' WHERE id = ?", second)
+    store.add_reading(second, reading(2, Dimension.EMPATHY, 0.25))
+    store.finish("finished")
+    store.close()
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "3")
+        await until(app, pilot, "1 of 8")
+        await type_keys(pilot, "e")
+        await until(app, pilot, "1 of 1")
+        shown = await until(app, pilot, "≠ 0.2 strict")
+        assert "scorers disagree" in shown
+        assert "card-1" in row_of(shown, "1 of 1")
+        await type_keys(pilot, "e")
+        await until(app, pilot, "scorer unsure")
+        await type_keys(pilot, "e")
+        await until(app, pilot, "1 of 8")
+
+    drive(steps, run, size=(160, 48))
+
+
+def test_a_search_shows_what_it_finds_slice_by_slice(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogues, "_SLICE", 1)
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "3")
+        await until(app, pilot, "1 of 8")
+        await type_keys(pilot, "o", "slash", *"card-1", "enter")
+        shown = await until(app, pilot, "1 of 2")
+        assert "lowest first" in shown
+        assert "curt · card-1" in row_of(shown, "1 of 2")
+        await type_keys(pilot, "G")
+        shown = await until(app, pilot, "2 of 2")
+        assert "warm · card-1" in row_of(shown, "2 of 2")
+
+    drive(steps, run, size=(160, 48))
+
+
+def test_a_copied_dialogue_is_harmless_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = finished_run(tmp_path / "one.db", text="Good\x1b]52;c;ZXZpbA==\x07 night\u202e.")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "3")
+        await until(app, pilot, "1 of 8")
+        await type_keys(pilot, "y")
+        assert app.clipboard.startswith("card-0 · warm\n\nsupporter: Good�]52;c;ZXZpbA==� night�.\n\nseeker: Good")
+        assert "curt" not in app.clipboard
+        await type_keys(pilot, "v")
+        await until(app, pilot, "curt   mean")
+        await type_keys(pilot, "y")
+        assert "card-0 · curt\n\nsupporter: Good" in app.clipboard
+
+    drive(steps, path)
