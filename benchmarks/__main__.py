@@ -65,10 +65,11 @@ def say(line: str) -> None:
     Console(stderr=True, highlight=False).print(line, markup=False, soft_wrap=True)
 
 
-def save(result: BenchResult, folder: Path) -> Path:
-    """Write `result` as JSON and as Markdown, named by date and machine, and return the JSON file's path."""
+def save(result: BenchResult, folder: Path, *, about: str | None = None) -> Path:
+    """Write `result` as JSON and as Markdown, named by date, what it is about, and machine; return the JSON's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result.started_utc[:10]}-{result.machine.slug}.json"
+    words = (result.started_utc[:10], about, result.machine.slug)
+    path = folder / f"{'-'.join(word for word in words if word is not None)}.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
     path.with_suffix(".md").write_text(markdown(result), encoding="utf-8")
     return path

@@ -104,13 +104,16 @@ class Terminal:
             self.process.kill()
             self.process.wait()
 
-    def look(self, wait_s: float = 0.05) -> bytes:
-        """Return what the program writes within `wait_s`, once it is on the screen."""
+    def look(self, wait_s: float = 0.05) -> None:
+        """Take what the program writes within `wait_s` to the screen."""
+        self._stream.feed(self.read(wait_s))
+
+    def read(self, wait_s: float = 0.05) -> bytes:
+        """Return what the program writes within `wait_s`, past the screen."""
         written = b""
         if select.select([self._ours], [], [], wait_s)[0]:
             # The terminal is gone once the program is.
             with contextlib.suppress(OSError):
                 written = os.read(self._ours, 65536)
         self.written += written
-        self._stream.feed(written)
         return written
