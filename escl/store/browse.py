@@ -161,6 +161,21 @@ class Browser:
         )
         return [msgspec.convert(dict(row), DialogueRow) for row in rows]
 
+    def averages(self) -> dict[str, float]:
+        """Return each supporter's mean (0-4) over quality dialogues that were read in all dimensions, the best first.
+
+        The same that a report calls the average; a supporter without such a dialogue is left out.
+        """
+        rows = self._database.rows(
+            "SELECT supporter, avg(mean) AS mean FROM"
+            " (SELECT d.id, d.supporter, avg(e.expected) AS mean FROM dialogue d"
+            f" JOIN (SELECT dialogue_id, {_EXPECTED} AS expected FROM reading WHERE judging_id = {_LATEST}) e"
+            " ON e.dialogue_id = d.id LEFT JOIN card c ON c.id = d.card_id WHERE c.crisis IS NULL"
+            " GROUP BY d.id HAVING count(e.expected) = ?) GROUP BY supporter ORDER BY mean DESC, supporter",
+            len(Dimension),
+        )
+        return {row["supporter"]: row["mean"] for row in rows}
+
     def find(self, wanted: Wanted) -> array[int]:
         """Return the ids of the dialogues that are wanted but for their text, in the order that is wanted."""
         where, parameters = _where(wanted)

@@ -161,6 +161,20 @@ class Database:
             self._connection.execute("ROLLBACK")
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep every other process from working on the run at `path` meanwhile.
+
+    Raises:
+        StorageError: One works on it already.
+    """
+    lock = _lock(path)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def sqlite_version() -> tuple[int, int, int]:
     """Return the version of the SQLite library that Python brings."""
     major, minor, patch = sqlite3.sqlite_version_info

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +18,11 @@ _LOG_BYTES: Final = 16_384
 class Started:
     """A command that was started from here, with what it says."""
 
-    def __init__(self, path: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, path: Path, process: subprocess.Popen[bytes], log: Path, *, since: int = 0) -> None:
         self.path = path
         self.log = log
         self._process = process
+        self._since = since
 
     @property
     def has_ended(self) -> bool:
@@ -36,7 +38,7 @@ class Started:
         """Return the end of what the command said, as it said it."""
         try:
             with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - _LOG_BYTES))
+                file.seek(max(self._since, self.log.stat().st_size - _LOG_BYTES))
                 said = file.read().decode("utf-8", errors="replace")
         except OSError:
             return []
@@ -49,19 +51,36 @@ def start_demo(folder: Path) -> Started:
     Raises:
         OSError: The folder cannot be written.
     """
-    path = _free(folder, "escl-demo")
+    path = free_name(folder, "escl-demo")
+    return start(path, ("demo", "--out", str(path)), folder=folder)
+
+
+def start(path: Path, words: Sequence[str], *, folder: Path) -> Started:
+    """Start an `escl` command that works on the run at `path`; what it says goes to the end of the log beside that.
+
+    Args:
+        path: The run's file.
+        words: What follows `escl`.
+        folder: Where the command is given.
+
+    Raises:
+        OSError: The log's or the command's folder is not there or cannot be written.
+    """
     log = path.with_suffix(".log")
-    descriptor = os.open(log, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    with open(descriptor, "wb") as said:  # noqa: PTH123 - a descriptor, not a path
+    flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
+    with open(os.open(log, flags, 0o600), "ab") as said:  # noqa: PTH123 - a descriptor, not a path
+        since = os.fstat(said.fileno()).st_size
         process = subprocess.Popen(
-            [sys.executable, "-m", "escl", "demo", "--out", str(path)],
+            [sys.executable, "-P", "-m", "escl", *words],
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
+            # -P: no module of the folder stands in for an installed one.
             # A session of its own: a closed terminal ends the app and not the run.
             start_new_session=True,
         )
-    return Started(path, process, log)
+    return Started(path, process, log, since=since)
 
 
 def ask_to_stop(path: Path) -> bool:
@@ -79,7 +98,7 @@ def ask_to_stop(path: Path) -> bool:
     return False
 
 
-def _free(folder: Path, stem: str) -> Path:
+def free_name(folder: Path, stem: str) -> Path:
     """Return the first name in `folder` that neither a run nor a log has."""
     for n in itertools.count(1):
         path = folder / f"{stem}-{n}.db"

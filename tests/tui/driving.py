@@ -22,7 +22,14 @@ DIAGNOSIS = Diagnosis(escl="0", findings=(ok("Python", "3.11"), warn("memory", "
 Steps = Callable[[EsclApp, Pilot[None]], Awaitable[None]]
 
 
-def drive(steps: Steps, *runs: Path, size: tuple[int, int] = (80, 24), language: str = "en", theme: str = "") -> None:
+def drive(
+    steps: Steps,
+    *runs: Path,
+    size: tuple[int, int] = (80, 24),
+    language: str = "en",
+    theme: str = "",
+    notifications: bool = False,
+) -> None:
     """Run the app with these runs and do `steps` in it."""
 
     async def driven() -> None:
@@ -32,7 +39,7 @@ def drive(steps: Steps, *runs: Path, size: tuple[int, int] = (80, 24), language:
             theme=theme or "escl-dark",
             diagnosis=DIAGNOSIS,
         )
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=notifications) as pilot:
             await steps(app, pilot)
 
     asyncio.run(driven())

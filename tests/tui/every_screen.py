@@ -17,6 +17,7 @@ import escl.tui.screens
 from escl.doctor.finding import Diagnosis, ok, warn
 from escl.tui.app import EsclApp
 from escl.tui.keys import Key
+from escl.tui.screens.ask import AskScreen
 from escl.tui.screens.home import HomeScreen
 from escl.tui.screens.machine import MachineScreen
 from escl.tui.screens.run_screen import EsclScreen, RunScreen
@@ -42,7 +43,13 @@ async def _notice(app: EsclApp, path: Path, said: str) -> None:
     app.screen.say_failed(said or "It broke.", said or "Mend it.")  # type: ignore[attr-defined]
 
 
+async def _ask(app: EsclApp, path: Path, said: str) -> None:
+    about = said or "escl run"
+    await app.push_screen(AskScreen(app.words, title=app.words("resume.title"), text=about, about=about))
+
+
 _OPENERS: dict[str, Opener] = {
+    "AskScreen": _ask,
     "HomeScreen": _home,
     "HelpScreen": _help,
     "MachineScreen": _machine,

@@ -36,14 +36,14 @@ def test_home_lists_runs_and_enter_opens_the_scores(folder: Path) -> None:
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
         shown = await until(app, pilot, "one.db")
         assert "finished" in shown
-        assert "8/8" in shown
+        assert "warm 70, curt 45" in shown
         assert "other.db" not in shown
         await type_keys(pilot, "enter")
         assert isinstance(app.screen, ScoresScreen)
         shown = await until(app, pilot, "Fluency")
         assert shown.index("warm") < shown.index("curt")
         await type_keys(pilot, "escape")
-        await until(app, pilot, "this machine")
+        await until(app, pilot, "u undo")
 
     drive(steps)
 

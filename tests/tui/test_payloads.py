@@ -41,7 +41,7 @@ def test_payloads_are_shown_harmlessly_in_every_dialogue(folder: Path, batch: in
             assert_harmless(app)
             await type_keys(pilot, "n")
         await type_keys(pilot, "escape")
-        await until(app, pilot, "this machine")
+        await until(app, pilot, "u undo")
         assert_harmless(app)
         assert "run.db" in seen(app)
 

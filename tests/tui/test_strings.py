@@ -42,10 +42,11 @@ def test_every_name_that_is_made_up_is_in_the_table() -> None:
     made = [f"dimension.{one.value}" for one in Dimension] + [f"dimension.short.{one.value}" for one in Dimension]
     made += [f"category.{one.value}" for one in Category]
     made += [f"state.{one}" for one in ("running", "finished", "interrupted", "error", "killed")]
+    made += [f"resume.{one}" for one in ("running", "finished")]
     made += [f"dialogue.{one}" for one in ("pending", "speaking", "complete", "failed")]
     made += [f"dialogues.order.{one}" for one in ("planned", "lowest", "highest")]
     made += [f"dialogues.{one}" for one in ("disagreed", "unsure")]
-    made += [f"home.{one}" for one in ("file", "state", "dialogues", "supporters", "date")]
+    made += [f"home.{one}" for one in ("file", "state", "dialogues", "cards", "supporters", "scorer", "date")]
     made += [f"key.{one}" for one in ("live", "scores", "dialogues")]
     made += [f"scores.{one}" for one in ("scale", "marks", "limits")]
     assert set(made) - names() == set()
@@ -57,9 +58,8 @@ def test_every_word_is_used() -> None:
     )
     unseen = [name for name in names() if f'"{name}"' not in rest]
     # Made of a kind and a value: said by the test above.
-    kinds = (
-        r"(dimension|category|state|dialogue|language|speaker|home|scores|live)\.|dialogues\.(order\.|disagreed|unsure)"
-    )
+    kinds = r"(dimension|category|state|dialogue|language|speaker|home|scores|live|resume)\."
+    kinds += r"|dialogues\.(order\.|disagreed|unsure)"
     assert [name for name in unseen if not re.match(kinds, name)] == []
 
 

@@ -1,10 +1,9 @@
-"""Home: the runs that are here, the way to a first one, and whether this machine is ready."""
+"""Home: the runs that are here and what can be done with them, the way to a first one, and the state of the machine."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,25 +11,25 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import DataTable, Static
+from textual.events import Resize
+from textual.widgets import Static
 
+from escl.errors import UsageError
 from escl.tui.keys import Key, bindings
 from escl.tui.overview import Overview, overview, runs_in
-from escl.tui.plain import cell, line
-from escl.tui.processes import start_demo
-from escl.tui.screens.machine import MachineScreen
+from escl.tui.plain import line
+from escl.tui.processes import Started, start, start_demo
 from escl.tui.screens.run_screen import EsclScreen
+from escl.tui.widgets.run_list import RunList
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from escl.doctor.finding import Diagnosis
     from escl.tui.app import EsclApp
+    from escl.tui.resuming import Resumption
     from escl.tui.strings import Strings
 
 _AGAIN_S = 3.0
 _LOOK_AFTER_S, _EXAMINE_AFTER_S = 0.02, 0.3
-_SIGNS = {"running": "●", "finished": "✓", "interrupted": "‖", "error": "×", "killed": "×"}
 
 
 class HomeScreen(EsclScreen):
@@ -39,8 +38,11 @@ class HomeScreen(EsclScreen):
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key(keys="enter", action="open", name="key.open"),
         Key(keys="d", action="demo", name="key.demo"),
-        Key(keys="m", action="machine", name="key.machine"),
-        Key(keys="r", action="refresh_runs", name="key.refresh", in_bar=False),
+        Key(keys="r", action="resume", name="key.resume"),
+        Key(keys="x", action="delete", name="key.delete"),
+        Key(keys="u", action="undo", name="key.undo"),
+        Key(keys="c", action="machine", name="key.machine", in_bar=False),
+        Key(keys="f5", action="refresh_runs", name="key.refresh", in_bar=False),
         Key(keys="j,down", action="move(1)", name="key.move", shown="↑↓ jk", in_bar=False),
         Key(keys="q", action="app.quit", name="key.quit"),
     )
@@ -53,8 +55,8 @@ class HomeScreen(EsclScreen):
         super().__init__(words)
         self._named = named
         self._known: dict[Path, Overview] = {}
-        self._shown: list[Path] = []
         self._diagnosis = diagnosis
+        self._models: tuple[int, int] | None = None
 
     @property
     def escl(self) -> EsclApp:
@@ -64,9 +66,14 @@ class HomeScreen(EsclScreen):
         assert isinstance(self.app, EsclApp)
         return self.app
 
+    @property
+    def runs(self) -> RunList:
+        """The table of runs."""
+        return self.query_one(RunList)
+
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
-        table: DataTable[Text] = DataTable(cursor_type="row", cell_padding=1, id="runs")
+        table = RunList(self.words)
         table.display = False
         # Enter is the screen's: it opens the run.
         yield from self.bars(
@@ -83,20 +90,22 @@ class HomeScreen(EsclScreen):
 
     def on_mount(self) -> None:
         """Begin to look at the files and the machine."""
-        table = self.query_one(DataTable)
-        for name in ("file", "state", "dialogues", "supporters", "date"):
-            table.add_column(cell(self.words(f"home.{name}")), key=name)
         self.set_interval(_AGAIN_S, self._look_again)
         # What these import would hold up the first paint.
         self.set_timer(_LOOK_AFTER_S, self.load)
-        if self._diagnosis is None:
-            self.set_timer(_EXAMINE_AFTER_S, lambda: self.in_background(self._examine, group="machine"))
-        else:
-            self._show_diagnosis(self._diagnosis)
+        self.set_timer(_EXAMINE_AFTER_S, lambda: self.in_background(self._examine, group="machine"))
+        if self._diagnosis is not None:
+            self._show_machine()
+
+    def on_resize(self, event: Resize) -> None:
+        """Lay the table out for the new width."""
+        super().on_resize(event)
+        if self.runs.display:
+            self.call_after_refresh(self.load)
 
     def on_screen_resume(self) -> None:
         """Look again after another screen."""
-        if self._shown:
+        if self.runs.display:
             self.load()
 
     def load(self) -> None:
@@ -110,21 +119,19 @@ class HomeScreen(EsclScreen):
 
     def action_move(self, by: int) -> None:
         """Move in the list."""
-        table = self.query_one(DataTable)
-        table.move_cursor(row=table.cursor_row + by)
+        self.runs.move_cursor(row=self.runs.cursor_row + by)
 
     def action_open(self) -> None:
         """Open the run under the cursor where there is most to see."""
-        row = self.query_one(DataTable).cursor_row
-        if not 0 <= row < len(self._shown):
+        run = self.runs.chosen
+        if run is None:
             return
-        known = self._known.get(self._shown[row])
-        if known is None or known.progress is None:
-            self.say_failed(self.words("state.unreadable") if known is None else known.trouble or "", None)
-        elif known.work != "finished":
-            self.escl.open_run(known.path, view="live")
+        if run.progress is None:
+            self.say_failed(run.trouble or self.words("state.unreadable"), None)
+        elif run.work != "finished":
+            self.escl.open_run(run.path, view="live")
         else:
-            self.escl.open_run(known.path, view="dialogues" if known.progress.n_readings is None else "scores")
+            self.escl.open_run(run.path, view="dialogues" if run.progress.n_readings is None else "scores")
 
     def on_data_table_row_selected(self) -> None:
         """Open the run that was clicked."""
@@ -137,12 +144,73 @@ class HomeScreen(EsclScreen):
         except OSError as error:
             self.say_failed(str(error), None)
             return
-        self.escl.open_run(started.path, view="live", started=started)
+        self._watch(started)
+
+    def action_resume(self) -> None:
+        """Go on with the run under the cursor, once its command was seen and agreed to."""
+        from escl.tui.resuming import resumption
+        from escl.tui.screens.ask import AskScreen
+
+        run = self.runs.chosen
+        if run is None or run.progress is None:
+            return
+        if run.work in ("running", "finished"):
+            self.app.notify(self.words(f"resume.{run.work}"), markup=False)
+            return
+        try:
+            going_on = resumption(run.progress.command, run.path)
+        except UsageError as error:
+            self.say_failed(error.message, error.hint)
+            return
+        text = self.words("resume.text", folder=line(str(going_on.folder)))
+        question = AskScreen(self.words, title=self.words("resume.title"), text=text, about=going_on.shown)
+        self.app.push_screen(question, lambda agreed: self._go_on(run.path, going_on) if agreed else None)
+
+    def action_delete(self) -> None:
+        """Move the run under the cursor to the trash."""
+        run = self.runs.chosen
+        if run is not None:
+            self.in_background(lambda: self._delete(run.path), group="trash")
+
+    def action_undo(self) -> None:
+        """Bring the run back that was deleted last."""
+        self.in_background(self._undo, group="trash")
 
     def action_machine(self) -> None:
         """Show what was found about the machine."""
+        from escl.tui.screens.machine import MachineScreen
+
         if self._diagnosis is not None:
             self.app.push_screen(MachineScreen(self.words, self._diagnosis))
+
+    def _watch(self, started: Started) -> None:
+        self.escl.open_run(started.path, view="live", started=started)
+
+    def _go_on(self, path: Path, going_on: Resumption) -> None:
+        try:
+            started = start(path, going_on.words, folder=going_on.folder)
+        except OSError as error:
+            self.say_failed(str(error), None)
+            return
+        self._watch(started)
+
+    async def _delete(self, path: Path) -> None:
+        from escl.store.trash import FOLDER, discard
+
+        await asyncio.to_thread(discard, path)
+        self.app.notify(self.words("trash.deleted", run=line(path.name, 40), folder=FOLDER), markup=False)
+        await self._look()
+
+    async def _undo(self) -> None:
+        from escl.store.trash import discarded, restore
+
+        found = await asyncio.to_thread(discarded, {Path.cwd(), *(path.parent for path in self._named)})
+        if not found:
+            self.app.notify(self.words("trash.empty"), markup=False)
+            return
+        await asyncio.to_thread(restore, found[0])
+        self.app.notify(self.words("trash.restored", run=line(found[0].path.name, 40)), markup=False)
+        await self._look()
 
     def _look_again(self) -> None:
         if self.is_current:
@@ -157,64 +225,46 @@ class HomeScreen(EsclScreen):
         self._show([path for path, _ in paths])
 
     def _show(self, paths: list[Path]) -> None:
-        table, welcome = self.query_one(DataTable), self.query_one("#welcome", Static)
+        welcome = self.query_one("#welcome", Static)
         if not paths:
-            muted = [self.words("home.none"), "", self.words("home.begin"), "", self.words("home.own")]
-            welcome.update(Content("\n".join(muted)))
-        welcome.display, table.display = not paths, bool(paths)
-        rows = [self._row(self._known[path]) for path in paths]
-        if paths == self._shown:
-            for at, row in enumerate(rows):
-                for column, value in enumerate(row):
-                    if table.get_cell_at((at, column)) != value:  # type: ignore[arg-type]
-                        table.update_cell_at((at, column), value, update_width=True)  # type: ignore[arg-type]
-            return
-        under = self._shown[table.cursor_row] if self._shown and table.cursor_row < len(self._shown) else None
-        table.clear()
-        table.add_rows(rows)
-        self._shown = paths
-        if under in paths:
-            table.move_cursor(row=paths.index(under))
-        if paths:
-            table.focus()
-
-    def _row(self, run: Overview) -> list[Text]:
-        date = time.strftime("%m-%d %H:%M", time.localtime(run.changed)) if run.changed else ""
-        room = max(12, self.size.width - 62)
-        name = cell(line(_short(run.path), 24), "bold")
-        if run.progress is None or run.work is None:
-            return [
-                name,
-                cell(self.words("state.unreadable")),
-                cell(""),
-                cell(line(run.trouble or "", room)),
-                cell(date),
-            ]
-        states = run.progress.dialogues
-        return [
-            name,
-            cell(f"{_SIGNS[run.work]} {self.words('state.' + run.work)}"),
-            cell(f"{states['complete']}/{sum(states.values())}", justify="right"),
-            cell(line(", ".join(run.progress.supporters[:8]), room)),
-            cell(date),
-        ]
+            lines = [self.words("home.none"), "", self.words("home.begin"), "", self.words("home.own")]
+            welcome.update(Content("\n".join(lines)))
+        was_there = self.runs.display
+        welcome.display, self.runs.display = not paths, bool(paths)
+        self.runs.show([self._known[path] for path in paths])
+        if paths and not was_there:
+            self.runs.focus()
 
     async def _examine(self) -> None:
-        diagnosis = await asyncio.to_thread(
-            _diagnosis, self.size.width, self.size.height, self.app.console.color_system
-        )
-        self._diagnosis = self.escl.diagnosis = diagnosis
-        self._show_diagnosis(diagnosis)
+        self._models = await asyncio.to_thread(_models)
+        if self._diagnosis is None:
+            self._diagnosis = self.escl.diagnosis = await asyncio.to_thread(
+                _diagnosis, self.size.width, self.size.height, self.app.console.color_system
+            )
+        self._show_machine()
 
-    def _show_diagnosis(self, diagnosis: Diagnosis) -> None:
+    def _show_machine(self) -> None:
+        diagnosis = self._diagnosis
+        assert diagnosis is not None
         failed, warned = diagnosis.count("fail"), diagnosis.count("warn")
         said, sign, style = self.words("home.ready"), "✓", "$success"
         if failed:
             said, sign, style = self.words("home.failed", n=failed), "×", "bold $error"
         elif warned:
             said, sign, style = self.words("home.warned", n=warned), "✓", "$success"
-        more = (f"  {self.words('home.more')}", "$muted")
-        self.query_one("#machine", Static).update(Content.assemble((f"{sign} ", style), said, more))
+        parts = [Content.assemble((f"{sign} ", style), said, (f" {self.words('home.more')}", "$primary"))]
+        if self._models is not None:
+            here, known = self._models
+            parts.append(Content.styled(self.words("home.models", here=here, known=known), "$muted"))
+        self.query_one("#machine", Static).update(Content("   ").join(parts))
+
+
+def _models() -> tuple[int, int]:
+    """Return how many models are here, of how many the shelf knows."""
+    from escl.shelf.inventory import inventory
+
+    models = inventory()
+    return sum(model.state == "here" for model in models), len(models)
 
 
 def _diagnosis(columns: int, lines: int, colours: str | None) -> Diagnosis:
@@ -231,8 +281,3 @@ def _diagnosis(columns: int, lines: int, colours: str | None) -> Diagnosis:
             no_color="NO_COLOR" in os.environ,
         )
     )
-
-
-def _short(path: Path) -> str:
-    """Return how a run is called: its file's name, with its folder where that is not this one."""
-    return path.name if path.resolve().parent == Path.cwd() else str(path)

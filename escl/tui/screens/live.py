@@ -100,8 +100,13 @@ class LiveScreen(RunScreen):
 
     def _tick(self) -> None:
         # What is over does not change, unless somebody goes on with it: that is seen on opening it again.
-        if self.is_current and self._work in (None, "running"):
+        if self.is_current and (self._work in (None, "running") or self._is_starting):
             self.load()
+
+    @property
+    def _is_starting(self) -> bool:
+        started = self.session.started
+        return started is not None and not started.has_ended
 
     async def _stop(self) -> None:
         from escl.tui.processes import ask_to_stop

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from escl.doctor.finding import Diagnosis, Finding
     from escl.tui.strings import Strings
 
-_KEYS = (Key(keys="escape,q,m,enter", action="dismiss(None)", name="key.back"),)
+_KEYS = (Key(keys="escape,q,c,enter", action="dismiss(None)", name="key.back"),)
 _SIGNS = {"ok": ("✓", "$success"), "warn": ("!", "bold $warning"), "fail": ("×", "bold $error")}
 
 

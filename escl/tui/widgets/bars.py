@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 from textual.content import Content
+from textual.events import Click
 from textual.widgets import Static
 
 from escl.tui.keys import Key
@@ -42,21 +43,30 @@ class TopBar(Static):
 
 
 class KeyBar(Static):
-    """The keys that matter most here."""
+    """The keys that matter most here; a click on one does what it does."""
 
     def __init__(self, words: Strings, keys: tuple[Key, ...]) -> None:
         super().__init__(markup=False, classes="bar")
         self._words = words
         self._keys = [key for key in keys if key.in_bar]
+        self._ends: list[tuple[int, str]] = []
 
     def render(self) -> Content:
         """Return as many keys as fit."""
         shown = Content(" ")
         room = self.size.width - 1
+        self._ends = []
         for key in self._keys:
             words = self._words(key.name)
             room -= cell_len(f"{key.label} {words}  ")
             if room < 0:
                 break
             shown = Content.assemble(shown, (key.label, "bold $primary"), (f" {words}   ", "$muted"))
+            self._ends.append((shown.cell_length, key.action))
         return shown
+
+    def on_click(self, event: Click) -> None:
+        """Do what the key under the pointer does."""
+        action = next((action for end, action in self._ends if event.x < end), None)
+        if action is not None:
+            self.app.call_later(self.app.run_action, action, self.screen)

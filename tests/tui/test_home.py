@@ -1,0 +1,153 @@
+"""Home says what each run came to, and takes care of it: gone on with, deleted, brought back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from escl.core.dimension import Dimension
+from escl.evaluation.results import chosen_judging, scored_of
+from escl.report.html.shown import average
+from escl.store.browse import Browser
+from escl.store.database import Database
+from escl.store.run import RunStore
+from escl.store.watch import Watcher
+from escl.tui.app import EsclApp
+from escl.tui.processes import start
+from escl.tui.screens.ask import AskScreen
+from escl.tui.screens.live import LiveScreen
+from tests.runs import begin, card, rated
+from tests.tui.driving import drive, finished_run, type_keys, until
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_averages_are_those_of_the_report_best_first(folder: Path) -> None:
+    labels: dict[str, dict[str, list[float | None]]] = {
+        "low": {"a": [1.0, 2.0], "b": [None, 0.25]},
+        "high": {"a": [3.5, 3.0], "b": [2.0, 4.0]},
+    }
+    cards = [card("c", crisis="violence")]
+    for own in labels.values():
+        own["c"] = [0.0]
+    path = rated(folder / "one.db", labels, cards=cards)
+    with Database.reader(path) as database:
+        found = Browser(database).averages()
+        store = RunStore.read(database)
+        judging_id, _ = chosen_judging(store, None)
+        assert judging_id is not None
+        scored = [one for one in scored_of(store, judging_id) if not one.crisis]
+    assert len(scored) == 2 * 4 * len(Dimension)
+    assert list(found) == ["high", "low"]
+    for name, mean in found.items():
+        reported = average(one for one in scored if one.supporter == name).mean
+        assert reported is not None
+        assert mean * 25 == pytest.approx(reported)
+
+
+def test_home_shows_cards_and_averages_of_what_is_finished_and_progress_of_the_rest(folder: Path) -> None:
+    finished_run(folder / "one.db")
+    begin(folder / "two.db").close()
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        lines = (await until(app, pilot, "two.db")).splitlines()
+        (one,) = (line for line in lines if "one.db" in line)
+        assert one.split()[:7] == ["one.db", "✓", "finished", "4", "warm", "70,", "curt"]
+        (two,) = (line for line in lines if "two.db" in line)
+        assert two.split()[1:6] == ["×", "cut", "off", "1", "0%"]
+
+    drive(steps)
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_deleted_run_comes_back_also_in_another_app(folder: Path, *, reopened: bool) -> None:
+    path = finished_run(folder / "one.db")
+
+    async def delete(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "✓ finished")
+        await type_keys(pilot, "x")
+        await until(app, pilot, "No run is here yet")
+        assert not path.exists()
+        if not reopened:
+            await undo(app, pilot)
+
+    async def undo(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "No run is here yet")
+        await type_keys(pilot, "u")
+        await until(app, pilot, "✓ finished")
+        await type_keys(pilot, "u")
+        await until(app, pilot, "Nothing was deleted here")
+
+    drive(delete, notifications=True)
+    if reopened:
+        drive(undo, notifications=True)
+    assert path.exists()
+
+
+def test_a_run_that_is_worked_on_is_not_deleted(folder: Path) -> None:
+    path = finished_run(folder / "one.db")
+    with Database.writer(path):
+
+        async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+            await until(app, pilot, "● running")
+            await type_keys(pilot, "x")
+            await until(app, pilot, "another process is working")
+            await type_keys(pilot, "escape")
+            await until(app, pilot, "● running")
+            await type_keys(pilot, "r")
+            await until(app, pilot, "enter watches it")
+
+        drive(steps, notifications=True)
+    assert path.exists()
+
+
+def test_a_command_from_a_file_is_shown_harmlessly_and_not_started_unasked(folder: Path) -> None:
+    command = "escl run '[@click=app.quit]x[/]' '\x1b[2J' --out elsewhere.db"
+    store = begin(folder / "one.db")
+    store.database.rows("UPDATE attempt SET command = ?", command)
+    store.close()
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "cut off")
+        await type_keys(pilot, "r")
+        shown = await until(app, pilot, "Go on with this run")
+        assert "[@click=app.quit]x[/]" in shown
+        assert "\x1b" not in shown
+        assert "elsewhere" not in shown
+        await type_keys(pilot, "escape")
+        assert not isinstance(app.screen, AskScreen | LiveScreen)
+
+    drive(steps, size=(100, 30))
+    assert {path.name for path in folder.iterdir()} <= {"one.db", "one.db.lock"}
+
+
+@pytest.mark.model
+@pytest.mark.kill
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_killed_run_goes_on_from_home_to_its_end(folder: Path) -> None:
+    path = folder / "demo.db"
+    words = ("demo", "--limit", "1", "--lang", "en", "--out", "demo.db")
+    begun = start(path, words, folder=folder)
+
+    async def kill(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "● running")
+        os.killpg(begun._process.pid, signal.SIGKILL)
+        await until(app, pilot, "× cut off")
+        await type_keys(pilot, "r", "enter")
+        assert isinstance(app.screen, LiveScreen)
+        await until(app, pilot, "The run is finished")
+
+    drive(kill)
+    with Database.reader(path) as database:
+        progress = Watcher(database).progress()
+        assert progress.outcome == "finished"
+        assert len(database.rows("SELECT 1 FROM attempt")) == 2
