@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from escl.memory.devices import Budget, Hardware
     from escl.memory.parts import Fixed
     from escl.memory.plan import Plan
+    from escl.memory.workload import Workload
     from escl.shelf.manifest import Model
     from escl.store.run import RunStore
 
@@ -123,10 +124,8 @@ def plan_scoring(scorer: Model, store: RunStore, wishes: Wishes) -> Plan:
         NothingFitsError: The scorer fits in no way; the error says what would.
     """
     from escl.core.dimension import Language
-    from escl.memory.plan import plan_for
     from escl.memory.workload import scoring_workload
 
-    hardware, budget = machine_and_budget(wishes)
     complete = [dialogue for dialogue in store.dialogues() if dialogue.state == "complete"]
     texts = {
         language: [
@@ -136,7 +135,18 @@ def plan_scoring(scorer: Model, store: RunStore, wishes: Wishes) -> Plan:
         ]
         for language in Language
     }
-    workload = scoring_workload(texts, store.protocol)
+    return plan_reading(scorer, scoring_workload(texts, store.protocol), wishes)
+
+
+def plan_reading(scorer: Model, workload: Workload, wishes: Wishes) -> Plan:
+    """Return the plan of a scorer alone with something to read, measuring it first where that pays.
+
+    Raises:
+        NothingFitsError: The scorer fits in no way; the error says what would.
+    """
+    from escl.memory.plan import plan_for
+
+    hardware, budget = machine_and_budget(wishes)
 
     def plan() -> Plan:
         return plan_for(

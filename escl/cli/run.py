@@ -267,7 +267,7 @@ def _evaluate(
     scorer = None if scorer is None else as_planned(scorer, "scorer", plan)
     settings = simulation.settings(cards_sha256(simulation.cards))
     path = out or default_out(settings)
-    say_plan(plan, named)
+    say_plan(plan, named, at_most=ending.margin is not None)
     say_outside(simulation)
     if dry_run:
         return show_dry_run(simulation, scorer, plan, path=path, as_json=as_json)

@@ -93,15 +93,16 @@ def load_model(reference: str, role: ModelRole = ModelRole.SUPPORTER) -> Model:
     return find_model(reference, role=None if role is ModelRole.SUPPORTER else role, on_hash=on_hash)
 
 
-def say_plan(plan: Plan, named: Iterable[tuple[Role, Model]]) -> None:
+def say_plan(plan: Plan, named: Iterable[tuple[Role, Model]], *, at_most: bool = False) -> None:
     """Print the plan's choice in a line, and one for each model that gets another file than the named one.
 
     Args:
         plan: What was chosen.
         named: The models of the run as the user named them, each with its role.
+        at_most: The work may end before all of it is done.
     """
     console = progress_console()
-    console.print(printable(chosen_line(plan)), markup=False, soft_wrap=True)
+    console.print(printable(chosen_line(plan, at_most=at_most)), markup=False, soft_wrap=True)
     used = {(engine.role, engine.name): Path(engine.path) for engine in plan.best().engines}
     for role, model in named:
         path = used[role, model.name]

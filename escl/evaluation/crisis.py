@@ -15,6 +15,7 @@ from escl.core.dialogue import Turn
 from escl.core.flow import Flow, Step
 from escl.core.printable import printable
 from escl.evaluation.crisis_flow import Answers, by_dialogue, chosen, crisis_dialogues, on_scale, passed_controls, way
+from escl.evaluation.own_findings import own_findings
 from escl.store.crisis import Asking, CrisisStore, FlowAnswer, ReviewRow
 from escl.store.records import DialogueRow
 from escl.store.run import RunStore
@@ -30,6 +31,7 @@ NOT_THIS = (
 )
 
 RULES = "rules"
+BY_A_PERSON = "found by a person"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +40,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: Names it in reviews: the dialogue's number, its turn, where it comes from and its kind.
         turn: Position in the dialogue (0 is the greeting); None for the dialogue as a whole.
-        source: "rules", or the scorer's name.
+        source: "rules", the scorer's name, or that of the person who added it.
         what: What was found, fit for a screen.
         review: The latest review; None when nobody has looked.
     """
@@ -178,6 +180,7 @@ def crisis_report(store: RunStore) -> CrisisReport:
                 )
             )
     findings = [finding for one in complete for finding in _findings(one, asking, reviews)]
+    findings += _of_people(rows, kept.reviews())
     scorer = None if asking is None else _scorer_check(asking, complete)
     names = dict.fromkeys(row.supporter for row in rows)
     return CrisisReport(
@@ -232,6 +235,27 @@ def _findings(one: _Dialogue, asking: Asking | None, reviews: dict[str, ReviewRo
             what=found.what,
             review=reviews.get(name),
         )
+
+
+def _of_people(rows: Sequence[DialogueRow], reviews: Iterable[ReviewRow]) -> Iterable[Finding]:
+    """Yield what people added themselves, of unfinished dialogues too."""
+    by_id = {row.id: row for row in rows}
+    for own in own_findings(reviews):
+        row = by_id.get(own.dialogue)
+        if row is not None:
+            yield Finding(
+                id=own.id,
+                dialogue=row.id,
+                card=row.card_id,
+                supporter=row.supporter,
+                repeat=row.repeat,
+                severity=Severity.RED,
+                turn=own.turn,
+                source=own.reviewer,
+                kind=BY_A_PERSON,
+                what=f"“{printable(own.words)}”",
+                review=own.review,
+            )
 
 
 def _of_scorer(one: _Dialogue, flow: Flow) -> Iterable[CrisisFinding]:

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from escl.core.dialogue import Speaker, Turn
+from escl.core.dimension import Language
 from escl.core.flow import END, Flow, Step
+from escl.core.wording import ScorerPrompt
 from escl.engine.wire import LabelRead
 from escl.errors import EngineError, ModelLoadError, NotBegunError
+from escl.evaluation.observer import InquiryObserver, Phase
 from escl.evaluation.side_by_side import side_by_side
 from escl.memory.pool import Handle
 from escl.store.crisis import CrisisStore, FlowAnswer
@@ -41,6 +44,7 @@ class Inquiry:
     flow: Flow
     handle: Handle
     parallel: int
+    observer: InquiryObserver
     stop: asyncio.Event
 
 
@@ -105,34 +109,55 @@ def passed_controls(flow: Flow, answers: Answers) -> bool:
     )
 
 
-def is_left(store: RunStore, flow: Flow, known: Known) -> bool:
-    """Return whether any complete crisis dialogue has a question that is not answered."""
-    return any(
-        way(flow, store.turns(dialogue.id), known.get(dialogue.id, {}))[1] is not None
-        for dialogue in crisis_dialogues(store)
-        if dialogue.state == "complete"
-    )
+def open_questions(flow: Flow, turns: Sequence[Turn], answers: Answers) -> list[tuple[Step, int]]:
+    """Return what may still be asked about a dialogue: the next question and all behind it; a way takes some of it."""
+    _, question = way(flow, turns, answers)
+    if question is None:
+        return []
+    rest = flow.steps[flow.steps.index(question[0]) :]
+    return [(step, at) for step in rest for at in _positions(step, turns) if (step.id, at) not in answers]
+
+
+def open_prompts(store: RunStore, flow: Flow, known: Known) -> dict[Language, list[ScorerPrompt]]:
+    """Return the prompts of all open questions about a run's complete crisis dialogues, by language."""
+    found: dict[Language, list[ScorerPrompt]] = {}
+    for dialogue in crisis_dialogues(store):
+        if dialogue.state == "complete":
+            turns = store.turns(dialogue.id)
+            found.setdefault(dialogue.language, []).extend(
+                flow.prompt(step, dialogue.language, turns[: at + 1])
+                for step, at in open_questions(flow, turns, known.get(dialogue.id, {}))
+            )
+    return found
 
 
 async def ask_all(inquiry: Inquiry, known: Known) -> None:
     """Ask what is not answered yet about every complete crisis dialogue.
+
+    Progress counts every question that a way may take; those that it leaves out are done when it ends.
 
     Raises:
         ModelLoadError: The scorer cannot be loaded.
         StorageError: An answer could not be committed.
     """
     complete = [dialogue for dialogue in crisis_dialogues(inquiry.store) if dialogue.state == "complete"]
+    total = done = 0
+    for dialogue in complete:
+        turns = inquiry.store.turns(dialogue.id)
+        there = sum(len(_positions(step, turns)) for step in inquiry.flow.steps)
+        total += there
+        done += there - len(open_questions(inquiry.flow, turns, known.get(dialogue.id, {})))
+    inquiry.observer.started(Phase.ASKING, done=done, total=total)
     await side_by_side(partial(_ask, inquiry, known), complete, parallel=inquiry.parallel, stop=inquiry.stop)
+    inquiry.observer.finished(Phase.ASKING)
 
 
 async def _ask(inquiry: Inquiry, known: Known, dialogue: DialogueRow) -> None:
     turns = inquiry.store.turns(dialogue.id)
     answers = dict(known.get(dialogue.id, {}))
-    while not inquiry.stop.is_set():
-        _, question = way(inquiry.flow, turns, answers)
-        if question is None:
-            return
-        step, position = question
+    left = open_questions(inquiry.flow, turns, answers)
+    while left and not inquiry.stop.is_set():
+        step, position = question = left[0]
         prompt = inquiry.flow.prompt(step, dialogue.language, turns[: position + 1])
         try:
             answer = _answered(dialogue.id, question, await inquiry.handle.read_label(adapter=None, prompt=prompt))
@@ -144,6 +169,10 @@ async def _ask(inquiry: Inquiry, known: Known, dialogue: DialogueRow) -> None:
             answer = _given_up(dialogue.id, question, error)
         inquiry.kept.add_answer(inquiry.asking_id, answer)
         answers[step.id, position] = answer
+        before, left = left, open_questions(inquiry.flow, turns, answers)
+        inquiry.observer.settled(len(before) - len(left))
+        if answer.error is not None:
+            inquiry.observer.given_up(f"{dialogue.supporter} on card {dialogue.card_id}, {step.id}: {answer.error}")
 
 
 def _positions(step: Step, turns: Sequence[Turn]) -> list[int]:

@@ -10,11 +10,12 @@ from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
 
 
 class Phase(StrEnum):
-    """The two halves of an evaluation, and what an arena does."""
+    """The two halves of an evaluation, what an arena does, and the question flow about crisis dialogues."""
 
     SIMULATION = "simulation"
     SCORING = "scoring"
     COMPARING = "comparing"
+    ASKING = "asking"
 
 
 class RunObserver(PoolObserver, Protocol):
@@ -53,3 +54,19 @@ class ArenaObserver(PoolObserver, Protocol):
 
     def finished(self, phase: Phase) -> None:
         """Everything is read, failed, or stopped by the user."""
+
+
+class InquiryObserver(PoolObserver, Protocol):
+    """Hears how far a scorer is with the question flow, after every answer is committed."""
+
+    def started(self, phase: Phase, *, done: int, total: int) -> None:
+        """The work begins; units are questions that may be asked, `done` of them settled by earlier attempts."""
+
+    def settled(self, n: int) -> None:
+        """An answer was committed; with the questions that it makes superfluous, `n` are done."""
+
+    def given_up(self, what: str) -> None:
+        """The answer is an error: `what` says of which question and why."""
+
+    def finished(self, phase: Phase) -> None:
+        """Everything is asked, or the user stopped it."""

@@ -99,8 +99,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return self.candidates[self.chosen]
 
 
-def chosen_line(plan: Plan) -> str:
+def chosen_line(plan: Plan, *, at_most: bool = False) -> str:
     """Return the chosen candidate in one line.
+
+    Args:
+        plan: Of which something is chosen.
+        at_most: The work may end before all that was planned is done, and the line says so.
 
     Raises:
         NothingFitsError: There is none.
@@ -115,7 +119,7 @@ def chosen_line(plan: Plan) -> str:
     rates = "assumed rates" if plan.assumed else "measured rates"
     fewest, most = best.slots
     slots = f"{most}" if fewest == most else f"{fewest} to {most}"
-    took = f"about {in_time(best.seconds.total)} ({rates})"
+    took = f"{'at most' if at_most else 'about'} {in_time(best.seconds.total)} ({rates})"
     elsewhere = len(plan.workload.outside)
     if elsewhere:
         took += f" and what {elsewhere} {'supporter' if elsewhere == 1 else 'supporters'} elsewhere will take"

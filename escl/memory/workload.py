@@ -20,6 +20,7 @@ from escl.core.card import RoleCard
 from escl.core.dimension import Dimension, Language
 from escl.core.judging import JudgingRubric
 from escl.core.protocol import Protocol
+from escl.core.wording import ScorerPrompt
 
 SEEKER_REPLY: Final = 45
 """Tokens of a typical seeker's turn."""
@@ -294,6 +295,25 @@ def comparing_workload(
                     asked=1,
                 )
             )
+    return Workload(languages=tuple(languages), rounds=0)
+
+
+def asking_workload(questions: Mapping[Language, Sequence[ScorerPrompt]]) -> Workload:
+    """Return the work of asking a scorer these questions, each read by itself from its first word on."""
+    languages = [
+        LanguageWork(
+            language=language,
+            cards=len(asked),
+            seeker_prompt=0,
+            supporter_prompt=0,
+            rubrics=0,
+            question=_mean([prompt.prefix for prompt in asked]) + 2 * _MESSAGE_FRAME,
+            transcript=_mean([prompt.rest for prompt in asked]),
+            asked=1,
+        )
+        for language, asked in questions.items()
+        if asked
+    ]
     return Workload(languages=tuple(languages), rounds=0)
 
 

@@ -21,8 +21,13 @@ from escl.errors import EngineError
 from escl.evaluation.observer import Phase
 from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
 
-_UNIT = {Phase.SIMULATION: "turns", Phase.SCORING: "readings", Phase.COMPARING: "readings"}
-_GIVEN_UP = {Phase.SIMULATION: "dialogues", Phase.SCORING: "readings", Phase.COMPARING: "readings"}
+_UNIT = {
+    Phase.SIMULATION: "turns",
+    Phase.SCORING: "readings",
+    Phase.COMPARING: "readings",
+    Phase.ASKING: "questions",
+}
+_GIVEN_UP = {**_UNIT, Phase.SIMULATION: "dialogues"}
 _LINE_EVERY_S = 10.0
 
 
@@ -75,8 +80,10 @@ class LineObserver:
         self._console = console
         self._counts: dict[Phase, _Count] = {}
         self._last_line = 0.0
+        self._phase: Phase | None = None
 
     def started(self, phase: Phase, *, done: int, total: int) -> None:
+        self._phase = phase
         self._counts[phase] = _Count(total=total, done=done, first=done, started=time.monotonic())
         resumed = f", {done} done before" if done else ""
         self.note(f"{phase.value}: {total} {_UNIT[phase]}{resumed}")
@@ -100,9 +107,13 @@ class LineObserver:
     def compared(self) -> None:
         self._advance(Phase.COMPARING)
 
+    def settled(self, n: int) -> None:
+        self._advance(Phase.ASKING, n)
+
     def given_up(self, what: str) -> None:
-        self._counts[Phase.COMPARING].failed += 1
-        self._changed(Phase.COMPARING)
+        assert self._phase is not None
+        self._counts[self._phase].failed += 1
+        self._changed(self._phase)
         self.note(f"failed: {what}", style="red")
 
     def finished(self, phase: Phase) -> None:
@@ -133,8 +144,8 @@ class LineObserver:
         """Write one line above whatever is shown."""
         self._console.print(Text(printable(line), style=style), soft_wrap=True)
 
-    def _advance(self, phase: Phase) -> None:
-        self._counts[phase].done += 1
+    def _advance(self, phase: Phase, n: int = 1) -> None:
+        self._counts[phase].done += n
         self._changed(phase)
 
     def _changed(self, phase: Phase) -> None:

@@ -81,6 +81,33 @@ def test_the_queue_is_gone_through_by_keys_and_text_of_others_steers_nothing(
     assert verdicts == {"no help named": "confirmed", "promises secrecy": "dismissed"}
 
 
+def test_what_nobody_found_is_added_with_its_turn_and_fails_the_gate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = spoken(tmp_path / "run.db", "Call a hotline.")
+    assert escl(monkeypatch, "crisis", "report", path, "--gate") == ExitCode.OK
+    words = ("crisis", "review", path, "--by", "A. Lee")
+    assert escl(monkeypatch, *words, "--red", "k1/supporter", "--turn", 2, "--note", "too short") == ExitCode.OK
+    assert escl(monkeypatch, "crisis", "report", path, "--gate") == ExitCode.RED_FINDING
+    assert "A. Lee" in capsys.readouterr().out
+    for wrong in (("--red", "k9/x", "--note", "n"), ("--red", "k1/supporter"), ("--turn", 2)):
+        assert escl(monkeypatch, *words, *wrong) == ExitCode.USAGE
+
+
+def test_one_is_added_from_the_queue_between_two_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = spoken(tmp_path / "run.db", "I see.")
+    typed = "a\nx\na\n9\nmocks\na\n2\nmocks\nd\n"
+    assert escl(monkeypatch, "crisis", "review", path, "--by", "B", typed=typed) == ExitCode.OK
+    assert "no turn 9" in capsys.readouterr().err
+    findings = report(monkeypatch, capsys, path)["crisis"]["findings"]
+    assert [(one["source"], one["turn"], one["review"]["verdict"]) for one in findings] == [
+        ("rules", 1, "dismissed"),
+        ("B", 2, "confirmed"),
+    ]
+
+
 def test_what_is_no_crisis_run_or_no_finding_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

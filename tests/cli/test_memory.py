@@ -85,6 +85,14 @@ def test_a_file_that_stands_in_for_the_named_one_is_said(capsys: pytest.CaptureF
         assert "warm-Q4_K_M.gguf" not in said
 
 
+def test_work_that_may_end_early_takes_at_most_what_is_planned(capsys: pytest.CaptureFixture[str]) -> None:
+    made = plan(cpu(48))
+    for at_most in (False, True):
+        say_plan(made, [], at_most=at_most)
+        said = capsys.readouterr().err
+        assert (", at most " in said, ", about " in said) == (at_most, not at_most)
+
+
 def test_running_out_of_memory_names_the_plan_that_fits_into_less() -> None:
     made = plan(cpu(48))
     asked: list[Wishes] = []

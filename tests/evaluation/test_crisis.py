@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from escl.core.card import CrisisKind
 from escl.core.dialogue import Speaker, Turn
+from escl.core.dimension import Language
 from escl.core.flow import crisis_flow
 from escl.core.settings import JudgingSettings
 from escl.core.wording import ScorerPrompt
 from escl.engine.wire import LabelRead
-from escl.errors import ContextOverflowError
+from escl.errors import ContextOverflowError, UsageError
 from escl.evaluation.crisis import CrisisReport, crisis_report
-from escl.evaluation.crisis_flow import Inquiry, ask_all, by_dialogue
+from escl.evaluation.crisis_flow import Inquiry, ask_all, by_dialogue, open_prompts
+from escl.evaluation.observer import Phase
+from escl.evaluation.own_findings import add_own_finding, dialogue_named
 from escl.evaluation.results import results_of
 from escl.memory.pool import Handle
+from escl.memory.workload import asking_workload, tokens_in
+from escl.report.live import LineObserver
 from escl.store.crisis import CrisisStore
 from escl.store.records import TurnRow
 from escl.store.run import RunStore
@@ -63,6 +70,22 @@ class Scorer:
         )
 
 
+class Progress(LineObserver):
+    """What would be shown: how many questions are settled, of how many."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(file=io.StringIO()))
+        self.shown: list[tuple[int, int]] = []
+        self.errors: list[str] = []
+
+    def _changed(self, phase: Phase) -> None:
+        count = self._counts[phase]
+        self.shown.append((count.done, count.total))
+
+    def given_up(self, what: str) -> None:
+        self.errors.append(what)
+
+
 def good(step: str) -> int:
     return {"two-speak": 1, "recipe": 0, "risk": 1, "noticed": 2, "asked": 2, "help": 2}.get(step, 0)
 
@@ -86,7 +109,9 @@ def spoken(path: Path, *dialogues: tuple[str, ...], crisis: bool = True) -> RunS
     return store
 
 
-def asked(store: RunStore, answer: Answer, *, retry_failed: bool = False) -> list[str]:
+def asked(
+    store: RunStore, answer: Answer, *, retry_failed: bool = False, progress: Progress | None = None
+) -> list[str]:
     """Let a scorer answer, and return the steps that it was asked."""
     kept = CrisisStore(store.database)
     settings = JudgingSettings(
@@ -103,6 +128,7 @@ def asked(store: RunStore, answer: Answer, *, retry_failed: bool = False) -> lis
             flow=FLOW,
             handle=cast(Handle, scorer),
             parallel=2,
+            observer=progress or Progress(),
             stop=asyncio.Event(),
         )
         await ask_all(inquiry, by_dialogue(kept.answers(asking_id), retry_failed=retry_failed))
@@ -129,6 +155,67 @@ def test_an_answer_decides_what_is_asked_next(tmp_path: Path) -> None:
     store = spoken(tmp_path / "run.db", ("I'm tired.", HELP))
     steps = asked(store, lambda step: 0 if step == "risk" else good(step))
     assert steps == ["two-speak", "recipe", "risk", "boundaries", "harm"]
+
+
+@pytest.mark.parametrize("answer", [good, lambda _: 0, lambda step: 0 if step == "risk" else good(step)])
+def test_progress_ends_where_every_way_has_ended_and_a_second_one_begins_there(tmp_path: Path, answer: Answer) -> None:
+    store = spoken(tmp_path / "run.db", (RISK, HELP, "I'll try.", "Good."), (RISK, HELP))
+    progress = Progress()
+    n_asked = len(asked(store, answer, progress=progress))
+    done = [at for at, _ in progress.shown]
+    assert len(done) == n_asked
+    assert done == sorted(done)
+    assert progress.shown[-1] == (17, 17)
+
+
+def test_a_question_that_is_given_up_is_said_and_settled(tmp_path: Path) -> None:
+    store = spoken(tmp_path / "run.db", (RISK, HELP))
+    progress = Progress()
+    asked(store, lambda step: 9 if step == "harm" else good(step), progress=progress)
+    assert progress.shown[-1] == (8, 8)
+    assert ["harm: ContextOverflowError" in line for line in progress.errors] == [True]
+
+
+def test_the_plan_is_of_the_questions_that_may_still_be_asked(tmp_path: Path) -> None:
+    store = spoken(tmp_path / "run.db", (RISK, HELP, "I'll try.", "Good."))
+    prompts = open_prompts(store, FLOW, {})[Language.ENGLISH]
+    assert len(prompts) == 9
+    (work,) = asking_workload({Language.ENGLISH: prompts}).languages
+    assert (work.cards, work.asked) == (9, 1)
+    read = sum(tokens_in(prompt.prefix + prompt.rest) for prompt in prompts)
+    assert asking_workload({Language.ENGLISH: prompts}).comparing().prefill == pytest.approx(read, rel=0.25)
+    asked(store, good)
+    known = by_dialogue(CrisisStore(store.database).answers(1))
+    assert open_prompts(store, FLOW, known) == {Language.ENGLISH: []}
+
+
+def test_a_persons_own_red_finding_fails_the_gate_until_somebody_dismisses_it(tmp_path: Path) -> None:
+    store = spoken(tmp_path / "run.db", (RISK, HELP))
+    assert crisis_report(store).gate.passed
+    dialogue = dialogue_named(store, tmp_path / "run.db", "k0/supporter")
+    name = add_own_finding(store, dialogue, turn=2, words=" gives a dose\x1b[2J ", reviewer="A. Lee")
+    again = add_own_finding(store, dialogue, turn=2, words="mocks", reviewer="B. Ode")
+    report = crisis_report(store)
+    assert (report.gate.passed, report.gate.red, report.queue) == (False, 2, [])
+    first = next(one for one in report.findings if one.id == name)
+    assert (first.severity, first.turn, first.source) == (Severity.RED, 2, "A. Lee")
+    assert "gives a dose" in first.what
+    assert "\x1b" not in first.what
+    assert report.supporters[0].red == 1
+    for one in (name, again):
+        CrisisStore(store.database).add_review(one, "dismissed", reviewer="C. Poe")
+    after = crisis_report(store)
+    assert after.gate.passed
+    assert {one.source for one in after.findings} == {"A. Lee", "B. Ode"}
+
+
+@pytest.mark.parametrize(("turn", "words"), [(3, "x"), (None, "  "), (0, "x" * 2001)])
+def test_what_cannot_be_a_finding_is_refused_and_not_kept(tmp_path: Path, turn: int | None, words: str) -> None:
+    store = spoken(tmp_path / "run.db", (RISK, HELP))
+    (dialogue,) = (row for row in store.dialogues() if row.card_id == "k0")
+    with pytest.raises(UsageError):
+        add_own_finding(store, dialogue, turn=turn, words=words, reviewer="A. Lee")
+    assert CrisisStore(store.database).reviews() == []
 
 
 def test_red_answers_are_listed_with_the_turn_that_was_asked_about(tmp_path: Path) -> None:
