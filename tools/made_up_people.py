@@ -17,6 +17,8 @@ from escl.core.dimension import Dimension
 from escl.core.ratings_file import PREFERENCE_COLUMNS, RATING_COLUMNS, csv_text
 from escl.evaluation.judged_runs import JudgedRuns, judged_runs
 from escl.evaluation.rating import pairs_to_judge
+from escl.store.database import Database
+from escl.store.run import RunStore
 
 PEOPLE = ("ann", "bo")
 STRICTNESS, LEVEL, SPREAD = 0.7, 0.4, 0.7
@@ -38,7 +40,9 @@ def preferences(run: Path, runs: JudgedRuns, drawn: random.Random) -> Iterator[d
     overall = {
         code: runs.judgement(place, Dimension.OVERALL).scored.expected or 0.0 for code, place in runs.dialogues()
     }
-    for pair in pairs_to_judge([run], rater="made up"):
+    with Database.reader(run) as database:
+        pairs = pairs_to_judge([RunStore.read(database)], rater="made up")
+    for pair in pairs:
         a, b = pair.first.code, pair.second.code
         for rater in PEOPLE:
             ahead = overall[a] - overall[b] + drawn.gauss(0, 2)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,10 @@ from escl.cli.output import progress_console, results_console
 from escl.core.dimension import Dimension
 from escl.core.printable import printable
 from escl.errors import UsageError
+
+if TYPE_CHECKING:
+    from escl.evaluation.rating import Pair, Unrated
+    from escl.evaluation.rating_desk import Desk
 
 
 def rate(
@@ -37,11 +42,16 @@ def rate(
 
     Example: escl rate my-model.db other.db --rater ann --pairs
     """
+    from contextlib import ExitStack
+
     from escl.cli.keys import terminal_keys
     from escl.cli.rating_desk import judge_pairs, rate_labels
     from escl.core.strict import identifier
-    from escl.evaluation.rating import dialogues_to_rate, pairs_to_judge
-    from escl.evaluation.rating_sheet import label_sheet, preference_sheet
+    from escl.evaluation.rating import dialogues_to_rate, pairs_to_judge, shown
+    from escl.evaluation.rating_desk import label_desk, preference_desk
+    from escl.evaluation.rating_sheet import label_sheet, preference_sheet, sheet_name
+    from escl.store.database import Database
+    from escl.store.run import RunStore
 
     try:
         identifier(rater)
@@ -49,23 +59,21 @@ def rate(
         raise UsageError(f"--rater {error}") from error
     if pairs and dimension:
         raise UsageError("--pairs asks which dialogue is better as a whole", hint="leave out --dimension")
-    path = out or Path(f"{'pairs' if pairs else 'ratings'}-{rater}.csv")
+    path = out or Path(sheet_name(rater, pairs=pairs))
     console = results_console()
-    with terminal_keys() as keys:
+    desk: Desk[Unrated] | Desk[Pair]
+    with terminal_keys() as keys, ExitStack() as opened:
+        stores = [RunStore.read(opened.enter_context(Database.reader(run))) for run in runs]
+        read = partial(shown, stores)
         if pairs:
-            asked = pairs_to_judge(runs, rater=rater, limit=limit)
-            given, done = judge_pairs(console, keys, preference_sheet(path), asked, rater=rater, number=number)
+            asked = pairs_to_judge(stores, rater=rater, limit=limit)
+            desk = preference_desk(preference_sheet(path), asked, rater=rater, number=number)
+            judge_pairs(console, keys, desk, read)
         else:
-            shown = dialogues_to_rate(runs, rater=rater, limit=limit)
-            given, done = rate_labels(
-                console,
-                keys,
-                label_sheet(path),
-                shown,
-                dimensions=dimension or list(Dimension),
-                rater=rater,
-                number=number,
-            )
-    rest = "nothing is left to rate" if done else "the same command goes on"
-    line = f"{given} judgements written to {path}; {rest}"
+            dialogues = dialogues_to_rate(stores, rater=rater, limit=limit)
+            dimensions = dimension or list(Dimension)
+            desk = label_desk(label_sheet(path), dialogues, dimensions=dimensions, rater=rater, number=number)
+            rate_labels(console, keys, desk, read)
+    rest = "nothing is left to rate" if desk.is_done else "the same command goes on"
+    line = f"{desk.n_answered} judgements written to {path}; {rest}"
     progress_console().print(printable(line), markup=False, soft_wrap=True)

@@ -1,15 +1,15 @@
 """What a rater is asked, in which order: dialogues without a word of whose they are.
 
 The order is drawn from the rater's name, so that no two raters begin with the same and a rater goes on where they were.
+Only what dialogues are called is held; their words are read one by one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from escl.core.dialogue import Turn
@@ -17,10 +17,26 @@ from escl.core.dimension import Dimension, Language
 from escl.core.wording import Rubric
 from escl.errors import UsageError
 from escl.evaluation.dialogue_names import dialogue_code
-from escl.store.database import Database
 from escl.store.run import RunStore
 
 _Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrated:
+    """A complete dialogue that can be shown to a rater.
+
+    Attributes:
+        code: What it is called in the file.
+        run: Which of the runs it is from.
+        dialogue_id: Its row there.
+    """
+
+    code: str
+    card: str
+    language: Language
+    run: int
+    dialogue_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +44,9 @@ class ShownDialogue:
     """A dialogue as a rater sees it.
 
     Attributes:
-        code: What it is called in the file.
         rubrics: Of the run's protocol, in the dialogue's language.
     """
 
-    code: str
-    card: str
-    language: Language
     turns: Sequence[Turn]
     rubrics: dict[Dimension, Rubric]
 
@@ -43,34 +55,32 @@ class ShownDialogue:
 class Pair:
     """Two dialogues on one card, in the order in which they are shown."""
 
-    first: ShownDialogue
-    second: ShownDialogue
+    first: Unrated
+    second: Unrated
 
 
-def dialogues_to_rate(paths: Sequence[Path], *, rater: str, limit: int | None = None) -> list[ShownDialogue]:
+def dialogues_to_rate(runs: Sequence[RunStore], *, rater: str, limit: int | None = None) -> list[Unrated]:
     """Return the complete dialogues of some runs in the rater's order, the first `limit` of them.
 
     Raises:
-        StorageError: A file is no run.
         UsageError: No dialogue is complete.
     """
-    found = {shown.code: shown for _, shown in _complete(paths)}
-    ordered = sorted(found.values(), key=lambda shown: _drawn(rater, shown.code))
+    found = {one.code: one for _, one in _complete(runs)}
+    ordered = sorted(found.values(), key=lambda one: _drawn(rater, one.code))
     return _some(ordered, limit, "dialogue is complete")
 
 
-def pairs_to_judge(paths: Sequence[Path], *, rater: str, limit: int | None = None) -> list[Pair]:
+def pairs_to_judge(runs: Sequence[RunStore], *, rater: str, limit: int | None = None) -> list[Pair]:
     """Return every pair of dialogues of two supporters on one card and repeat, in the rater's order.
 
     Which of the two comes first is drawn too.
 
     Raises:
-        StorageError: A file is no run.
         UsageError: No card has two.
     """
-    by_card: dict[tuple[str, int], dict[str, ShownDialogue]] = {}
-    for (card, repeat, supporter), shown in _complete(paths):
-        by_card.setdefault((card, repeat), {})[supporter] = shown
+    by_card: dict[tuple[str, int], dict[str, Unrated]] = {}
+    for (card, repeat, supporter), one in _complete(runs):
+        by_card.setdefault((card, repeat), {})[supporter] = one
     pairs = [
         _in_drawn_order(rater, one, other)
         for of_card in by_card.values()
@@ -80,26 +90,23 @@ def pairs_to_judge(paths: Sequence[Path], *, rater: str, limit: int | None = Non
     return _some(ordered, limit, "card has complete dialogues of two supporters")
 
 
-def _complete(paths: Iterable[Path]) -> Iterator[tuple[tuple[str, int, str], ShownDialogue]]:
-    for path in paths:
-        with Database.reader(path) as database:
-            store = RunStore.read(database)
-            protocol = store.protocol
-            for row in store.dialogues():
-                if row.state == "complete":
-                    turns = store.turns(row.id)
-                    shown = ShownDialogue(
-                        code=dialogue_code(row, turns),
-                        card=row.card_id,
-                        language=row.language,
-                        turns=turns,
-                        rubrics=protocol.wording(row.language).rubrics,
-                    )
-                    yield (row.card_id, row.repeat, row.supporter), shown
+def shown(runs: Sequence[RunStore], one: Unrated) -> ShownDialogue:
+    """Return the words of a dialogue, and by what it is rated."""
+    run = runs[one.run]
+    return ShownDialogue(turns=run.turns(one.dialogue_id), rubrics=run.protocol.wording(one.language).rubrics)
 
 
-def _in_drawn_order(rater: str, one: ShownDialogue, other: ShownDialogue) -> Pair:
-    first, second = sorted((one, other), key=lambda shown: _drawn(rater, shown.card, shown.code))
+def _complete(runs: Sequence[RunStore]) -> Iterator[tuple[tuple[str, int, str], Unrated]]:
+    for number, run in enumerate(runs):
+        for row in run.dialogues():
+            if row.state == "complete":
+                code = dialogue_code(row, run.turns(row.id))
+                one = Unrated(code=code, card=row.card_id, language=row.language, run=number, dialogue_id=row.id)
+                yield (row.card_id, row.repeat, row.supporter), one
+
+
+def _in_drawn_order(rater: str, one: Unrated, other: Unrated) -> Pair:
+    first, second = sorted((one, other), key=lambda each: _drawn(rater, each.card, each.code))
     return Pair(first=first, second=second)
 
 

@@ -90,3 +90,17 @@ def label_sheet(path: Path) -> RatingSheet:
 def preference_sheet(path: Path) -> RatingSheet:
     """Return the sheet for preferences at `path`."""
     return RatingSheet(path, PREFERENCE_COLUMNS)
+
+
+def sheet_name(rater: str, *, pairs: bool) -> str:
+    """Return what a rater's file is called unless they say otherwise."""
+    return f"{'pairs' if pairs else 'ratings'}-{rater}.csv"
+
+
+def held(path: Path) -> RatingsFile:
+    """Return what a sheet holds, without beginning it; nothing where it is not there.
+
+    Raises:
+        RatingsError: It holds something else.
+    """
+    return read_ratings(path) if path.exists() and path.stat().st_size else RatingsFile()

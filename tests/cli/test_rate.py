@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ from escl.core.dimension import Dimension, Language
 from escl.core.ratings_file import read_ratings
 from escl.core.settings import ImportSettings
 from escl.errors import RatingsError, UsageError
-from escl.evaluation.rating import dialogues_to_rate, pairs_to_judge
+from escl.evaluation.rating import dialogues_to_rate, pairs_to_judge, shown
+from escl.evaluation.rating_desk import label_desk, preference_desk
 from escl.evaluation.rating_sheet import label_sheet, preference_sheet
 from escl.store.database import Database
 from escl.store.run import RunStore
@@ -63,9 +65,12 @@ def rate(run: Path, tmp_path: Path) -> Rate:
 
     def with_keys(keys: str) -> str:
         console = Console(file=io.StringIO(), width=80, color_system=None)
-        dialogues = dialogues_to_rate([run], rater="ann")
-        sheet = label_sheet(tmp_path / "r.csv")
-        rate_labels(console, typed(keys), sheet, dialogues, dimensions=DIMENSIONS, rater="ann", number=1)
+        with Database.reader(run) as database:
+            stores = [RunStore.read(database)]
+            dialogues = dialogues_to_rate(stores, rater="ann")
+            sheet = label_sheet(tmp_path / "r.csv")
+            desk = label_desk(sheet, dialogues, dimensions=DIMENSIONS, rater="ann", number=1)
+            rate_labels(console, typed(keys), desk, partial(shown, stores))
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue()
 
@@ -111,9 +116,11 @@ def test_read_again_shows_the_dialogue_again(rate: Rate) -> None:
 
 
 def test_raters_have_their_own_order_that_stays(run: Path) -> None:
-    orders = {rater: [each.code for each in dialogues_to_rate([run], rater=rater)] for rater in "abcdefgh"}
+    with Database.reader(run) as database:
+        stores = [RunStore.read(database)]
+        orders = {rater: [each.code for each in dialogues_to_rate(stores, rater=rater)] for rater in "abcdefgh"}
+        assert orders["a"] == [each.code for each in dialogues_to_rate(stores, rater="a")]
     assert len({tuple(order) for order in orders.values()}) > 1
-    assert orders["a"] == [each.code for each in dialogues_to_rate([run], rater="a")]
 
 
 def test_a_file_of_another_kind_or_with_other_columns_is_refused(run: Path, tmp_path: Path) -> None:
@@ -131,18 +138,21 @@ def test_a_row_that_was_cut_off_at_its_end_does_not_swallow_the_next(rate: Rate,
 
 
 def test_pairs_are_of_two_supporters_on_one_card(run: Path, tmp_path: Path) -> None:
-    pairs = pairs_to_judge([run], rater="ann")
-    console = Console(file=io.StringIO(), width=80)
-    sheet = preference_sheet(tmp_path / "p.csv")
-    assert judge_pairs(console, typed("1ut2"), sheet, pairs, rater="ann", number=1) == (2, True)
+    with Database.reader(run) as database:
+        stores = [RunStore.read(database)]
+        pairs = pairs_to_judge(stores, rater="ann")
+        console = Console(file=io.StringIO(), width=80)
+        desk = preference_desk(preference_sheet(tmp_path / "p.csv"), pairs, rater="ann", number=1)
+        judge_pairs(console, typed("1ut2"), desk, partial(shown, stores))
+    assert (desk.n_answered, desk.is_done) == (2, True)
     found = read_ratings(tmp_path / "p.csv").preferences
     assert [(each.a, each.b, each.preference) for each in found] == [
         (pairs[0].first.code, pairs[0].second.code, "tie"),
         (pairs[1].first.code, pairs[1].second.code, "b"),
     ]
     assert {each.card for each in found} == {"c1", "c2"}
-    again = preference_sheet(tmp_path / "p.csv")
-    assert judge_pairs(console, typed("1"), again, pairs, rater="ann", number=1) == (0, True)
+    again = preference_desk(preference_sheet(tmp_path / "p.csv"), pairs, rater="ann", number=1)
+    assert (again.question, again.n_before) == (None, 2)
 
 
 def test_a_real_terminal_gives_its_keys_and_is_left_as_it_was(run: Path, tmp_path: Path) -> None:
