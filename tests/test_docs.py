@@ -2,7 +2,7 @@
 
 A block that begins with "```sh" is run line by line by a shell; one that needs a person's keys or models that are not
 here begins with "```sh by-hand", which readers do not see. A line is expected to end with exit code 0, or with the one
-that its comment names ("# exit code 8: ...").
+that its comment names ("# exit code 8: ..."). A block that begins with "```toml NAME" is a file of that name.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("statistics", "arena", "judge-validation", "validity", "crisis", "report")
+PAGES = ("statistics", "arena", "judge-validation", "validity", "crisis", "report", "rubrics")
 _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"^```toml (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _EXIT_CODE = re.compile(r"#.*exit code (\d+)")
 
 pytestmark = pytest.mark.model
@@ -58,6 +59,8 @@ def surroundings(folder: Path) -> dict[str, str]:
 def test_every_command_on_a_page_runs_as_written(page: str, folder: Path, surroundings: dict[str, str]) -> None:
     lines = commands(page)
     assert lines
+    for name, text in _FILE.findall((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")):
+        (folder / name).write_text(text, encoding="utf-8")
     for line in lines:
         named = _EXIT_CODE.search(line)
         done = subprocess.run(

@@ -32,7 +32,7 @@ from escl.memory.plan import Plan, chosen_line, plan_for
 from escl.memory.workload import SEEKER_REPLY, scoring_workload, workload_of
 from escl.shelf.manifest import Model
 from escl.store.database import Database
-from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
+from escl.store.records import DialogueRow, FailureRow, LabelReading, TurnRow
 from escl.store.run import RunStore
 
 _SAMPLE_EVERY_S: Final = 0.1
@@ -83,7 +83,7 @@ class Stopwatch:
 
     began: float = field(default_factory=time.perf_counter)
     turns: list[tuple[float, int, int, TurnRow]] = field(default_factory=list)
-    readings: list[tuple[float, Reading]] = field(default_factory=list)
+    readings: list[tuple[float, LabelReading]] = field(default_factory=list)
     failures: list[FailureRow] = field(default_factory=list)
     loads: list[tuple[str, float, Ready]] = field(default_factory=list)
     leaves: list[tuple[str, float]] = field(default_factory=list)
@@ -100,7 +100,7 @@ class Stopwatch:
         """Note a turn."""
         self.turns.append((self.now(), dialogue.id, position, row))
 
-    def read(self, dialogue: DialogueRow, reading: Reading) -> None:
+    def read(self, dialogue: DialogueRow, reading: LabelReading) -> None:
         """Note a reading."""
         self.readings.append((self.now(), reading))
 

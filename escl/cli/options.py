@@ -84,6 +84,14 @@ Scorer = Annotated[
 ProtocolName = Annotated[
     str, typer.Option("--protocol", help="The words around it all: a name that `escl protocol ls` lists, or a file.")
 ]
+Rubrics = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--rubrics",
+        metavar="FILE",
+        help="Dimensions of your own (docs/rubrics.md) that the scorer is asked about too. May be given again.",
+    ),
+]
 Memory = Annotated[
     str | None,
     typer.Option(

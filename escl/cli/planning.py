@@ -14,6 +14,7 @@ from escl.core.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from escl.core.own_dimension import OwnDimension
     from escl.engine.wire import EngineSpec, KVType
     from escl.evaluation.run import Simulation
     from escl.memory.choices import Role
@@ -96,6 +97,7 @@ def plan_run(simulation: Simulation, scorer: Model | None, wishes: Wishes) -> Pl
         rounds=simulation.rounds,
         repeats=simulation.repeats,
         outside=[simulation.sampling(supporter).max_tokens for supporter in simulation.outside],
+        own=simulation.own,
     )
 
     def plan() -> Plan:
@@ -117,8 +119,10 @@ def plan_run(simulation: Simulation, scorer: Model | None, wishes: Wishes) -> Pl
     return plan() if measure_unknown(models, first, hardware, budget) else first
 
 
-def plan_scoring(scorer: Model, store: RunStore, wishes: Wishes) -> Plan:
-    """Return the plan of scoring the complete dialogues in `store`.
+def plan_scoring(
+    scorer: Model, store: RunStore, wishes: Wishes, *, own: Sequence[OwnDimension] = (), seven: bool = True
+) -> Plan:
+    """Return the plan of scoring the complete dialogues in `store`: in the user's own dimensions, and in the seven.
 
     Raises:
         NothingFitsError: The scorer fits in no way; the error says what would.
@@ -135,7 +139,7 @@ def plan_scoring(scorer: Model, store: RunStore, wishes: Wishes) -> Plan:
         ]
         for language in Language
     }
-    return plan_reading(scorer, scoring_workload(texts, store.protocol), wishes)
+    return plan_reading(scorer, scoring_workload(texts, store.protocol, own=own, seven=seven), wishes)
 
 
 def plan_reading(scorer: Model, workload: Workload, wishes: Wishes) -> Plan:

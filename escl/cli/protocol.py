@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from escl.cli.output import print_json, progress_console, results_console
+from escl.core.own_dimension import OwnDimension
 from escl.core.printable import printable
 
 if TYPE_CHECKING:
@@ -66,6 +67,20 @@ class CheckedProtocol(msgspec.Struct, frozen=True, kw_only=True):
 
     entry: ProtocolEntry
     remarks: list[str]
+
+
+class CheckedRubrics(msgspec.Struct, frozen=True, kw_only=True):
+    """A rubrics file as `escl protocol check --json` prints it.
+
+    Attributes:
+        problem: Why the file cannot be used; None when it can.
+        remarks: What is worth a second look in a file that can be used.
+    """
+
+    file: str
+    dimensions: list[OwnDimension] = []
+    problem: str | None = None
+    remarks: list[str] = []
 
 
 class ShownProtocol(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,35 +153,69 @@ def list_protocols(*, as_json: _Json = False) -> None:
 
 @protocol_app.command("check")
 def check_protocol(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Protocol files, TOML or JSON.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Protocols, or rubrics of your own; TOML or JSON.")
+    ],
     *,
     as_json: _Json = False,
 ) -> None:
-    """Say whether protocol files can be used, what is wrong in which field, and what is worth a second look.
+    """Say whether files can be used, what is wrong in which field, and what is worth a second look.
+
+    A file with [dimensions] holds rubrics of your own, for --rubrics; any other is a protocol, for --protocol.
 
     Example: escl protocol check my-rubrics.toml
     """
+    from escl.core.own_dimension import is_rubrics
+    from escl.errors import ExitCode
+
+    rubrics = [_checked_rubrics(path) for path in files if is_rubrics(path)]
+    protocols = [_checked_protocol(path) for path in files if not is_rubrics(path)]
+    if as_json:
+        print_json({"protocols": protocols, "rubrics": rubrics})
+    else:
+        lines = [line for each in protocols for line in _checked(each)]
+        lines += [line for each in rubrics for line in _said_of_rubrics(each)]
+        for line in lines:
+            results_console().print(printable(line), markup=False, soft_wrap=True)
+    is_bad = any(each.entry.problem for each in protocols) or any(each.problem for each in rubrics)
+    raise typer.Exit(ExitCode.BAD_INPUT if is_bad else ExitCode.OK)
+
+
+def _checked_protocol(path: Path) -> CheckedProtocol:
     from escl.core.protocol import load_protocol
     from escl.core.protocol_check import remarks
-    from escl.errors import ExitCode, ProtocolError
+    from escl.errors import ProtocolError
 
-    checked = []
-    for path in files:
-        try:
-            # A path, even where a protocol has the same name.
-            protocol = load_protocol(str(path.absolute()))
-            checked.append(CheckedProtocol(entry=_entry(protocol, path), remarks=remarks(protocol)))
-        except ProtocolError as error:
-            entry = ProtocolEntry(name=path.stem, file=str(path), problem=error.message)
-            checked.append(CheckedProtocol(entry=entry, remarks=[]))
-    if as_json:
-        print_json({"protocols": checked})
-    else:
-        for each in checked:
-            for line in _checked(each):
-                results_console().print(printable(line), markup=False, soft_wrap=True)
-    is_bad = any(each.entry.problem for each in checked)
-    raise typer.Exit(ExitCode.BAD_INPUT if is_bad else ExitCode.OK)
+    try:
+        # A path, even where a protocol has the same name.
+        protocol = load_protocol(str(path.absolute()))
+    except ProtocolError as error:
+        entry = ProtocolEntry(name=path.stem, file=str(path), problem=error.message)
+        return CheckedProtocol(entry=entry, remarks=[])
+    return CheckedProtocol(entry=_entry(protocol, path), remarks=remarks(protocol))
+
+
+def _checked_rubrics(path: Path) -> CheckedRubrics:
+    from escl.core.own_dimension import load_own
+    from escl.core.protocol_check import own_remarks
+    from escl.errors import ProtocolError
+
+    try:
+        dimensions = list(load_own([path]))
+    except ProtocolError as error:
+        return CheckedRubrics(file=str(path), problem=error.message)
+    return CheckedRubrics(file=str(path), dimensions=dimensions, remarks=own_remarks(dimensions))
+
+
+def _said_of_rubrics(checked: CheckedRubrics) -> Iterator[str]:
+    if checked.problem:
+        yield f"cannot be used: {checked.problem}"
+        return
+    yield f"{checked.file}: can be used with --rubrics"
+    for own in checked.dimensions:
+        names = ", ".join(f"{rubric.name} ({language.value})" for language, rubric in own.languages.items())
+        yield f"  {own.key}: {names}"
+    yield from (f"  look again: {remark}" for remark in checked.remarks)
 
 
 def _checked(checked: CheckedProtocol) -> Iterator[str]:

@@ -37,6 +37,7 @@ from escl.cli.options import (
     Repeats,
     RetryFailed,
     Rounds,
+    Rubrics,
     Sample,
     Scorer,
     Seeker,
@@ -50,10 +51,11 @@ from escl.core.card_choice import CardChoice, choose_cards
 from escl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from escl.cli.planning import Wishes
     from escl.core.dialogue import Turn
+    from escl.core.own_dimension import OwnDimension
     from escl.evaluation.run import Simulation
     from escl.evaluation.until_sure import Look
     from escl.memory.choices import Role
@@ -92,6 +94,7 @@ def run(
         ),
     ] = False,
     protocol: ProtocolName = "open",
+    rubrics: Rubrics = None,
     max_tokens: MaxTokens = None,
     temperature: Annotated[
         float | None,
@@ -131,6 +134,7 @@ def run(
     from escl.cli.outside import load_supporter
     from escl.cli.planning import Wishes
     from escl.cli.work import load_model
+    from escl.core.own_dimension import own_for
     from escl.core.protocol import load_protocol
     from escl.evaluation.prospect import usual_models
     from escl.evaluation.run import Simulation
@@ -145,6 +149,8 @@ def run(
             "--stop-when-sure compares the scores of two supporters on quality cards",
             hint="name two supporters, without --no-score and --crisis",
         )
+    if rubrics and no_score:
+        raise UsageError("--rubrics is for the scorer, and with --no-score there is none", hint="leave out one")
     choice = card_choice(
         cards,
         lang,
@@ -164,7 +170,8 @@ def run(
         chosen = sampled(chosen, choice, name=called)
     words = load_protocol(protocol)
     tested = [load_supporter(name, parallel=parallel) for name in supporters]
-    for language in {card.language for card in chosen}:
+    languages = {card.language for card in chosen}
+    for language in languages:
         words.wording(language)
     usual_seeker, usual_scorer = usual_models(supporters)
     simulation = Simulation(
@@ -174,6 +181,7 @@ def run(
         supporters=tested,
         rounds=rounds or words.default_rounds(),
         repeats=repeats,
+        own=own_for(rubrics or (), languages),
         seed=seed,
         strict=strict,
         temperature=temperature,
@@ -291,7 +299,7 @@ def _evaluate(
     store = open_run(path, settings, simulation.protocol)
     try:
         if retry_failed:
-            _retry_failed(store, scorer)
+            _retry_failed(store, scorer, simulation.own)
         with explaining_out_of_memory(plan, wishes, lambda less: plan_run(simulation, scorer, less)):
             interrupted = work(store, task, is_talking=answer is not None)
         if excerpt and not as_json:
@@ -303,13 +311,16 @@ def _evaluate(
         store.close()
 
 
-def _retry_failed(store: RunStore, scorer: Model | None) -> None:
+def _retry_failed(store: RunStore, scorer: Model | None, own: Sequence[OwnDimension]) -> None:
     """Let what the speakers gave up be said again, and what this scorer gave up be read again."""
-    from escl.evaluation.run import judging_settings
+    from escl.evaluation.run import judging_settings, own_judging_settings
 
     store.retry_failed()
-    if scorer is not None:
-        store.retry_failed(judging_id=store.add_judging(judging_settings(store, scorer)))
+    if scorer is None:
+        return
+    store.retry_failed(judging_id=store.add_judging(judging_settings(store, scorer)))
+    for each in own:
+        store.retry_failed(judging_id=store.add_judging(own_judging_settings(store, scorer, each)))
 
 
 def seats(simulation: Simulation, scorer: Model | None) -> list[tuple[Role, Model]]:

@@ -195,8 +195,8 @@ def _say_where(path: Path | None, *, interrupted: bool) -> None:
 
 
 def _has_gaps(results: Results) -> bool:
-    unlabelled = any(set(cell.failed) - {NOT_SCORED, NOT_FINISHED} for cell in results.cells)
-    return bool(results.failures) or unlabelled
+    unlabelled = any(set(cell.failed) - {NOT_SCORED, NOT_FINISHED} for cell in results.all_cells)
+    return bool(results.all_failures) or unlabelled
 
 
 def _resume_command(path: Path) -> str:

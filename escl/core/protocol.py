@@ -125,8 +125,11 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def scorer_prompt(self, language: Language, dimension: Dimension, turns: Sequence[Turn]) -> ScorerPrompt:
         """Return the question to the scorer about one dimension of one dialogue."""
+        return self.question(language, self.wording(language).rubrics[dimension], turns)
+
+    def question(self, language: Language, rubric: Rubric, turns: Sequence[Turn]) -> ScorerPrompt:
+        """Return the question to the scorer about one dialogue by a rubric that need not be the protocol's."""
         wording = self.wording(language)
-        rubric = wording.rubrics[dimension]
         before, after = wording.scorer_prompt.split("{dialogue}")
         words = {"rubric": rubric.text, "name": rubric.name}
         return ScorerPrompt(

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from escl.core.own_dimension import OwnDimension
 from escl.core.sampling import Sampling
 
 SpeakerKind = Literal["gguf", "endpoint", "python", "human"]
@@ -80,6 +81,7 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         adapters: sha256 of each adapter, by "language/dimension".
         kv_type: How keys and values had to be stored. Unset where the plan chooses, and then in no fingerprint.
+        own: The dimension that this judging is about, with every word of it; unset where it is about the seven.
     """
 
     generation_fingerprint: str
@@ -90,6 +92,7 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
     llama_cpp: str
     form: int = 1
     kv_type: str | msgspec.UnsetType = msgspec.UNSET
+    own: OwnDimension | msgspec.UnsetType = msgspec.UNSET
 
 
 class ArenaSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from escl.memory.pool import PoolObserver
-from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
+from escl.store.records import DialogueRow, FailureRow, LabelReading, TurnRow
 
 
 class Phase(StrEnum):
@@ -27,7 +27,7 @@ class RunObserver(PoolObserver, Protocol):
     def said(self, dialogue: DialogueRow, position: int, row: TurnRow) -> None:
         """A turn was committed."""
 
-    def read(self, dialogue: DialogueRow, reading: Reading) -> None:
+    def read(self, dialogue: DialogueRow, reading: LabelReading) -> None:
         """A reading was committed."""
 
     def failed(self, dialogue: DialogueRow, failure: FailureRow) -> None:

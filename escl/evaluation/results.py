@@ -10,12 +10,13 @@ from functools import lru_cache
 import msgspec
 
 from escl.core.dimension import Dimension, lowest_digit
+from escl.core.own_dimension import OwnDimension
 from escl.core.settings import GenerationSettings
 from escl.errors import StorageError
 from escl.evaluation.crisis import crisis_notice
 from escl.evaluation.validity import validity_notice
-from escl.stats.summary import Cell, Scored, summarize
-from escl.store.records import DialogueRow, FailureRow, LoadRow, ModelRow, Reading
+from escl.stats.summary import Cell, Scored, ScoredDialogue, Tally, summarize, tally
+from escl.store.records import DialogueRow, FailureRow, LabelReading, LoadRow, ModelRow
 from escl.store.run import RunStore
 
 NOT_SCORED = "not scored yet"
@@ -24,6 +25,21 @@ NOT_FINISHED = "dialogue not finished"
 
 Adjust = Callable[[list[Scored]], list[Scored]]
 """Changes what the scorer said before it is summed up: a recalibration, which its caller must say."""
+
+
+class OwnScores(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scorer said about one dimension of the user's own: beside the seven, in no average with them.
+
+    Attributes:
+        dimension: With every word that the scorer was asked.
+        scorer: Who was asked, without adapters.
+        failures: What the scorer gave up.
+    """
+
+    dimension: OwnDimension
+    scorer: str
+    cells: list[Tally]
+    failures: list[FailureRow]
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +56,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         connections: Network connections that were tried in all, 0 where every supporter ran here.
         asked_again: How often a supporter outside had to be asked again, by its name; zeros left out.
         answered_as: What an endpoint called its model, by the supporter's name.
+        own: The user's own dimensions.
     """
 
     settings: GenerationSettings
@@ -55,12 +72,23 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 0
     asked_again: dict[str, int] = {}
     answered_as: dict[str, list[str]] = {}
+    own: list[OwnScores] = []
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to be said or read."""
         waiting = self.n_dialogues["speaking"] + self.n_dialogues["pending"]
-        return waiting == 0 and not any(NOT_SCORED in cell.failed for cell in self.cells)
+        return waiting == 0 and not any(NOT_SCORED in cell.failed for cell in self.all_cells)
+
+    @property
+    def all_cells(self) -> list[Tally]:
+        """The cells of the seven dimensions and of the user's own."""
+        return [*self.cells, *(cell for own in self.own for cell in own.cells)]
+
+    @property
+    def all_failures(self) -> list[FailureRow]:
+        """What was given up by the speakers and by all scorers that are shown."""
+        return [*self.failures, *(failure for own in self.own for failure in own.failures)]
 
 
 def results_of(store: RunStore, *, judging_id: int | None = None, adjust: Adjust | None = None) -> Results:
@@ -79,13 +107,14 @@ def results_of(store: RunStore, *, judging_id: int | None = None, adjust: Adjust
     for dialogue in dialogues:
         by_supporter[dialogue.supporter] += cut.get(dialogue.id, 0)
     models = store.models()
-    speakers = {model.name for model in models if model.role != "scorer"}
+    own = own_scores_of(store)
+    named = {model.name for model in models if model.role != "scorer"} | {scorer, *(each.scorer for each in own)}
     return Results(
         settings=store.settings,
         protocol=store.protocol.name,
         models=models,
         notices=[
-            *dict.fromkeys(m.notice for m in models if m.notice and m.name in {*speakers, scorer}),
+            *dict.fromkeys(m.notice for m in models if m.notice and m.name in named),
             *_forgeries(store, dialogues),
             *_ended_early(store, dialogues),
             *validity_notice(store),
@@ -100,7 +129,47 @@ def results_of(store: RunStore, *, judging_id: int | None = None, adjust: Adjust
         connections=store.connections(),
         asked_again=store.asked_again(),
         answered_as=store.answered_as(),
+        own=own,
     )
+
+
+def own_scores_of(store: RunStore) -> list[OwnScores]:
+    """Return what was said about each of the user's own dimensions, as the latest judging of it read the run."""
+    return [
+        OwnScores(
+            dimension=own,
+            scorer=store.judging_settings(judging_id).scorer,
+            cells=tally(own_scored_of(store, judging_id, own)),
+            failures=store.failures(judging_id),
+        )
+        for judging_id, own in store.own_judgings()
+    ]
+
+
+def own_scored_of(store: RunStore, judging_id: int, own: OwnDimension) -> list[ScoredDialogue]:
+    """Return every dialogue that was to be read in one of the user's own dimensions, with the reason where it was not.
+
+    Dialogues in languages that the dimension has no words for are left out: nobody was asked about them.
+    """
+    crisis = {card.id for card in store.cards().values() if card.crisis is not None}
+    readings = {reading.dialogue_id: reading for reading in store.own_readings(judging_id)}
+    failed = {failure.dialogue_id: failure for failure in [*store.failures(judging_id), *store.failures()]}
+    return [
+        ScoredDialogue(
+            supporter=dialogue.supporter,
+            language=dialogue.language,
+            cluster=dialogue.card_id,
+            repeat=dialogue.repeat,
+            crisis=dialogue.card_id in crisis,
+            expected=None if reading is None else reading.expected,
+            label=None if reading is None else reading.label,
+            upstream_label=None if reading is None else lowest_digit(reading.reply),
+            missing=_why_missing(dialogue, reading, failed.get(dialogue.id)),
+        )
+        for dialogue in store.dialogues()
+        if dialogue.language in own.languages
+        for reading in [readings.get(dialogue.id)]
+    ]
 
 
 def _forgeries(store: RunStore, dialogues: list[DialogueRow]) -> list[str]:
@@ -175,7 +244,7 @@ def scored_of(store: RunStore, judging_id: int) -> list[Scored]:
     return scored
 
 
-def _why_missing(dialogue: DialogueRow, reading: Reading | None, failure: FailureRow | None) -> str | None:
+def _why_missing(dialogue: DialogueRow, reading: LabelReading | None, failure: FailureRow | None) -> str | None:
     if reading is not None:
         return "reply without a label" if reading.label is None else None
     if failure is not None:

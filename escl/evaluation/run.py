@@ -19,6 +19,7 @@ import msgspec
 from escl.core.card import RoleCard
 from escl.core.dialogue import Speaker
 from escl.core.dimension import Dimension, Language, adapter_name
+from escl.core.own_dimension import OwnDimension
 from escl.core.protocol import Protocol
 from escl.core.sampling import Sampling
 from escl.core.settings import JudgingSettings, SimulationSettings, SpeakerSettings, fingerprint
@@ -26,7 +27,7 @@ from escl.engine.wire import KVType
 from escl.errors import NotBegunError, UsageError
 from escl.evaluation.engines import Engines
 from escl.evaluation.observer import Phase, RunObserver
-from escl.evaluation.score import Bench, score, unread
+from escl.evaluation.score import Bench, score, score_own, unread, unread_own
 from escl.evaluation.simulate import Respondent, Stage, Voice, simulate, turns_in
 from escl.memory.choices import Role
 from escl.shelf.manifest import Model
@@ -44,6 +45,8 @@ class Simulation:
 
     Attributes:
         supporters: All names differ.
+        own: Dimensions of the user's own that the scorer is asked about beside the seven. They change nothing that is
+            said, and so are no part of the settings.
         temperature: Of the supporters; None leaves each its manifest's, or else the protocol's.
         max_tokens: The same for the length of a supporter's turn.
     """
@@ -54,6 +57,7 @@ class Simulation:
     supporters: Sequence[Supporter]
     rounds: int = 5
     repeats: int = 1
+    own: Sequence[OwnDimension] = ()
     seed: int = 0
     strict: bool = False
     temperature: float | None = None
@@ -133,6 +137,12 @@ def judging_settings(store: RunStore, scorer: Model, *, kv_type: KVType | None =
         llama_cpp=llama_cpp_version(),
         kv_type=kv_type or msgspec.UNSET,
     )
+
+
+def own_judging_settings(store: RunStore, scorer: Model, own: OwnDimension) -> JudgingSettings:
+    """Return the same for a dimension of the user's own, which is read without adapters."""
+    plain = msgspec.structs.replace(scorer, adapters={})
+    return msgspec.structs.replace(judging_settings(store, plain), own=own)
 
 
 async def run_simulation(
@@ -230,6 +240,8 @@ def lay_out(simulation: Simulation, scorer: Model | None, store: RunStore) -> No
         return
     _check_adapters(scorer, {card.language for card in simulation.cards})
     store.add_judging(judging_settings(store, scorer))
+    for own in simulation.own:
+        store.add_judging(own_judging_settings(store, scorer, own))
     store.add_models([_model_row("scorer", scorer)])
 
 
@@ -242,6 +254,8 @@ async def run_scoring(
     stop: asyncio.Event,
     retry_failed: bool = False,
     judging_id: int | None = None,
+    own: Sequence[OwnDimension] = (),
+    seven: bool = True,
 ) -> None:
     """Read what `scorer` has not read yet of the complete dialogues in `store`.
 
@@ -253,31 +267,56 @@ async def run_scoring(
         stop: Once set, no new reading is begun.
         retry_failed: Read what it gave up too.
         judging_id: Which judging the readings belong to; None is the scorer's own, which is then the one shown.
+        own: Dimensions of the user's own to read, each in a judging of its own.
+        seven: Whether the seven dimensions are read too.
     """
-    if judging_id is None:
-        judging_id = store.add_judging(judging_settings(store, scorer))
+    judgings = _judgings(scorer, store, judging_id, own=own, seven=seven)
     if retry_failed:
-        store.retry_failed(judging_id=judging_id)
+        for number, _ in judgings:
+            store.retry_failed(judging_id=number)
     store.add_models([_model_row("scorer", scorer)])
     dialogues = [d for d in store.dialogues() if d.state == "complete"]
-    _check_adapters(scorer, {dialogue.language for dialogue in dialogues})
-    total = len(dialogues) * len(Dimension)
-    waiting = sum(len(unread(store, judging_id, dialogues, dimension)) for dimension in Dimension)
+    if seven:
+        _check_adapters(scorer, {dialogue.language for dialogue in dialogues})
+    counted = [_asked_and_waiting(store, dialogues, number, about) for number, about in judgings]
+    total, waiting = sum(asked for asked, _ in counted), sum(left for _, left in counted)
     observer.started(Phase.SCORING, done=total - waiting, total=total)
     if waiting:
         handle = engines.handle("scorer", scorer.name)
-        bench = Bench(
-            store=store,
-            judging_id=judging_id,
-            protocol=store.protocol,
-            handle=handle,
-            adapters=frozenset(adapter_name(*key) for key in scorer.adapters),
-            parallel=2 * engines.seat("scorer", scorer.name).spec.slots,
-            observer=observer,
-            stop=stop,
-        )
-        await score(bench, dialogues)
+        for number, about in judgings:
+            bench = Bench(
+                store=store,
+                judging_id=number,
+                protocol=store.protocol,
+                handle=handle,
+                adapters=frozenset(adapter_name(*key) for key in scorer.adapters),
+                parallel=2 * engines.seat("scorer", scorer.name).spec.slots,
+                observer=observer,
+                stop=stop,
+            )
+            await (score(bench, dialogues) if about is None else score_own(bench, about, dialogues))
     observer.finished(Phase.SCORING)
+
+
+def _judgings(
+    scorer: Model, store: RunStore, judging_id: int | None, *, own: Sequence[OwnDimension], seven: bool
+) -> list[tuple[int, OwnDimension | None]]:
+    """Return the judgings that readings go into, each with the dimension that it is about; None is the seven."""
+    found: list[tuple[int, OwnDimension | None]] = []
+    if seven:
+        found.append((judging_id or store.add_judging(judging_settings(store, scorer)), None))
+    return found + [(store.add_judging(own_judging_settings(store, scorer, each)), each) for each in own]
+
+
+def _asked_and_waiting(
+    store: RunStore, dialogues: list[DialogueRow], judging_id: int, own: OwnDimension | None
+) -> tuple[int, int]:
+    """Return how many readings a judging is made of, and how many of them are still to be made."""
+    if own is None:
+        waiting = sum(len(unread(store, judging_id, dialogues, dimension)) for dimension in Dimension)
+        return len(dialogues) * len(Dimension), waiting
+    asked = sum(dialogue.language in own.languages for dialogue in dialogues)
+    return asked, len(unread_own(store, judging_id, dialogues, own))
 
 
 def _check_adapters(scorer: Model, languages: set[Language]) -> None:

@@ -7,14 +7,18 @@ import itertools
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
+
 from escl.core.dimension import Dimension, Language, adapter_name
+from escl.core.own_dimension import OwnDimension
 from escl.core.protocol import Protocol
+from escl.core.wording import ScorerPrompt
 from escl.engine.wire import LabelRead
 from escl.errors import EngineError, ModelLoadError, NotBegunError
 from escl.evaluation.observer import RunObserver
 from escl.evaluation.side_by_side import side_by_side
 from escl.memory.pool import Handle
-from escl.store.records import DialogueRow, FailureRow, Reading
+from escl.store.records import DialogueRow, FailureRow, LabelReading, OwnReading, Reading
 from escl.store.run import RunStore
 
 
@@ -51,6 +55,20 @@ async def score(bench: Bench, dialogues: list[DialogueRow]) -> None:
             await side_by_side(partial(_read, bench, dimension), waiting, parallel=bench.parallel, stop=bench.stop)
 
 
+async def score_own(bench: Bench, own: OwnDimension, dialogues: list[DialogueRow]) -> None:
+    """Read a dimension of the user's own in every dialogue that this judging has neither read nor given up.
+
+    Raises:
+        ModelLoadError: The scorer cannot be loaded.
+        StorageError: A reading could not be committed.
+    """
+    unread = unread_own(bench.store, bench.judging_id, dialogues, own)
+    for language in own.languages:
+        waiting = [dialogue for dialogue in unread if dialogue.language is language]
+        if waiting and not bench.stop.is_set():
+            await side_by_side(partial(_read_own, bench, own), waiting, parallel=bench.parallel, stop=bench.stop)
+
+
 def unread(store: RunStore, judging_id: int, dialogues: list[DialogueRow], dimension: Dimension) -> list[DialogueRow]:
     """Return the dialogues without a reading or a final failure in `dimension`."""
     done = {r.dialogue_id for r in store.readings(judging_id) if r.dimension is dimension}
@@ -58,32 +76,63 @@ def unread(store: RunStore, judging_id: int, dialogues: list[DialogueRow], dimen
     return [dialogue for dialogue in dialogues if dialogue.id not in done]
 
 
+def unread_own(store: RunStore, judging_id: int, dialogues: list[DialogueRow], own: OwnDimension) -> list[DialogueRow]:
+    """Return the dialogues in the languages of `own` without a reading or a final failure in the judging of it."""
+    done = {r.dialogue_id for r in store.own_readings(judging_id)}
+    done |= {f.dialogue_id for f in store.failures(judging_id)}
+    return [dialogue for dialogue in dialogues if dialogue.language in own.languages and dialogue.id not in done]
+
+
 async def _read(bench: Bench, dimension: Dimension, dialogue: DialogueRow) -> None:
     name = adapter_name(dialogue.language, dimension)
     prompt = bench.protocol.scorer_prompt(dialogue.language, dimension, bench.store.turns(dialogue.id))
+    adapter = name if name in bench.adapters else None
+    said = await _answer(bench, dialogue, prompt, adapter=adapter, about=dimension)
+    if said is not None:
+        _keep(bench, dialogue, Reading(dimension=dimension, **msgspec.structs.asdict(said)))
+
+
+async def _read_own(bench: Bench, own: OwnDimension, dialogue: DialogueRow) -> None:
+    rubric = own.languages[dialogue.language]
+    prompt = bench.protocol.question(dialogue.language, rubric, bench.store.turns(dialogue.id))
+    # Adapters were trained to answer other questions.
+    said = await _answer(bench, dialogue, prompt, adapter=None, about=own.key)
+    if said is not None:
+        _keep(bench, dialogue, OwnReading(own=own.key, **msgspec.structs.asdict(said)))
+
+
+async def _answer(
+    bench: Bench, dialogue: DialogueRow, prompt: ScorerPrompt, *, adapter: str | None, about: Dimension | str
+) -> LabelReading | None:
+    """Return what the scorer says; None where it was stopped before, or gave up, which is then stored."""
     try:
-        reply = await bench.handle.read_label(adapter=name if name in bench.adapters else None, prompt=prompt)
+        return _as_reading(dialogue.id, await bench.handle.read_label(adapter=adapter, prompt=prompt))
     except NotBegunError:
-        return
+        return None
     except ModelLoadError:
         raise
     except EngineError as error:
         failure = FailureRow(
-            dialogue_id=dialogue.id, dimension=dimension, error=type(error).__name__, message=str(error)
+            dialogue_id=dialogue.id,
+            dimension=about if isinstance(about, Dimension) else None,
+            own=None if isinstance(about, Dimension) else about,
+            error=type(error).__name__,
+            message=str(error),
         )
         bench.store.add_failure(failure, judging_id=bench.judging_id)
         bench.observer.failed(dialogue, failure)
-        return
-    reading = _as_reading(dialogue.id, dimension, reply)
+        return None
+
+
+def _keep(bench: Bench, dialogue: DialogueRow, reading: Reading | OwnReading) -> None:
     bench.store.add_reading(bench.judging_id, reading)
     bench.observer.read(dialogue, reading)
 
 
-def _as_reading(dialogue_id: int, dimension: Dimension, reply: LabelRead) -> Reading:
+def _as_reading(dialogue_id: int, reply: LabelRead) -> LabelReading:
     p = reply.probabilities
-    return Reading(
+    return LabelReading(
         dialogue_id=dialogue_id,
-        dimension=dimension,
         reply=reply.reply,
         label=reply.label,
         probabilities=None if p is None else (p[0], p[1], p[2], p[3], p[4]),

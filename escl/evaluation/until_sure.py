@@ -102,6 +102,7 @@ class Work:
                 engines=self.engines,
                 observer=self.observer,
                 stop=self.stop,
+                own=self.simulation.own,
             )
 
 

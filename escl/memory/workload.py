@@ -19,6 +19,7 @@ import msgspec
 from escl.core.card import RoleCard
 from escl.core.dimension import Dimension, Language
 from escl.core.judging import JudgingRubric
+from escl.core.own_dimension import OwnDimension
 from escl.core.protocol import Protocol
 from escl.core.wording import ScorerPrompt
 
@@ -95,6 +96,7 @@ class LanguageWork(msgspec.Struct, frozen=True, kw_only=True):
         question: What stands around the transcript in one of the scorer's prompts.
         transcript: Of dialogues that are finished; None for those that a run will speak.
         asked: Questions to the scorer about each transcript.
+        longest_rubric: The longest of the openings; 0 where they are about alike.
     """
 
     language: Language
@@ -105,6 +107,7 @@ class LanguageWork(msgspec.Struct, frozen=True, kw_only=True):
     question: int
     transcript: int | None = None
     asked: int = len(Dimension)
+    longest_rubric: int = 0
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,7 +193,9 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     def context_of_labels(self, seeker: Reply, supporters: Sequence[Reply]) -> int:
         """Return the same for the scorer's longest prompt."""
         prompts = [
-            self._transcript(work, seeker, supporter) + work.question + work.rubrics // work.asked
+            self._transcript(work, seeker, supporter)
+            + work.question
+            + max(work.longest_rubric, work.rubrics // max(work.asked, 1))
             for work in self.languages
             for supporter in supporters
         ]
@@ -210,7 +215,13 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def workload_of(
-    cards: Sequence[RoleCard], protocol: Protocol, *, rounds: int, repeats: int = 1, outside: Sequence[int] = ()
+    cards: Sequence[RoleCard],
+    protocol: Protocol,
+    *,
+    rounds: int,
+    repeats: int = 1,
+    outside: Sequence[int] = (),
+    own: Sequence[OwnDimension] = (),
 ) -> Workload:
     """Return the work of playing these cards by this protocol with each supporter.
 
@@ -220,32 +231,45 @@ def workload_of(
         rounds: Of each dialogue.
         repeats: Dialogues for each card and supporter.
         outside: The longest replies, in tokens, of the supporters that take no memory here.
+        own: Dimensions of the user's own that the scorer is asked about beside the seven.
 
     Raises:
         ProtocolError: The protocol has no words for a card's language.
     """
     languages = []
     for language in Language:
-        own = [card for card in cards if card.language is language]
-        if own:
+        played = [card for card in cards if card.language is language]
+        if played:
             greeting = protocol.wording(language).greeting
-            prompts = [protocol.seeker_messages(card, [])[0].content + greeting for card in own]
+            prompts = [protocol.seeker_messages(card, [])[0].content + greeting for card in played]
             languages.append(
                 LanguageWork(
                     language=language,
-                    cards=len(own),
+                    cards=len(played),
                     seeker_prompt=_mean(prompts) + 2 * _MESSAGE_FRAME,
                     supporter_prompt=tokens_in(protocol.wording(language).supporter_prompt) + _MESSAGE_FRAME,
-                    rubrics=_rubrics(protocol, language),
                     question=_question(protocol, language),
+                    **_openings(protocol, language, [*Dimension], own),
                 )
             )
     replies = tuple(typical_reply(SUPPORTER_REPLY, max_tokens) for max_tokens in outside)
     return Workload(languages=tuple(languages), rounds=rounds, repeats=repeats, outside=replies)
 
 
-def scoring_workload(transcripts: Mapping[Language, Sequence[str]], protocol: Protocol) -> Workload:
-    """Return the work of scoring finished dialogues, given as the scorer reads them.
+def scoring_workload(
+    transcripts: Mapping[Language, Sequence[str]],
+    protocol: Protocol,
+    *,
+    own: Sequence[OwnDimension] = (),
+    seven: bool = True,
+) -> Workload:
+    """Return the work of scoring finished dialogues.
+
+    Args:
+        transcripts: The dialogues as the scorer reads them.
+        protocol: Whose words stand around them.
+        own: Dimensions of the user's own that the scorer is asked about.
+        seven: Whether it is asked about the seven.
 
     Raises:
         ProtocolError: The protocol has no words for one of the languages.
@@ -256,9 +280,9 @@ def scoring_workload(transcripts: Mapping[Language, Sequence[str]], protocol: Pr
             cards=len(texts),
             seeker_prompt=0,
             supporter_prompt=0,
-            rubrics=_rubrics(protocol, language),
             question=_question(protocol, language),
             transcript=_mean(texts),
+            **_openings(protocol, language, [*Dimension] if seven else [], own),
         )
         for language, texts in transcripts.items()
         if texts
@@ -321,8 +345,14 @@ def _mean(texts: Sequence[str]) -> int:
     return round(sum(map(tokens_in, texts)) / len(texts))
 
 
-def _rubrics(protocol: Protocol, language: Language) -> int:
-    return sum(tokens_in(protocol.scorer_prompt(language, dimension, []).prefix) for dimension in Dimension)
+def _openings(
+    protocol: Protocol, language: Language, dimensions: Sequence[Dimension], own: Sequence[OwnDimension]
+) -> dict[str, int]:
+    """Return the fields of a `LanguageWork` that say what stands before the transcripts."""
+    prompts = [protocol.scorer_prompt(language, dimension, []) for dimension in dimensions]
+    prompts += [protocol.question(language, one.languages[language], []) for one in own if language in one.languages]
+    lengths = [tokens_in(prompt.prefix) for prompt in prompts]
+    return {"rubrics": sum(lengths), "asked": len(lengths), "longest_rubric": max(lengths, default=0) if own else 0}
 
 
 def _question(protocol: Protocol, language: Language) -> int:

@@ -19,7 +19,7 @@ from escl.engine.wire import Progress as EngineProgress
 from escl.engine.wire import Ready
 from escl.errors import EngineError
 from escl.evaluation.observer import Phase
-from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
+from escl.store.records import DialogueRow, FailureRow, LabelReading, TurnRow
 
 _UNIT = {
     Phase.SIMULATION: "turns",
@@ -91,14 +91,15 @@ class LineObserver:
     def said(self, dialogue: DialogueRow, position: int, row: TurnRow) -> None:
         self._advance(Phase.SIMULATION)
 
-    def read(self, dialogue: DialogueRow, reading: Reading) -> None:
+    def read(self, dialogue: DialogueRow, reading: LabelReading) -> None:
         self._advance(Phase.SCORING)
 
     def failed(self, dialogue: DialogueRow, failure: FailureRow) -> None:
-        phase = Phase.SIMULATION if failure.dimension is None else Phase.SCORING
+        asked = failure.own if failure.dimension is None else failure.dimension.shown
+        phase = Phase.SIMULATION if asked is None else Phase.SCORING
         self._counts[phase].failed += 1
         self._changed(phase)
-        where = failure.dimension.shown if failure.dimension is not None else f"turn {failure.position}"
+        where = f"turn {failure.position}" if asked is None else asked
         self.note(
             f"failed: card {dialogue.card_id}, {dialogue.supporter}, {where}: {failure.error}: {failure.message}",
             style="red",

@@ -17,7 +17,7 @@ from escl.core.dimension import Dimension, Language
 from escl.core.printable import printable
 from escl.core.settings import SimulationSettings
 from escl.evaluation.results import Results
-from escl.stats.summary import Cell
+from escl.stats.summary import Cell, Tally
 
 _PLOT_WIDTHS = (41, 31, 21, 11, 9, 0)
 _NAMES = 4
@@ -34,8 +34,27 @@ def print_results(console: Console, results: Results) -> None:
             cells = [cell for cell in results.cells if cell.crisis is crisis and cell.language is language]
             if cells:
                 console.print(_title(language, crisis=crisis, scorer=results.scorer or ""))
-                console.print(_widest_table(console, cells))
+                console.print(_widest_table(console, [(cell.dimension.shown, cell) for cell in _in_order(cells)]))
+            for scorer, own in _own(results, language, crisis=crisis).items():
+                console.print(_title(language, crisis=crisis, scorer=scorer, of="your own dimensions"))
+                console.print(_widest_table(console, own))
     console.print(_footer(results))
+
+
+def _in_order(cells: Iterable[Cell]) -> list[Cell]:
+    """Return the cells dimension by dimension."""
+    order = list(Dimension)
+    return sorted(cells, key=lambda cell: order.index(cell.dimension))
+
+
+def _own(results: Results, language: Language, *, crisis: bool) -> dict[str, list[tuple[str, Tally]]]:
+    """Return the cells of the user's own dimensions with the dimensions' names, by scorer."""
+    found: dict[str, list[tuple[str, Tally]]] = {}
+    for own in results.own:
+        cells = [cell for cell in own.cells if cell.language is language and cell.crisis is crisis]
+        if cells:
+            found.setdefault(own.scorer, []).extend((own.dimension.shown(language), cell) for cell in cells)
+    return found
 
 
 def dialogue_panel(turns: Iterable[Turn], *, title: str) -> RenderableType:
@@ -49,24 +68,25 @@ def dialogue_panel(turns: Iterable[Turn], *, title: str) -> RenderableType:
     return Panel(lines, title=Text(printable(title)), title_align="left", box=box.ROUNDED, border_style="dim")
 
 
-def _title(language: Language, *, crisis: bool, scorer: str) -> Text:
+def _title(language: Language, *, crisis: bool, scorer: str, of: str | None = None) -> Text:
     what = "crisis cards, apart from quality" if crisis else "scores 0-100"
+    if of is not None:
+        what = f"{of}, {what}"
     return Text.assemble((f"\n{language.shown}", "bold"), f" · {what} · scorer {printable(scorer)}")
 
 
-def _widest_table(console: Console, cells: list[Cell]) -> Table:
+def _widest_table(console: Console, rows: list[tuple[str, Tally]]) -> Table:
     for plot_width in _PLOT_WIDTHS:
-        table = _table(cells, plot_width)
+        table = _table(rows, plot_width)
         if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
             break
     return table
 
 
-def _table(cells: list[Cell], plot_width: int) -> Table:
-    """Return the table; a plot width of 0 leaves the plot out."""
-    supporters = list(dict.fromkeys(cell.supporter for cell in cells))
+def _table(rows: list[tuple[str, Tally]], plot_width: int) -> Table:
+    """Return the table of cells under the names of their dimensions; a plot width of 0 leaves the plot out."""
+    supporters = list(dict.fromkeys(cell.supporter for _, cell in rows))
     colour = {name: _COLOURS[at % len(_COLOURS)] for at, name in enumerate(supporters)}
-    by_key = {(cell.dimension, cell.supporter): cell for cell in cells}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     table.add_column("\nDimension", no_wrap=True, style="bold")
     table.add_column("\nSupporter", overflow="fold", min_width=10)
@@ -75,20 +95,20 @@ def _table(cells: list[Cell], plot_width: int) -> Table:
     if plot_width:
         table.add_column(_axis(plot_width), no_wrap=True)
     # Counts may have several digits, so each label has a column of its own, as wide as its widest count.
-    wide = [max(len(str(cell.label_counts[label])) for cell in cells) for label in range(5)]
+    wide = [max(len(str(cell.label_counts[label])) for _, cell in rows) for label in range(5)]
     header = " ".join(str(label).rjust(width) for label, width in enumerate(wide))
     table.add_column(f"Labels\n{header}", no_wrap=True, justify="center")
     table.add_column("Entropy\nbits", justify="right", no_wrap=True)
     table.add_column("\nUsed", justify="right", no_wrap=True, min_width=4)
-    for dimension in Dimension:
-        for at, supporter in enumerate(supporters):
-            cell = by_key[dimension, supporter]
-            name = dimension.shown if at == 0 else ""
-            table.add_row(name, *_row(cell, colour[supporter], plot_width, wide))
+    above = None
+    for name, cell in rows:
+        shown = "" if name == above else printable(name)
+        table.add_row(Text(shown), *_row(cell, colour[cell.supporter], plot_width, wide))
+        above = name
     return table
 
 
-def _row(cell: Cell, colour: str, plot_width: int, wide: list[int]) -> list[Text]:
+def _row(cell: Tally, colour: str, plot_width: int, wide: list[int]) -> list[Text]:
     score = cell.score
     value = "-" if score.mean is None else f"{score.mean:.1f}"
     interval = score.reason or "-"
@@ -106,7 +126,7 @@ def _row(cell: Cell, colour: str, plot_width: int, wide: list[int]) -> list[Text
     ]
 
 
-def _entropy(cell: Cell) -> Text:
+def _entropy(cell: Tally) -> Text:
     if cell.spread is None:
         return Text("-")
     if cell.spread.saturated:
@@ -119,7 +139,7 @@ def _axis(width: int) -> str:
     return f"\n0{' ' * gap}50{' ' * (width - gap - 6)}100"
 
 
-def _plot(cell: Cell, colour: str, width: int) -> Text:
+def _plot(cell: Tally, colour: str, width: int) -> Text:
     """Return the score as a dot with its interval as a line, on a scale from 0 to 100."""
     score = cell.score
     if score.mean is None:
@@ -159,7 +179,9 @@ def _footer(results: Results) -> Group:
             Text(f"seeker {printable(settings.seeker.name)}, {settings.rounds} rounds, seed {settings.seed}{strict}")
         )
     lines.append(Text(f"protocol {printable(results.protocol)}"))
-    lines += [Text(line) for line in _explained(results.cells)]
+    lines += [Text(line) for line in _explained(results.all_cells)]
+    if results.own:
+        lines.append(Text("Your own dimensions are asked by your own words, without adapters, and are in no average."))
     lines += [Text(printable(notice), style="bold yellow") for notice in results.notices]
     lines.append(Text(LIMITS, style="italic"))
     return Group(*lines)
@@ -181,7 +203,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _explained(cells: list[Cell]) -> list[str]:
+def _explained(cells: list[Tally]) -> list[str]:
     """Return how to read the tables, in as many sentences as these tables need."""
     names = {"t": "Student t", "bootstrap": "the bootstrap"}
     methods = " or ".join(name for method, name in names.items() if any(cell.score.method == method for cell in cells))
@@ -208,14 +230,14 @@ def _cut(message: str) -> str:
 def _failures(results: Results) -> list[str]:
     """Return what is missing and why, each reason once with how often and its first message."""
     kinds: dict[tuple[str, bool], list[str]] = {}
-    for failure in results.failures:
-        kinds.setdefault((failure.error, failure.dimension is None), []).append(failure.message)
+    for failure in results.all_failures:
+        kinds.setdefault((failure.error, failure.dimension is None and failure.own is None), []).append(failure.message)
     lines = [
         f"{len(messages)} {'dialogues' if spoken else 'readings'} failed with {error}, the first: {_cut(messages[0])}"
         for (error, spoken), messages in kinds.items()
     ]
-    known = {failure.error for failure in results.failures}
+    known = {failure.error for failure in results.all_failures}
     counted: Counter[str] = Counter()
-    for cell in results.cells:
+    for cell in results.all_cells:
         counted.update({reason: n for reason, n in cell.failed.items() if reason not in known})
     return [*lines, *(f"{count} readings: {reason}" for reason, count in counted.items())]

@@ -17,8 +17,8 @@ from escl.stats.variance import Variances, variances
 
 
 # Of numbers and texts only, in hundreds of thousands: the cycle collector would look through them again and again.
-class Scored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One dimension of one dialogue, read or not.
+class ScoredDialogue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One dialogue in one respect, read or not.
 
     Attributes:
         cluster: The card.
@@ -32,7 +32,6 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     supporter: str
     language: Language
-    dimension: Dimension
     cluster: str
     crisis: bool
     expected: float | None
@@ -42,8 +41,14 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     repeat: int = 0
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One supporter in one dimension and language.
+class Scored(ScoredDialogue, frozen=True, kw_only=True, gc=False):
+    """One of the seven dimensions of one dialogue, read or not."""
+
+    dimension: Dimension
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """One supporter in one respect and language.
 
     Attributes:
         score: Expected label on the 0-100 scale, interval clustered by card.
@@ -63,7 +68,6 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
     supporter: str
     language: Language
-    dimension: Dimension
     crisis: bool
     score: ClusteredMean
     label_score: float | None
@@ -79,12 +83,29 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     variances: Variances | None = None
 
 
+class Cell(Tally, frozen=True, kw_only=True):
+    """One supporter in one of the seven dimensions and one language."""
+
+    dimension: Dimension
+
+
 def summarize(scored: Iterable[Scored]) -> list[Cell]:
     """Return a cell for each supporter, language and dimension that was asked for, crisis cards apart."""
     groups: dict[tuple[bool, Language, str, Dimension], list[Scored]] = {}
     for item in scored:
         groups.setdefault((item.crisis, item.language, item.supporter, item.dimension), []).append(item)
-    return [_cell(items) for items in groups.values()]
+    return [
+        Cell(dimension=dimension, **msgspec.structs.asdict(_tally(items)))
+        for (_, _, _, dimension), items in groups.items()
+    ]
+
+
+def tally(scored: Iterable[ScoredDialogue]) -> list[Tally]:
+    """Return one dimension's numbers for each supporter and language that was asked for, crisis cards apart."""
+    groups: dict[tuple[bool, Language, str], list[ScoredDialogue]] = {}
+    for item in scored:
+        groups.setdefault((item.crisis, item.language, item.supporter), []).append(item)
+    return [_tally(items) for items in groups.values()]
 
 
 def averages(scored: Iterable[Scored]) -> dict[tuple[str, int], float | None]:
@@ -104,7 +125,7 @@ def averages(scored: Iterable[Scored]) -> dict[tuple[str, int], float | None]:
     }
 
 
-def _cell(items: Sequence[Scored]) -> Cell:
+def _tally(items: Sequence[ScoredDialogue]) -> Tally:
     used = [(item.expected, item.label, item.cluster) for item in items]
     complete = [
         (expected, label, cluster) for expected, label, cluster in used if expected is not None and label is not None
@@ -116,10 +137,9 @@ def _cell(items: Sequence[Scored]) -> Cell:
     values, cards = [expected * LABEL_TO_PERCENT for expected, _, _ in complete], [card for _, _, card in complete]
     score = clustered_mean(values, cards, lowest=0, highest=100)
     counts = (labels[0], labels[1], labels[2], labels[3], labels[4])
-    return Cell(
+    return Tally(
         supporter=first.supporter,
         language=first.language,
-        dimension=first.dimension,
         crisis=first.crisis,
         score=score,
         label_score=(sum(label for _, label, _ in complete) * LABEL_TO_PERCENT / len(complete) if complete else None),

@@ -17,7 +17,7 @@ from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
 from escl.store.database import Database
 from escl.store.records import DialogueRow, DialogueState, FailureRow, Reading, TurnRow
-from escl.store.run import RunStore
+from escl.store.run import OF_THE_SEVEN, RunStore, own_apart
 
 Order = Literal["planned", "lowest", "highest"]
 Known = Literal["supporter", "language", "category"]
@@ -34,7 +34,7 @@ def _expected(reading: str) -> str:
 
 
 _EXPECTED = _expected("reading")
-_LATEST = "(SELECT id FROM judging ORDER BY asked_utc DESC, id DESC LIMIT 1)"
+_LATEST = f"(SELECT id FROM judging WHERE {OF_THE_SEVEN} ORDER BY asked_utc DESC, id DESC LIMIT 1)"
 _MEAN = f"(SELECT avg({_EXPECTED}) FROM reading WHERE judging_id = {_LATEST} AND dialogue_id = d.id)"
 _ONE = f"(SELECT {_EXPECTED} FROM reading WHERE judging_id = {_LATEST} AND dialogue_id = d.id AND dimension = ?)"
 _CUT = "EXISTS (SELECT 1 FROM turn WHERE dialogue_id = d.id AND finish = 'length')"
@@ -148,7 +148,7 @@ class Browser:
 
     def doubts(self) -> list[Doubt]:
         """Return the kinds of doubt that the run's readings can show."""
-        (row,) = self._database.rows("SELECT count(*) AS n FROM judging")
+        (row,) = self._database.rows(f"SELECT count(*) AS n FROM judging WHERE {OF_THE_SEVEN}")
         doubts: list[Doubt] = ["disagreed", "unsure"]
         return doubts[max(0, 2 - row["n"]) :]
 
@@ -268,7 +268,7 @@ class Browser:
             dialogue_id,
             judging_id,
         )
-        return [msgspec.convert(dict(row), FailureRow) for row in rows]
+        return [msgspec.convert(own_apart(dict(row)), FailureRow) for row in rows]
 
 
 def _label(dimension: Dimension | None) -> tuple[str, list[object]]:

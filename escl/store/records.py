@@ -42,8 +42,8 @@ class TurnRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # Of numbers and texts only, in hundreds of thousands: the cycle collector would look through them again and again.
-class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the scorer said about one dimension of one dialogue.
+class LabelReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the scorer said about one dialogue in one respect.
 
     Attributes:
         reply: The scorer's whole reply.
@@ -53,7 +53,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
     dialogue_id: int
-    dimension: Dimension
     reply: str
     label: int | None
     probabilities: tuple[float, float, float, float, float] | None
@@ -72,11 +71,24 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return None if total <= 0 else (p1 + 2 * p2 + 3 * p3 + 4 * p4) / total
 
 
+class Reading(LabelReading, frozen=True, kw_only=True, gc=False):
+    """What the scorer said about one of the seven dimensions of one dialogue."""
+
+    dimension: Dimension
+
+
+class OwnReading(LabelReading, frozen=True, kw_only=True, gc=False):
+    """What the scorer said about a dimension of the user's own; `own` is its key."""
+
+    own: str
+
+
 class FailureRow(msgspec.Struct, frozen=True, kw_only=True):
     """Something that went wrong with one dialogue and was given up.
 
     Attributes:
         dimension: Set when the scorer failed on the finished dialogue.
+        own: The same where it was asked about a dimension of the user's own: its key.
         position: The turn that could not be made, when a speaker failed.
     """
 
@@ -84,6 +96,7 @@ class FailureRow(msgspec.Struct, frozen=True, kw_only=True):
     error: str
     message: str
     dimension: Dimension | None = None
+    own: str | None = None
     position: int | None = None
 
 

@@ -7,7 +7,7 @@ import platform
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -15,6 +15,7 @@ from escl.core import connections
 from escl.core.card import RoleCard
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension
+from escl.core.own_dimension import OwnDimension
 from escl.core.protocol import Protocol
 from escl.core.settings import GenerationSettings, JudgingSettings, differences, fingerprint
 from escl.errors import StorageError
@@ -27,11 +28,15 @@ from escl.store.records import (
     LoadRow,
     ModelRow,
     Outcome,
+    OwnReading,
     Reading,
     RequestRow,
     RoundRow,
     TurnRow,
 )
+
+OF_THE_SEVEN: Final = "json_extract(settings, '$.own') IS NULL"
+"""Of a row of the table of judgings: whether it is about the seven dimensions."""
 
 
 class RunStore:
@@ -225,7 +230,7 @@ class RunStore:
                     self._attempt,
                     row.dialogue_id,
                     judging_id,
-                    row.dimension,
+                    row.dimension or row.own,
                     row.position,
                     row.error,
                     row.message,
@@ -273,8 +278,9 @@ class RunStore:
         (row,) = self._database.rows("SELECT id FROM judging WHERE fingerprint = ?", key)
         return int(row["id"])
 
-    def add_reading(self, judging_id: int, reading: Reading) -> None:
+    def add_reading(self, judging_id: int, reading: Reading | OwnReading) -> None:
         """Store what the scorer said about one dimension of one dialogue."""
+        dimension = reading.dimension if isinstance(reading, Reading) else reading.own
         probabilities = reading.probabilities or (None,) * 5
         with self._database.transaction() as connection:
             connection.execute(
@@ -282,7 +288,7 @@ class RunStore:
                 (
                     judging_id,
                     reading.dialogue_id,
-                    reading.dimension,
+                    dimension,
                     reading.reply,
                     reading.label,
                     *probabilities,
@@ -363,9 +369,22 @@ class RunStore:
         return found
 
     def judgings(self) -> list[tuple[int, str]]:
-        """Return the (id, scorer) of every judging, the one that was asked for last at the end."""
-        rows = self._database.rows("SELECT id, scorer FROM judging ORDER BY asked_utc, id")
+        """Return the (id, scorer) of every judging of the seven dimensions, the one asked for last at the end."""
+        rows = self._database.rows(f"SELECT id, scorer FROM judging WHERE {OF_THE_SEVEN} ORDER BY asked_utc, id")
         return [(row["id"], row["scorer"]) for row in rows]
+
+    def own_judgings(self) -> list[tuple[int, OwnDimension]]:
+        """Return the (id, dimension) of the latest judging of every dimension of the user's own, in order of time.
+
+        The same key with other words, or by another scorer, is another judging: the one asked for last counts.
+        """
+        rows = self._database.rows(
+            "SELECT id, json_extract(settings, '$.own.key') AS key FROM judging"
+            f" WHERE NOT {OF_THE_SEVEN} ORDER BY asked_utc, id"
+        )
+        latest = {row["key"]: int(row["id"]) for row in rows}
+        found = ((number, self.judging_settings(number).own) for number in sorted(latest.values()))
+        return [(number, own) for number, own in found if own is not msgspec.UNSET]
 
     def judging_settings(self, judging_id: int) -> JudgingSettings:
         """Return what the fingerprint of a judging is made of."""
@@ -411,6 +430,27 @@ class RunStore:
                 busy_s=busy_s,
             )
             for dialogue_id, dimension, reply, label, p0, p1, p2, p3, p4, mass, drafted, busy_s in rows
+        ]
+
+    def own_readings(self, judging_id: int) -> list[OwnReading]:
+        """Return everything one judging read about the dimension of the user's own that it is about."""
+        rows = self._database.rows(
+            "SELECT dialogue_id, dimension AS own, reply, label, p0, p1, p2, p3, p4, off_label_mass, drafted, busy_s"
+            " FROM reading WHERE judging_id = ? ORDER BY dialogue_id",
+            judging_id,
+        )
+        return [
+            OwnReading(
+                dialogue_id=dialogue_id,
+                own=own,
+                reply=reply,
+                label=label,
+                probabilities=None if p0 is None else (p0, p1, p2, p3, p4),
+                off_label_mass=mass,
+                drafted=bool(drafted),
+                busy_s=busy_s,
+            )
+            for dialogue_id, own, reply, label, p0, p1, p2, p3, p4, mass, drafted, busy_s in rows
         ]
 
     def loads(self) -> list[LoadRow]:
@@ -463,7 +503,7 @@ class RunStore:
             " WHERE NOT retried AND judging_id IS ? ORDER BY id",
             judging_id,
         )
-        return [msgspec.convert(dict(row), FailureRow) for row in rows]
+        return [msgspec.convert(own_apart(dict(row)), FailureRow) for row in rows]
 
     @property
     def _attempt(self) -> int:
@@ -492,6 +532,13 @@ class RunStore:
                 f"{self._database.path} holds a run with other settings:\n    {listed}",
                 hint="repeat the settings of that run to resume it, or name another --out",
             )
+
+
+def own_apart(failure: dict[str, object]) -> dict[str, object]:
+    """Return a row of the table of failures with the key of a dimension of the user's own under `own`."""
+    if failure["dimension"] is None or failure["dimension"] in set(Dimension):
+        return failure
+    return {**failure, "own": failure["dimension"], "dimension": None}
 
 
 def _now() -> str:

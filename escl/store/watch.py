@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -10,11 +11,12 @@ import msgspec
 
 from escl.core.dialogue import Speaker
 from escl.core.dimension import Dimension
+from escl.core.own_dimension import OwnDimension
 from escl.core.settings import SimulationSettings
 from escl.errors import StorageError
 from escl.store.database import APPLICATION_ID, Database
 from escl.store.records import Outcome
-from escl.store.run import RunStore
+from escl.store.run import OF_THE_SEVEN, RunStore, own_apart
 
 _MAGIC: Final = b"SQLite format 3\0"
 _ID_AT: Final = 68
@@ -54,6 +56,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None
     error: str
     message: str
+    own: str | None = None
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +65,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         dialogues: By state.
         n_turns: Said, without the greetings. `n_turns_asked` is None for imported dialogues.
-        n_readings: Of the judging asked for last; None before the first.
+        n_readings: Of the judging asked for last, and of the user's own dimensions; None before the first.
         outcome: Of the last command; None while it runs, or when it was killed.
     """
 
@@ -93,10 +96,10 @@ class Watcher:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        run = RunStore.read(database)
-        settings = run.settings
+        self._run = RunStore.read(database)
+        settings = self._run.settings
         self._rounds = settings.rounds if isinstance(settings, SimulationSettings) else None
-        self._protocol = run.protocol.name
+        self._protocol = self._run.protocol.name
 
     def progress(self) -> Progress:
         """Return how far the run is now."""
@@ -104,7 +107,9 @@ class Watcher:
         states = dict.fromkeys(("pending", "speaking", "complete", "failed"), 0)
         states |= {row["state"]: row["n"] for row in rows("SELECT state, count(*) AS n FROM dialogue GROUP BY state")}
         n_dialogues = sum(states.values())
-        judging = rows("SELECT id, scorer FROM judging ORDER BY asked_utc DESC, id DESC LIMIT 1")
+        judging = rows(f"SELECT id, scorer FROM judging WHERE {OF_THE_SEVEN} ORDER BY asked_utc DESC, id DESC LIMIT 1")
+        own = self._run.own_judgings()
+        shown = [*(row["id"] for row in judging), *(judging_id for judging_id, _ in own)]
         attempts = rows("SELECT command, started_utc, ended_utc, outcome FROM attempt ORDER BY id DESC LIMIT 1")
         if not attempts:
             raise StorageError(f"{self._database.path} holds a run that nobody began", hint="do not trust this file")
@@ -117,8 +122,8 @@ class Watcher:
             dialogues=states,
             n_turns=self._n_turns(states["complete"]),
             n_turns_asked=None if self._rounds is None else n_dialogues * 2 * self._rounds,
-            n_readings=self._n_readings(judging[0]["id"]) if judging else None,
-            n_readings_asked=len(Dimension) * (n_dialogues - states["failed"]),
+            n_readings=sum(map(self._n_readings, shown)) if shown else None,
+            n_readings_asked=len(Dimension) * (n_dialogues - states["failed"]) + self._n_own_asked(own),
             n_failures=rows("SELECT count(*) AS n FROM failure WHERE NOT retried")[0]["n"],
             command=attempt["command"],
             started_utc=attempt["started_utc"],
@@ -152,7 +157,7 @@ class Watcher:
             " JOIN dialogue d ON d.id = f.dialogue_id WHERE NOT f.retried ORDER BY f.id DESC LIMIT ?",
             min(limit, _LATEST),
         )
-        return [msgspec.convert(dict(row), Trouble) for row in rows]
+        return [msgspec.convert(own_apart(dict(row)), Trouble) for row in rows]
 
     def _n_turns(self, n_complete: int) -> int:
         """Return the turns said: of complete dialogues known without looking, of the others counted."""
@@ -163,6 +168,15 @@ class Watcher:
             " FROM dialogue d WHERE state IN ('speaking', 'failed')"
         )
         return n_complete * 2 * self._rounds + int(row["n"])
+
+    def _n_own_asked(self, judgings: Sequence[tuple[int, OwnDimension]]) -> int:
+        if not judgings:
+            return 0
+        rows = self._database.rows(
+            "SELECT language, count(*) AS n FROM dialogue WHERE state <> 'failed' GROUP BY language"
+        )
+        asked = {row["language"]: int(row["n"]) for row in rows}
+        return sum(asked.get(language, 0) for _, own in judgings for language in own.languages)
 
     def _n_readings(self, judging_id: int) -> int:
         return int(self._database.rows("SELECT count(*) AS n FROM reading WHERE judging_id = ?", judging_id)[0]["n"])

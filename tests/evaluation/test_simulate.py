@@ -16,7 +16,7 @@ from escl.engine.wire import Generated, Progress, Ready
 from escl.errors import ContextOverflowError, EngineError, ModelLoadError, StorageError
 from escl.evaluation.observer import Phase
 from escl.evaluation.simulate import Stage, Voice, simulate
-from escl.store.records import DialogueRow, FailureRow, Reading, TurnRow
+from escl.store.records import DialogueRow, FailureRow, LabelReading, TurnRow
 from escl.store.run import RunStore
 from tests.runs import CARD, PROTOCOL, begin
 
@@ -65,7 +65,7 @@ class Silent:
 
     def said(self, dialogue: DialogueRow, position: int, row: TurnRow) -> None: ...
 
-    def read(self, dialogue: DialogueRow, reading: Reading) -> None: ...
+    def read(self, dialogue: DialogueRow, reading: LabelReading) -> None: ...
 
     def failed(self, dialogue: DialogueRow, failure: FailureRow) -> None:
         self.failures.append(failure)

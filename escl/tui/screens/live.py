@@ -254,6 +254,8 @@ class LiveScreen(RunScreen):
         self.query_one("#failures", Static).update(Content("\n").join(shown) if shown else nothing)
 
     def _where(self, trouble: Trouble) -> str:
+        if trouble.own is not None:
+            return trouble.own
         if trouble.dimension is not None:
             return self.words(f"dimension.{trouble.dimension.value}")
         return "" if trouble.position is None else f"{self.words('live.turns')} {trouble.position}"
