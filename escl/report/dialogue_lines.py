@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,9 +10,10 @@ import msgspec
 from escl.core.card import RoleCard
 from escl.core.dialogue import Turn
 from escl.core.dimension import Dimension, Language
+from escl.core.own_dimension import OwnDimension
 from escl.core.settings import fingerprint
 from escl.evaluation.results import chosen_judging
-from escl.store.records import DialogueState, FailureRow, Reading
+from escl.store.records import DialogueState, FailureRow, LabelReading
 from escl.store.run import RunStore
 
 
@@ -31,6 +32,18 @@ class ReadLabel(msgspec.Struct, frozen=True, kw_only=True):
     reply: str
 
 
+class OwnLabel(ReadLabel, frozen=True, kw_only=True):
+    """The same for a dimension of the user's own.
+
+    Attributes:
+        name: What the dimension is called in the dialogue's language.
+        scorer: Who was asked.
+    """
+
+    name: str
+    scorer: str
+
+
 class DialogueLine(msgspec.Struct, frozen=True, kw_only=True):
     """One dialogue.
 
@@ -40,6 +53,7 @@ class DialogueLine(msgspec.Struct, frozen=True, kw_only=True):
         card: None for an imported dialogue, which has a name for its card but no card.
         scorer: Whose readings these are; None when nothing was scored.
         readings: By dimension; those that failed are among the failures.
+        own: The same for the user's own dimensions, by their keys.
     """
 
     run: str
@@ -54,6 +68,7 @@ class DialogueLine(msgspec.Struct, frozen=True, kw_only=True):
     scorer: str | None
     readings: dict[Dimension, ReadLabel]
     failures: list[FailureRow]
+    own: dict[str, OwnLabel] = {}
 
 
 def dialogue_lines(store: RunStore, path: Path, *, judging_id: int | None = None) -> Iterator[DialogueLine]:
@@ -69,8 +84,11 @@ def dialogue_lines(store: RunStore, path: Path, *, judging_id: int | None = None
     if judging_id is not None:
         for reading in store.readings(judging_id):
             readings.setdefault(reading.dialogue_id, {})[reading.dimension] = _read(reading)
-    for failure in [*store.failures(), *([] if judging_id is None else store.failures(judging_id))]:
+    own = store.own_judgings()
+    read_in = [*([] if judging_id is None else [judging_id]), *(number for number, _ in own)]
+    for failure in [*store.failures(), *(failure for number in read_in for failure in store.failures(number))]:
         failures.setdefault(failure.dialogue_id, []).append(failure)
+    own_labels = _own_labels(store, own)
     for row in store.dialogues():
         yield DialogueLine(
             run=path.name,
@@ -85,10 +103,23 @@ def dialogue_lines(store: RunStore, path: Path, *, judging_id: int | None = None
             scorer=scorer,
             readings=readings.get(row.id, {}),
             failures=failures.get(row.id, []),
+            own=own_labels.get(row.id, {}),
         )
 
 
-def _read(reading: Reading) -> ReadLabel:
+def _own_labels(store: RunStore, judgings: Sequence[tuple[int, OwnDimension]]) -> dict[int, dict[str, OwnLabel]]:
+    languages = {row.id: row.language for row in store.dialogues()}
+    found: dict[int, dict[str, OwnLabel]] = {}
+    for number, own in judgings:
+        scorer = store.judging_settings(number).scorer
+        for reading in store.own_readings(number):
+            name = own.shown(languages[reading.dialogue_id])
+            label = OwnLabel(name=name, scorer=scorer, **msgspec.structs.asdict(_read(reading)))
+            found.setdefault(reading.dialogue_id, {})[own.key] = label
+    return found
+
+
+def _read(reading: LabelReading) -> ReadLabel:
     return ReadLabel(
         label=reading.label,
         expected=reading.expected,

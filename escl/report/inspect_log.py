@@ -25,7 +25,7 @@ from escl.report.dialogue_lines import DialogueLine, ReadLabel, dialogue_lines
 from escl.report.esc_eval import ExportedFile
 from escl.report.terminal import LIMITS
 from escl.shelf.written import write_whole
-from escl.stats.summary import Cell
+from escl.stats.summary import Tally
 from escl.store.run import RunStore
 
 Json = Mapping[str, object]
@@ -52,9 +52,13 @@ def export_inspect(store: RunStore, path: Path, folder: Path, *, judging_id: int
         file = folder / f"{name}_{language.value}{'_crisis' if crisis else ''}.json"
         if file in files:
             raise UsageError(f"two supporters would both be written to {file}")
-        cells = [c for c in results.cells if (c.supporter, c.language, c.crisis) == (supporter, language, crisis)]
+        scores = [
+            _score(cell, name, scorer)
+            for name, scorer, cell in _cells(results)
+            if (cell.supporter, cell.language, cell.crisis) == (supporter, language, crisis)
+        ]
         done = [line for line in lines if line.state in ("complete", "failed")]
-        log = _log(store, results, lines=lines, done=done, cells=cells)
+        log = _log(store, results, lines=lines, done=done, scores=scores)
         files[file] = msgspec.json.format(msgspec.json.encode(log)), len(done), len(lines) - len(done)
     there = next((file for file in files if file.exists()), None)
     if there is not None:
@@ -64,8 +68,14 @@ def export_inspect(store: RunStore, path: Path, folder: Path, *, judging_id: int
     return [ExportedFile(path=str(file), n_dialogues=n, n_left_out=left) for file, (_, n, left) in files.items()]
 
 
+def _cells(results: Results) -> Iterator[tuple[str, str, Tally]]:
+    """Yield every cell with its dimension's key and its scorer, those of the user's own dimensions at the end."""
+    yield from ((cell.dimension.value, results.scorer or "", cell) for cell in results.cells)
+    yield from ((own.dimension.key, own.scorer, cell) for own in results.own for cell in own.cells)
+
+
 def _log(
-    store: RunStore, results: Results, *, lines: list[DialogueLine], done: list[DialogueLine], cells: list[Cell]
+    store: RunStore, results: Results, *, lines: list[DialogueLine], done: list[DialogueLine], scores: list[Json]
 ) -> Json:
     first, attempts = lines[0], store.attempts()
     crisis = first.card is not None and first.card.crisis is not None
@@ -101,23 +111,23 @@ def _log(
         "results": {
             "total_samples": len(lines),
             "completed_samples": sum(line.state == "complete" for line in lines),
-            "scores": [_score(cell, results.scorer or "") for cell in cells],
+            "scores": scores,
         },
         "stats": {"started_at": started, **({} if ended is None else {"completed_at": ended})},
         "samples": [_sample(line) for line in done],
     }
 
 
-def _score(cell: Cell, scorer: str) -> Json:
+def _score(cell: Tally, name: str, scorer: str) -> Json:
     """Return a dimension's mean label (0-4) with its cluster-robust standard error, where there is one."""
     known = {"mean": cell.score.mean, "stderr": cell.score.error}
-    values = {name: value / LABEL_TO_PERCENT for name, value in known.items() if value is not None}
+    values = {each: value / LABEL_TO_PERCENT for each, value in known.items() if value is not None}
     return {
-        "name": cell.dimension.value,
+        "name": name,
         "scorer": scorer,
         "scored_samples": cell.n_used,
         "unscored_samples": cell.n_asked - cell.n_used,
-        "metrics": {name: {"name": name, "value": value} for name, value in values.items()},
+        "metrics": {each: {"name": each, "value": value} for each, value in values.items()},
         "metadata": {"label_counts": cell.label_counts, "clustered_by": "card", "failed": cell.failed},
     }
 
@@ -131,7 +141,10 @@ def _sample(line: DialogueLine) -> Json:
         "input": next((message["content"] for message in messages if message["role"] == "user"), ""),
         "target": "",
         "messages": messages,
-        "scores": {dimension.value: _read(found) for dimension, found in line.readings.items()},
+        "scores": {
+            **{dimension.value: _read(found) for dimension, found in line.readings.items()},
+            **{key: _read(found) for key, found in line.own.items()},
+        },
         "metadata": {
             "card": line.card,
             "greeting": greeting,

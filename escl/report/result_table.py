@@ -16,11 +16,12 @@ import msgspec
 
 from escl.core.dimension import Dimension, Language
 from escl.core.division import Division
+from escl.core.own_dimension import OwnDimension
 from escl.core.printable import printable
 from escl.evaluation.breakdown import slices_of
-from escl.evaluation.results import results_of
+from escl.evaluation.results import Results, results_of
 from escl.stats.cluster import ClusteredMean
-from escl.stats.summary import Cell
+from escl.stats.summary import Cell, Tally
 from escl.store.run import RunStore
 
 AVERAGE: Final = "average"
@@ -43,6 +44,7 @@ COLUMNS: Final = (
     "modal_share",
     "entropy_bits",
     "saturated",
+    "scorer",
 )
 """Of the CSV. score, low, high and label_score are on the 0-100 scale; interval says how it was made or why not."""
 
@@ -52,6 +54,8 @@ _ACTS: Final = tuple("=+-@\t\r\n＝＋－＠")
 _MEANS_SOMETHING: Final = re.compile(r"([\\`*_\[\]<>|~&#:@$!()]|(?<=www)\.|^[-+=])", re.IGNORECASE)
 """What Markdown, or a link that it would find by itself, is made of."""
 
+_READ_AS: Final = r"\* saturated: one label takes 95 % or more. In brackets: the 95 % interval."
+
 
 class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     """One supporter in one dimension, or in the average of the seven, on one set of cards.
@@ -60,6 +64,7 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
         run: The run's file.
         score: Mean on the 0-100 scale.
         cell: Everything about the dimension; None for the average.
+        own: The dimension, where it is one of the user's own.
         n_asked: Dialogues planned.
     """
 
@@ -69,27 +74,32 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     crisis: bool
     score: ClusteredMean
     n_asked: int
-    cell: Cell | None = None
+    cell: Tally | None = None
+    own: OwnDimension | None = None
+    scorer: str | None = None
 
     @property
     def dimension(self) -> str:
         """The dimension's key, or `AVERAGE`."""
-        return AVERAGE if self.cell is None else self.cell.dimension.value
+        if self.own is not None:
+            return self.own.key
+        return self.cell.dimension.value if isinstance(self.cell, Cell) else AVERAGE
 
 
 def result_rows(store: RunStore, path: Path, *, judging_id: int | None = None) -> list[ResultRow]:
-    """Return a run's results as rows: each supporter's average first, then its dimensions.
+    """Return a run's results as rows: each supporter's average first, then its dimensions; the user's own at the end.
 
     Raises:
         StorageError: The run has no judging of that id.
     """
-    cells = results_of(store, judging_id=judging_id).cells
+    results = results_of(store, judging_id=judging_id)
     rows = []
     for whole in slices_of(store, Division.CATEGORY, judging_id=judging_id):
         if whole.value is not None:
             continue
         key = (whole.supporter, whole.language, whole.crisis)
-        own: list[Cell | None] = [cell for cell in cells if (cell.supporter, cell.language, cell.crisis) == key]
+        of_it = [cell for cell in results.cells if (cell.supporter, cell.language, cell.crisis) == key]
+        cells: list[Cell | None] = [None, *of_it]
         rows += [
             ResultRow(
                 run=path.name,
@@ -97,12 +107,31 @@ def result_rows(store: RunStore, path: Path, *, judging_id: int | None = None) -
                 language=whole.language,
                 crisis=whole.crisis,
                 score=whole.average if cell is None else cell.score,
-                n_asked=max(one.n_asked for one in own if one is not None) if cell is None else cell.n_asked,
+                n_asked=max(one.n_asked for one in of_it) if cell is None else cell.n_asked,
                 cell=cell,
+                scorer=results.scorer,
             )
-            for cell in [None, *own]
+            for cell in cells
         ]
-    return rows
+    return rows + _own_rows(results, path)
+
+
+def _own_rows(results: Results, path: Path) -> list[ResultRow]:
+    return [
+        ResultRow(
+            run=path.name,
+            supporter=cell.supporter,
+            language=cell.language,
+            crisis=cell.crisis,
+            score=cell.score,
+            n_asked=cell.n_asked,
+            cell=cell,
+            own=own.dimension,
+            scorer=own.scorer,
+        )
+        for own in results.own
+        for cell in own.cells
+    ]
 
 
 def as_csv(rows: Sequence[ResultRow]) -> str:
@@ -127,7 +156,11 @@ def as_markdown(rows: Sequence[ResultRow], *, notices: Sequence[str]) -> str:
     groups = {(row.crisis, row.language): row for row in rows}
     for crisis, language in sorted(groups):
         chosen = [row for row in rows if (row.crisis, row.language) == (crisis, language)]
-        parts.append(_markdown_table(chosen, language, crisis=crisis))
+        seven = [row for row in chosen if row.own is None]
+        if seven:
+            parts.append(_markdown_table(seven, language, crisis=crisis))
+        if len(seven) < len(chosen):
+            parts.append(_own_table([row for row in chosen if row.own is not None], language, crisis=crisis))
     parts += [_escaped(notice) for notice in notices]
     return "\n\n".join(parts) + "\n"
 
@@ -141,6 +174,7 @@ def _values(row: ResultRow) -> Iterator[str | float | None]:
     yield None if cell is None else cell.label_score
     yield from (None,) * 5 if cell is None else cell.label_counts
     yield from (None,) * 3 if spread is None else (spread.modal_share, spread.entropy_bits, _yes(spread.saturated))
+    yield row.scorer
 
 
 def _yes(value: bool) -> str:
@@ -170,7 +204,24 @@ def _markdown_table(rows: Sequence[ResultRow], language: Language, *, crisis: bo
         shown = f"{supporter} ({run})" if several else supporter
         cells = [_markdown_cell(row) for row in own]
         lines.append(f"| {' | '.join([_escaped(shown), *cells, f'{own[0].score.n}/{own[0].n_asked}'])} |")
-    return "\n".join(lines) + "\n\n\\* saturated: one label takes 95 % or more. In brackets: the 95 % interval."
+    return "\n".join([*lines, "", _READ_AS])
+
+
+def _own_table(rows: Sequence[ResultRow], language: Language, *, crisis: bool) -> str:
+    """Return the user's own dimensions: a line for each dimension and supporter, because each has its own scorer."""
+    lines = [
+        f"### {language.shown}{', crisis cards' if crisis else ''}: your own dimensions",
+        "",
+        "| Dimension | Supporter | Score | Used | Scorer |",
+        "|---|---|---:|---:|---|",
+    ]
+    several = len({row.run for row in rows}) > 1
+    for row in rows:
+        name = "" if row.own is None else row.own.shown(language)
+        supporter = f"{row.supporter} ({row.run})" if several else row.supporter
+        texts = [_escaped(name), _escaped(supporter), _markdown_cell(row), f"{row.score.n}/{row.n_asked}"]
+        lines.append(f"| {' | '.join([*texts, _escaped(row.scorer or '')])} |")
+    return "\n".join([*lines, "", _READ_AS])
 
 
 def _markdown_cell(row: ResultRow) -> str:

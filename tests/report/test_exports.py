@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from escl.cli.main import app
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
+from escl.core.own_dimension import OwnDimension
 from escl.errors import ExitCode, StorageError, UsageError
 from escl.evaluation.results import results_of
 from escl.report.inspect_log import export_inspect
@@ -22,6 +23,8 @@ from escl.stats.cluster import clustered_mean
 from escl.store.database import Database
 from escl.store.records import TurnRow
 from escl.store.run import RunStore
+from tests.evaluation.test_own_dimensions import Answers, ask
+from tests.rubrics import PLAIN_WORDS
 from tests.runs import PROTOCOL, card, rated, settings
 
 LABELS: dict[str, dict[str, list[float | None]]] = {
@@ -99,6 +102,32 @@ def test_each_dialogue_is_one_line_of_json_with_every_reading(run: Path) -> None
     assert lines[2]["readings"]["fluency"]["label"] is None
     assert lines[2]["readings"]["fluency"]["reply"] == "no idea"
     assert lines[0]["card"]["text"].startswith("Age: 30")
+
+
+def test_own_dimensions_go_out_apart_and_act_in_nothing(run: Path) -> None:
+    rubric = PLAIN_WORDS.languages[Language.ENGLISH]
+    hostile = OwnDimension(key="own", languages={Language.ENGLISH: msgspec.structs.replace(rubric, name="=1|[x](y)")})
+    ask(run, Answers(), [hostile])
+    by_key = {
+        (line["supporter"], line["dimension"]): line
+        for line in csv.DictReader(io.StringIO(report(str(run), "--csv", "-").stdout))
+    }
+    assert float(by_key["kind", "own"]["score"]) == 93.75
+    assert (by_key["kind", "own"]["scorer"], by_key["kind", "overall"]["scorer"]) == ("s", "scorer")
+    assert float(by_key["curt", AVERAGE]["score"]) == pytest.approx(100 * 3.5 / 3 / 4)
+    shown = report(str(run), "--markdown", "-").stdout
+    assert "### English: your own dimensions" in shown
+    assert r"| \=1\|\[x\]\(y\) | kind | 93.8\*" in shown
+    (line, *_) = map(json.loads, report(str(run), "--jsonl", "-").stdout.splitlines())
+    assert (line["own"]["own"]["label"], line["own"]["own"]["scorer"], len(line["readings"])) == (4, "s", 7)
+
+
+def test_inspect_gets_own_dimensions_as_scores(run: Path, tmp_path: Path) -> None:
+    ask(run, Answers(), [PLAIN_WORDS])
+    export_inspect(RunStore.read(Database.reader(run)), run, tmp_path / "logs")
+    log = json.loads((tmp_path / "logs" / "kind_en.json").read_bytes())
+    assert [(one["name"], one["scorer"]) for one in log["results"]["scores"]][-1] == ("plain-words", "s")
+    assert log["samples"][0]["scores"]["plain-words"]["value"] == 3.75
 
 
 def test_several_runs_go_into_one_file_only_when_they_are_comparable(run: Path, tmp_path: Path) -> None:
