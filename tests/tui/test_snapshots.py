@@ -60,12 +60,16 @@ def test_screens_look_as_before(
 
     drive(steps, size=size, theme=theme)
     for screen, picture in drawn.items():
-        kept = SNAPSHOTS / f"{screen}-{size[0]}x{size[1]}-{theme.removeprefix('escl-')}.svg"
-        if os.environ.get("ESCL_NEW_SNAPSHOTS"):
-            kept.parent.mkdir(exist_ok=True)
-            kept.write_text(picture, encoding="utf-8")
-        before = kept.read_text(encoding="utf-8").splitlines()
-        assert list(difflib.unified_diff(before, picture.splitlines(), lineterm="", n=0)) == [], screen
+        assert_looks_as_before(screen, picture, size=size, theme=theme)
+
+
+def assert_looks_as_before(screen: str, picture: str, *, size: tuple[int, int], theme: str) -> None:
+    kept = SNAPSHOTS / f"{screen}-{size[0]}x{size[1]}-{theme.removeprefix('escl-')}.svg"
+    if os.environ.get("ESCL_NEW_SNAPSHOTS"):
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(picture, encoding="utf-8")
+    before = kept.read_text(encoding="utf-8").splitlines()
+    assert list(difflib.unified_diff(before, picture.splitlines(), lineterm="", n=0)) == [], screen
 
 
 async def settled(app: EsclApp, pilot: Pilot[None]) -> str:

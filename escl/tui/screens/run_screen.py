@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from textual.binding import BindingType
 from textual.events import Resize
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ScoreLayout = Literal["table", "forest", "radar"]
+
 _TINY_WIDTH, _TINY_HEIGHT = 64, 16
 
 
@@ -41,6 +43,7 @@ class ScoresView:
     category: str | None = None
     crisis: bool = False
     sort: Dimension | None = None
+    layout: ScoreLayout = "table"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -54,12 +54,10 @@ class KeyBar(Static):
     def render(self) -> Content:
         """Return as many keys as fit."""
         shown = Content(" ")
-        room = self.size.width - 1
         self._ends = []
         for key in self._keys:
             words = self._words(key.name)
-            room -= cell_len(f"{key.label} {words}  ")
-            if room < 0:
+            if shown.cell_length + cell_len(f"{key.label} {words}") > self.size.width:
                 break
             shown = Content.assemble(shown, (key.label, "bold $primary"), (f" {words}   ", "$muted"))
             self._ends.append((shown.cell_length, key.action))

@@ -1,0 +1,111 @@
+"""The leaderboard's three ways of showing the same numbers, which are those that `escl report --json` prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from textual.pilot import Pilot
+from typer.testing import CliRunner
+
+from escl.cli.main import app as escl
+from escl.core.dimension import Dimension
+from escl.evaluation.leaderboard import leaderboard_of
+from escl.store.database import Database
+from escl.store.run import RunStore
+from escl.tui.app import EsclApp
+from escl.tui.screens.dialogues import DialoguesScreen
+from tests.tui.contests import SUPPORTERS, contested_run
+from tests.tui.driving import drive, type_keys, until
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return contested_run(tmp_path / "run.db", english=6, chinese=3)
+
+
+def test_the_leaderboard_has_the_numbers_of_the_report(run: Path) -> None:
+    printed = json.loads(CliRunner().invoke(escl, ["report", str(run), "--json"]).stdout)
+    with Database.reader(run) as database:
+        board = leaderboard_of(RunStore.read(database))
+    (found,) = [one for one in _dicts(printed) if "cells" in one]
+    assert found["cells"] == json.loads(msgspec.json.encode(board.cells))
+
+
+def _dicts(value: object) -> list[dict[str, object]]:
+    if isinstance(value, list):
+        return [one for item in value for one in _dicts(item)]
+    return [value, *_dicts(list(value.values()))] if isinstance(value, dict) else []
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+def test_a_key_changes_from_table_to_forest_to_radar_and_back(run: Path, size: tuple[int, int]) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "2")
+        await until(app, pilot, "scores 0-100")
+        await type_keys(pilot, "v")
+        shown = await until(app, pilot, "●")
+        assert shown.count("├") >= 3
+        assert "labels 0:" in shown
+        await type_keys(pilot, "v")
+        shown = await until(app, pilot, "rim 100")
+        assert all(f"{sign} {name}" in shown for sign, name in zip("●▲■", SUPPORTERS, strict=True))
+        await type_keys(pilot, "v")
+        await until(app, pilot, "scores 0-100")
+
+    drive(steps, run, size=size)
+
+
+def test_enter_on_a_line_of_the_forest_lists_its_dialogues(run: Path) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "2")
+        await until(app, pilot, "scores 0-100")
+        await type_keys(pilot, "v")
+        await until(app, pilot, "●")
+        await type_keys(pilot, "j", "j", "j", "j", "enter")
+        await until(app, pilot, "1 of 6")
+        assert isinstance(app.screen, DialoguesScreen)
+        wanted = app.screen.wanted
+        assert (wanted.supporter, wanted.dimension, wanted.order) == ("calm-7b", Dimension("diversity"), "lowest")
+
+    drive(steps, run)
+
+
+def test_the_radar_says_the_numbers_of_who_is_chosen(run: Path) -> None:
+    with Database.reader(run) as database:
+        cells = leaderboard_of(RunStore.read(database)).cells
+    means = [one.score.mean for one in cells if one.supporter == "calm-7b" and one.language == "en"]
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "2")
+        await until(app, pilot, "scores 0-100")
+        await type_keys(pilot, "v", "v")
+        await until(app, pilot, "rim 100")
+        await type_keys(pilot, "j")
+        shown = await until(app, pilot, f"{means[0]:5.1f}")
+        assert all(f"{mean:5.1f}" in shown for mean in means)
+
+    drive(steps, run)
+
+
+def test_where_many_supporters_are_the_chosen_one_is_drawn_all_the_same(tmp_path: Path) -> None:
+    names = [f"model-{at}" for at in range(7)]
+    path = contested_run(tmp_path / "many.db", supporters=names, english=3, chinese=0)
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "2")
+        await until(app, pilot, "scores 0-100")
+        await type_keys(pilot, "v", "v")
+        await until(app, pilot, "rim 100")
+        await type_keys(pilot, "j", "j", "j", "j", "j")
+        shown = await until(app, pilot, "◆ model-5")
+        assert "◆ model-3" not in shown
+
+    drive(steps, path)
