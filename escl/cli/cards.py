@@ -208,6 +208,7 @@ def _count_table(counts: Iterable[CardCount]) -> Table:
 def _details(card: RoleCard) -> Text:
     kind = f"crisis: {card.crisis.value}" if card.crisis else "quality"
     head = [card.id, card.language.value, card.category.shown, card.subcategory or "-", card.source, kind]
+    head += [f"severity: {card.severity}"] if card.severity else []
     return Text(printable(" | ".join(head) + "\n\n" + card.text))
 
 

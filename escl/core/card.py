@@ -35,7 +35,7 @@ class CrisisKind(StrEnum):
     ACUTE_RISK = "acute-risk"
 
 
-class RoleCard(msgspec.Struct, frozen=True, kw_only=True):
+class RoleCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One seeker to play.
 
     Attributes:
@@ -46,6 +46,8 @@ class RoleCard(msgspec.Struct, frozen=True, kw_only=True):
         subcategory: Second level; None when the source does not give one.
         source: The collection the card comes from.
         crisis: The danger, for a crisis card; None for a quality card.
+        severity: How bad it is in a word of the card's author; None where nothing is said. Then it is not in the card's
+            hash either, so that cards without one keep theirs.
     """
 
     id: str
@@ -55,6 +57,7 @@ class RoleCard(msgspec.Struct, frozen=True, kw_only=True):
     subcategory: str | None
     source: str
     crisis: CrisisKind | None
+    severity: str | None = None
 
     @property
     def problem(self) -> str:

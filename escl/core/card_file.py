@@ -87,7 +87,7 @@ def upstream_json(cards: Sequence[RoleCard]) -> bytes:
 
     A Chinese card is written to the byte as it is published. Of an English one the annotators' translation
     (base_biaozhu) is left out, because nothing here keeps it; no script of ESC-Eval reads it. The second level of the
-    taxonomy has no place in the format.
+    taxonomy and a severity have no place in the format.
 
     Raises:
         CardError: One is a crisis card: read back, it would be a quality card.
@@ -207,6 +207,7 @@ def _our_card(values: Mapping[str, str]) -> RoleCard:
         subcategory=values["subcategory"],
         source=values.get("source", "escl"),
         crisis=CrisisKind(values["crisis"]) if "crisis" in values else None,
+        severity=values.get("severity"),
     )
 
 
@@ -253,6 +254,7 @@ _OURS: Final = _Format(
         "subcategory": Field(parse=strict.line(40)),
         "source": Field(parse=strict.line(40), required=False),
         "crisis": Field(parse=strict.choice({kind.value: kind.value for kind in CrisisKind}), required=False),
+        "severity": Field(parse=strict.identifier, required=False),
     },
 )
 _UPSTREAM: Final = _Format(

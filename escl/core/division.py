@@ -13,6 +13,8 @@ TRAINED_ON: Final = frozenset({"esconv", "extes", "smile"})
 
 SEEN: Final = "ESConv, ExTES, Smile"
 NOT_SEEN: Final = "other sources"
+NOT_GIVEN: Final = "not given"
+"""The part of cards that say nothing about what divides them."""
 
 
 class Division(StrEnum):
@@ -23,6 +25,7 @@ class Division(StrEnum):
     SOURCE = "source"
     TRAINING = "training"
     DANGER = "danger"
+    SEVERITY = "severity"
     ROUND = "round"
 
 
@@ -32,7 +35,7 @@ def part_of(card: RoleCard, division: Division) -> str:
     Raises:
         KeyError: Rounds divide dialogues, not cards.
     """
-    return _PARTS[division](card) or "not given"
+    return _PARTS[division](card) or NOT_GIVEN
 
 
 def _training(card: RoleCard) -> str:
@@ -44,5 +47,6 @@ _PARTS: Final[dict[Division, Callable[[RoleCard], str | None]]] = {
     Division.SUBCATEGORY: lambda card: card.subcategory,
     Division.SOURCE: lambda card: card.source,
     Division.TRAINING: _training,
+    Division.SEVERITY: lambda card: card.severity,
     Division.DANGER: lambda card: None if card.crisis is None else card.crisis.value,
 }

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from escl.core.dimension import Dimension
-from escl.core.division import NOT_SEEN, SEEN, Division
+from escl.core.division import NOT_GIVEN, NOT_SEEN, SEEN, Division
 from escl.core.printable import printable
 from escl.evaluation.breakdown import Slice
 from escl.report.terminal import LIMITS
@@ -96,6 +96,13 @@ def _said(slices: Sequence[Slice], division: Division) -> Iterable[Text]:
     )
     if any(one.value is not None and one.n_cards < FEW_CARDS for one in slices):
         yield Text(f"Slices of fewer than {FEW_CARDS} cards say next to nothing.", style="yellow")
+    if division is Division.SEVERITY:
+        stated = any(one.value not in (None, NOT_GIVEN) for one in slices)
+        yield Text(
+            "Severity is what the author of a card says of it."
+            if stated
+            else "No card of this run states a severity; in cards of your own, `severity` may.",
+        )
     if division is Division.TRAINING:
         yield Text(
             f"ESC-Role was trained on dialogues from {SEEN}: as a seeker it may know such cards. The fairer figures are"

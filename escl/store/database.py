@@ -26,7 +26,7 @@ OLDEST_SQLITE = (3, 38, 0)
 """The first with both STRICT tables (3.37) and the JSON functions always built in."""
 WAL_RESET_FIXED = (3, 51, 3)
 APPLICATION_ID = 0x6573636C  # "escl"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _MAGIC = b"SQLite format 3\0"
 
 

@@ -115,9 +115,9 @@ class RunStore:
         """Store the cards that are not stored yet."""
         with self._database.transaction() as connection:
             connection.executemany(
-                "INSERT OR IGNORE INTO card (id, language, text, category, subcategory, source, crisis)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(c.id, c.language, c.text, c.category, c.subcategory, c.source, c.crisis) for c in cards],
+                "INSERT OR IGNORE INTO card (id, language, text, category, subcategory, source, crisis, severity)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(c.id, c.language, c.text, c.category, c.subcategory, c.source, c.crisis, c.severity) for c in cards],
             )
 
     def add_models(self, models: Iterable[ModelRow]) -> None:
@@ -309,7 +309,9 @@ class RunStore:
 
     def cards(self) -> dict[str, RoleCard]:
         """Return the run's cards by id."""
-        rows = self._database.rows("SELECT id, language, text, category, subcategory, source, crisis FROM card")
+        rows = self._database.rows(
+            "SELECT id, language, text, category, subcategory, source, crisis, severity FROM card"
+        )
         return {row["id"]: msgspec.convert(dict(row), RoleCard) for row in rows}
 
     def models(self) -> list[ModelRow]:

@@ -50,7 +50,8 @@ CREATE TABLE card (
     category    TEXT NOT NULL,
     subcategory TEXT,
     source      TEXT NOT NULL,
-    crisis      TEXT
+    crisis      TEXT,
+    severity    TEXT  -- NULL: its author says nothing about it
 ) STRICT;
 
 CREATE TABLE dialogue (

@@ -13,7 +13,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from escl.core.card import Category, CrisisKind, RoleCard
+from escl.core.card import Category, CrisisKind, RoleCard, cards_sha256
 from escl.core.card_file import MAX_PROBLEMS, CardProblem, inspect_cards, load_cards, upstream_json
 from escl.core.dimension import Language
 from escl.core.strict import MAX_FILE_BYTES
@@ -70,6 +70,16 @@ def test_our_card_is_read_with_its_defaults(tmp_path: Path) -> None:
             crisis=None,
         )
     ]
+
+
+def test_a_severity_is_the_authors_word_and_changes_no_card_without_one(tmp_path: Path) -> None:
+    (plain,) = load_cards(write_toml(tmp_path, OURS))
+    (stated,) = load_cards(write_toml(tmp_path, OURS | {"severity": "severe"}))
+    assert (plain.severity, stated.severity) == (None, "severe")
+    assert b"severity" not in msgspec.json.encode(plain)
+    assert cards_sha256([plain]) != cards_sha256([stated])
+    (problem,) = inspect_cards(write_toml(tmp_path, OURS | {"severity": "very, very bad"}))[1]
+    assert problem.field == "severity"
 
 
 def test_source_and_crisis_are_read_when_given(tmp_path: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import cast
 
+import msgspec
 import pytest
+from rich.console import Console
 
 from escl.core.card import Category, CrisisKind, RoleCard
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
-from escl.core.division import NOT_SEEN, SEEN, Division
+from escl.core.division import NOT_GIVEN, NOT_SEEN, SEEN, Division
 from escl.evaluation.breakdown import Slice, slices_of
+from escl.report.breakdown import print_slices
 from escl.store.database import Database
 from escl.store.records import TurnRow
 from escl.store.run import RunStore
@@ -39,6 +44,24 @@ def test_the_parts_hold_every_card_once(tmp_path: Path, division: Division) -> N
         group = [one for one in found if (one.language, one.crisis) == (language, crisis)]
         (whole,) = (one.n_cards for one in group if one.value is None)
         assert sum(one.n_cards for one in group if one.value is not None) == whole
+
+
+def test_severity_is_what_cards_state_and_the_table_says_where_none_does(tmp_path: Path) -> None:
+    said = {}
+    words: dict[str, dict[str, str]] = {"none": {}, "some": {"c1": "mild", "c2": "severe", "c3": "mild"}}
+    for name, stated in words.items():
+        cards = [msgspec.structs.replace(one, severity=stated.get(one.id)) for one in CARDS]
+        folder = tmp_path / name
+        folder.mkdir()
+        found = sliced(folder, Division.SEVERITY, cards)
+        english = {one.value: one.n_cards for one in found if one.language is Language.ENGLISH and not one.crisis}
+        parts = {"mild": 2, "severe": 1} if stated else {NOT_GIVEN: 3}
+        assert english == {None: 3} | parts
+        console = Console(file=io.StringIO(), width=100)
+        print_slices(console, found, division=Division.SEVERITY)
+        said[name] = cast(io.StringIO, console.file).getvalue()
+    assert "No card of this run states a severity" in said["none"]
+    assert "No card" not in said["some"]
 
 
 def test_cards_from_the_seekers_training_are_apart(tmp_path: Path) -> None:

@@ -242,8 +242,8 @@ def test_a_run_killed_in_the_middle_of_a_commit_can_be_looked_at(tmp_path: Path)
         "store = begin(Path(sys.argv[1])); connection = store._database._connection;"
         # A cache this small spills to the file before the commit, and leaves a journal to roll back.
         "connection.execute('PRAGMA cache_size = 1'); connection.execute('BEGIN');"
-        "row = ('en', 'x' * 2000, '', '', '', '');"
-        "[connection.execute('INSERT INTO card VALUES (?, ?, ?, ?, ?, ?, ?)', (str(at), *row)) for at in range(200)];"
+        "row = ('en', 'x' * 2000, '', '', '', '', '');"
+        "[connection.execute('INSERT INTO card VALUES (' + '?,' * 7 + '?)', (str(at), *row)) for at in range(200)];"
         "os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", script, str(path)], check=False, cwd=Path(__file__).parents[2])
