@@ -100,8 +100,7 @@ class EsclApp(App[None]):
     def action_next_language(self) -> None:
         """Speak the other language; the open view is laid out anew, where one was."""
         self.words = Strings("zh" if self.words.language == "en" else "en")
-        shown = self.screen
-        view = shown.VIEW if isinstance(shown, RunScreen) else None
+        view = next((one.VIEW for one in self.screen_stack if isinstance(one, RunScreen)), None)
         while len(self.screen_stack) > 2:
             self.pop_screen()
         self.switch_screen(self._home())

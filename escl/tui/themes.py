@@ -34,7 +34,7 @@ LIGHT: Final = Theme(
     warning="#7a5600",
     error="#a02a2a",
     dark=False,
-    variables={"muted": "#676d75"},
+    variables={"muted": "#5c626a"},
 )
 CONTRAST: Final = Theme(
     name="escl-high-contrast",
