@@ -74,6 +74,16 @@ class EsclApp(App[None]):
         if self._session is not None and isinstance(self.screen, RunScreen) and view != self.screen.VIEW:
             self.switch_screen(self._view(view, self._session))
 
+    def action_play(self) -> None:
+        """Let a person answer as the supporter."""
+        self.play()
+
+    def play(self, left: Path | None = None) -> None:
+        """Show what can be played; with `left` go on with that run file."""
+        from escl.tui.screens.play import PlayScreen
+
+        self.push_screen(PlayScreen(self.words, left=left))
+
     def action_leave(self) -> None:
         """Go back Home; what runs goes on running."""
         if isinstance(self.screen, RunScreen):

@@ -66,6 +66,14 @@ def start(path: Path, words: Sequence[str], *, folder: Path) -> Started:
     Raises:
         OSError: The log's or the command's folder is not there or cannot be written.
     """
+    process, log, since = run_beside(path, words, folder=folder, stdin=subprocess.DEVNULL)
+    return Started(path, process, log, since=since)
+
+
+def run_beside(
+    path: Path, words: Sequence[str], *, folder: Path, stdin: int
+) -> tuple[subprocess.Popen[bytes], Path, int]:
+    """Return the process of an `escl` command, its log, and where in that its own words begin; otherwise as `start`."""
     log = path.with_suffix(".log")
     flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
     with open(os.open(log, flags, 0o600), "ab") as said:  # noqa: PTH123 - a descriptor, not a path
@@ -73,14 +81,14 @@ def start(path: Path, words: Sequence[str], *, folder: Path) -> Started:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "escl", *words],
             cwd=folder,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=said,
             stderr=subprocess.STDOUT,
             # -P: no module of the folder stands in for an installed one.
             # A session of its own: a closed terminal ends the app and not the run.
             start_new_session=True,
         )
-    return Started(path, process, log, since=since)
+    return process, log, since
 
 
 def ask_to_stop(path: Path) -> bool:

@@ -17,10 +17,15 @@ import escl.tui.screens
 from escl.doctor.finding import Diagnosis, ok, warn
 from escl.tui.app import EsclApp
 from escl.tui.keys import Key
+from escl.tui.playing import Choices
 from escl.tui.screens.ask import AskScreen
 from escl.tui.screens.home import HomeScreen
 from escl.tui.screens.machine import MachineScreen
+from escl.tui.screens.play import PlayScreen
+from escl.tui.screens.play_chat import PlayChatScreen
 from escl.tui.screens.run_screen import EsclScreen, RunScreen
+from tests.runs import card
+from tests.tui.plays import Idle, idle_play
 
 Opener = Callable[[EsclApp, Path, str], Awaitable[object]]
 """Shows a screen; what is said on it where it says what it is told is the last argument."""
@@ -48,12 +53,28 @@ async def _ask(app: EsclApp, path: Path, said: str) -> None:
     await app.push_screen(AskScreen(app.words, title=app.words("resume.title"), text=about, about=about))
 
 
+async def _play(app: EsclApp, path: Path, said: str) -> None:
+    screen = PlayScreen(app.words)
+    await app.push_screen(screen)
+    with contextlib.suppress(WorkerError):
+        await app.workers.wait_for_complete()
+    if said:
+        cards = [card(said, text=said)]
+        screen.take(Choices(cards=cards, seekers=[said], scorers=[said], unfinished=Path(said)))
+
+
+async def _play_chat(app: EsclApp, path: Path, said: str) -> None:
+    await app.push_screen(PlayChatScreen(app.words, idle_play(path, Idle(code=0))))
+
+
 _OPENERS: dict[str, Opener] = {
     "AskScreen": _ask,
     "HomeScreen": _home,
     "HelpScreen": _help,
     "MachineScreen": _machine,
     "NoticeScreen": _notice,
+    "PlayChatScreen": _play_chat,
+    "PlayScreen": _play,
 }
 """The way to what is no view of a run."""
 

@@ -18,6 +18,7 @@ from escl.errors import UsageError
 from escl.tui.keys import Key, bindings
 from escl.tui.overview import Overview, overview, runs_in
 from escl.tui.plain import line
+from escl.tui.playing import is_play
 from escl.tui.processes import Started, start, start_demo
 from escl.tui.screens.run_screen import EsclScreen
 from escl.tui.widgets.run_list import RunList
@@ -38,6 +39,7 @@ class HomeScreen(EsclScreen):
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key(keys="enter", action="open", name="key.open"),
         Key(keys="d", action="demo", name="key.demo"),
+        Key(keys="p", action="app.play", name="key.play"),
         Key(keys="r", action="resume", name="key.resume"),
         Key(keys="x", action="delete", name="key.delete"),
         Key(keys="u", action="undo", name="key.undo"),
@@ -156,6 +158,9 @@ class HomeScreen(EsclScreen):
             return
         if run.work in ("running", "finished"):
             self.app.notify(self.words(f"resume.{run.work}"), markup=False)
+            return
+        if is_play(run.progress.supporters):
+            self.escl.play(run.path)
             return
         try:
             going_on = resumption(run.progress.command, run.path)

@@ -65,6 +65,11 @@ class KeyBar(Static):
         self._keys = [key for key in keys if key.in_bar]
         self._spots: Spots = []
 
+    def show(self, keys: tuple[Key, ...]) -> None:
+        """Name these keys from now on."""
+        self._keys = [key for key in keys if key.in_bar]
+        self.refresh()
+
     def render(self) -> Content:
         """Return as many keys as fit, the way out and the help among them."""
         shown, spots = Content(" "), Spots()
