@@ -26,13 +26,21 @@ class FakeEngine:
         self.killed = self.closed = False
         self.answered: list[str] = []
         self.n_asked = 0
+        self.is_watched = False
+        self.speaking: dict[str, str] = {}
+
+    def watch(self, *, is_watched: bool) -> None:
+        self.is_watched = is_watched
 
     async def generate(self, *, session: str, messages: Sequence[Message], sampling: Sampling, seed: int) -> Generated:
         self.n_asked += 1
+        if self.is_watched:
+            self.speaking[session] = messages[0].content
         try:
             return await self._answer(messages[0].content)
         finally:
             self.n_asked -= 1
+            self.speaking.pop(session, None)
 
     async def _answer(self, text: str) -> Generated:
         if text == "poison":

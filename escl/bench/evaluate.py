@@ -111,6 +111,9 @@ class Stopwatch:
     def asked_again(self, supporter: str, why: str) -> None:
         """Nothing to note: the benchmark's supporters are engines."""
 
+    def paused(self, *, is_paused: bool) -> None:
+        """Nothing to note: nobody pauses a benchmark."""
+
     def finished(self, phase: Phase) -> None:
         """Nothing to note."""
 

@@ -8,6 +8,7 @@ Knows nothing of pipes and processes; it is driven by `submit` and `step`.
 
 from __future__ import annotations
 
+import codecs
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ _OVERTAKEN_AT_MOST: Final = 2
 
 _CPU_GAP: Final = 3
 """Idle slots between two active ones that are worth filling on the processor: see `Batcher._next_tokens`."""
+
+_SPOKEN_CHARS: Final = 2000
+"""Of a reply that is being written, how much is told."""
 
 _FILLER: Final = np.zeros(1, dtype=np.int32)
 
@@ -54,6 +58,23 @@ class _Job:
     n_reused: int = 0
     reply: list[int] = field(default_factory=list)
     overtaken: int = 0
+    heard: _Heard | None = None
+
+
+class _Heard:
+    """What a reply says so far, for those who watch it grow."""
+
+    def __init__(self) -> None:
+        self._n_tokens = 0
+        self._text = ""
+        # Holds back the beginning of a character until the rest is there.
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def text(self, reply: Sequence[int], chat: Chat) -> str:
+        """Return the end of what is said in `reply`, without what is thought aloud."""
+        self._text += self._decoder.decode(chat.vocabulary.decode_bytes(reply[self._n_tokens :]))
+        self._n_tokens = len(reply)
+        return split_reasoning(chat.opening + self._text)[1].strip()[-_SPOKEN_CHARS:]
 
 
 @dataclass(slots=True, eq=False)
@@ -115,6 +136,15 @@ class Batcher:
     def context(self) -> Context:
         """What it decodes with; for measurements on the same context while nothing is active."""
         return self._context
+
+    def speaking(self) -> dict[str, str]:
+        """Return the ends of the replies that are being written, by session."""
+        said: dict[str, str] = {}
+        for slot in self._slots:
+            if (job := slot.job) is not None and job.reply:
+                job.heard = job.heard or _Heard()
+                said[job.request.session] = job.heard.text(job.reply, self._chat)
+        return said
 
     def forget_all(self) -> None:
         """Forget what idle slots hold, so that the next requests are evaluated whole."""

@@ -37,6 +37,8 @@ from escl.engine.wire import (
     Ready,
     Reply,
     Request,
+    Speaking,
+    Watch,
 )
 from escl.errors import ContextOverflowError, EngineError, EngineHungError, ModelLoadError
 
@@ -54,6 +56,8 @@ class Engine:
     Attributes:
         ready: What the child said about the loaded model.
         progress: The child's latest report, None before the first.
+        speaking: While it is watched, the ends of the replies that are being written, by session, as the child said
+            last: a few times a second.
     """
 
     ready: Ready
@@ -72,6 +76,7 @@ class Engine:
         self._on_loading = on_loading
         self._hang_timeout_s = hang_timeout_s
         self.progress: Progress | None = None
+        self.speaking: dict[str, str] = {}
         self._next_id = 0
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._death: EngineError | None = None
@@ -155,7 +160,15 @@ class Engine:
         """
         said = [_encodable(message) for message in messages]
         request = Generate(id=self._new_id(), session=session, messages=said, sampling=sampling, seed=seed)
-        return await self._ask(request, Generated)
+        try:
+            return await self._ask(request, Generated)
+        finally:
+            self.speaking.pop(session, None)
+
+    def watch(self, *, is_watched: bool) -> None:
+        """Let the child tell, or no longer tell, what is being said."""
+        self.speaking = {}
+        self._send(Watch(is_watched=is_watched))
 
     async def read_label(
         self,
@@ -279,6 +292,8 @@ class Engine:
             self.progress = reply
             if self._on_progress is not None:
                 self._on_progress(reply)
+        elif isinstance(reply, Speaking):
+            self.speaking = reply.texts
         elif isinstance(reply, Loading):
             if self._on_loading is not None:
                 self._on_loading(reply.fraction)

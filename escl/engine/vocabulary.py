@@ -146,7 +146,11 @@ class Vocabulary:
 
         Control tokens are left out, all but those around reasoning.
         """
-        return b"".join(self._shown.get(token) or self.piece(token) for token in tokens).decode(errors="replace")
+        return self.decode_bytes(tokens).decode(errors="replace")
+
+    def decode_bytes(self, tokens: Sequence[int]) -> bytes:
+        """Return the bytes of tokens as `decode` does; a character may end in the next token."""
+        return b"".join(self._shown.get(token) or self.piece(token) for token in tokens)
 
 
 def _having(attributes: npt.NDArray[np.int32], bit: int) -> frozenset[int]:

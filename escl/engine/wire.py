@@ -107,7 +107,13 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     id: int
 
 
-Request = Generate | ReadLabel | CountTokens | Cancel
+class Watch(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Tell from now on, or no longer, what is being said; nothing is answered."""
+
+    is_watched: bool
+
+
+Request = Generate | ReadLabel | CountTokens | Cancel | Watch
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -190,6 +196,12 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     peak_rss_bytes: int
 
 
+class Speaking(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The ends of the replies that are being written, by session; beside Progress, and only while somebody watches."""
+
+    texts: dict[str, str]
+
+
 class Loading(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A sign of life while the weights are read; `fraction` runs from 0 to 1."""
 
@@ -205,4 +217,4 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hint: str | None = None
 
 
-Reply = Ready | Generated | LabelRead | Counted | Progress | Loading | Failed
+Reply = Ready | Generated | LabelRead | Counted | Progress | Speaking | Loading | Failed

@@ -39,10 +39,12 @@ from escl.engine.wire import (
     Ready,
     Reply,
     Request,
+    Speaking,
+    Watch,
 )
 from escl.errors import EngineError
 
-_PROGRESS_EVERY_S: Final = 0.2
+_PROGRESS_EVERY_S: Final = 0.25
 _FREE_WITHIN_S: Final = 5.0
 
 
@@ -69,6 +71,7 @@ class Worker:
         self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._freed = threading.Event()
         self._last_progress = 0.0
+        self._is_watched = False
         child.in_background(self._read_frames)
         started = time.monotonic()
         self._load(spec)
@@ -133,6 +136,8 @@ class Worker:
                 self._send(reply)
             if self._is_time():
                 self._send(self._progress())
+                if self._is_watched and isinstance(self._scheduler, Batcher):
+                    self._send(Speaking(texts=self._scheduler.speaking()))
         self._scheduler.close()
         self._model.close()
         self._freed.set()
@@ -152,6 +157,9 @@ class Worker:
     def _handle(self, request: Request) -> None:
         if isinstance(request, Cancel):
             self._scheduler.cancel(request.id)
+            return
+        if isinstance(request, Watch):
+            self._is_watched = request.is_watched
             return
         try:
             if isinstance(request, CountTokens):

@@ -6,6 +6,7 @@ Owns how a plan becomes a pool. Knows no dialogue and no rubric.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ import msgspec
 
 from escl.engine.wire import Progress, Ready
 from escl.errors import EngineError
+from escl.evaluation.aside import Aside, Tokens
 from escl.evaluation.observer import RunObserver
 from escl.evaluation.simulate import Respondent
 from escl.memory.choices import Role
@@ -65,12 +67,17 @@ class Engines:
         store.add_plan(plan)
         self._shares_ram = plan.budget.shares_ram
         room = Room(host=plan.budget.host_bytes, device=plan.budget.device_bytes or 0)
-        self._pool = Pool(_Recorder(observer, store), room, stop=stop)
+        tokens, go = Tokens(), asyncio.Event()
+        go.set()
+        self._pool = Pool(_Recorder(observer, store, tokens), room, stop=stop, go=go)
+        self._aside = Aside(store, self._pool, tokens=tokens, observer=observer, stop=stop)
+        self._looking = contextlib.AsyncExitStack()
         self._handles: dict[tuple[Role, str], Handle] = {}
         self._at_once = {one.name: one.at_once for one in outside}
         self._people = {one.name for one in outside if isinstance(one, HumanSupporter)}
         recorded = partial(_record_try, store, observer)
-        self._outside = {one.name: _respondent(one, partial(recorded, one.name), stop, answer) for one in outside}
+        known_to = partial(_respondent, stop=stop, go=go, answer=answer)
+        self._outside = {one.name: known_to(one, partial(recorded, one.name)) for one in outside}
 
     def seat(self, role: Role, name: str) -> PlannedEngine:
         """Return how the plan loads the model `name` in this role."""
@@ -114,6 +121,7 @@ class Engines:
 
     async def __aenter__(self) -> Engines:
         await self._pool.__aenter__()
+        await self._looking.enter_async_context(self._aside.looking())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -121,11 +129,17 @@ class Engines:
             for one in self._outside.values():
                 await one.release()
         finally:
+            await self._looking.aclose()
             await self._pool.__aexit__(*exc)
 
 
 def _respondent(
-    supporter: OutsideSupporter, on_try: Callable[[str, Try], None], stop: asyncio.Event, answer: Answer | None
+    supporter: OutsideSupporter,
+    on_try: Callable[[str, Try], None],
+    *,
+    stop: asyncio.Event,
+    go: asyncio.Event,
+    answer: Answer | None,
 ) -> Respondent:
     if isinstance(supporter, HumanSupporter):
         assert answer is not None
@@ -134,11 +148,11 @@ def _respondent(
     if isinstance(supporter, PythonSupporter):
         from escl.supporters.python_code import PythonCode
 
-        return PythonCode(supporter, on_try=on_try, stop=stop)
+        return PythonCode(supporter, on_try=on_try, stop=stop, go=go)
     from escl.supporters.endpoint import Endpoint, key_for
 
     key = key_for(supporter)
-    return Endpoint(supporter, key=None if key is None else key[1], on_try=on_try, stop=stop)
+    return Endpoint(supporter, key=None if key is None else key[1], on_try=on_try, stop=stop, go=go)
 
 
 def _record_try(store: RunStore, observer: RunObserver, supporter: str, session: str, tried: Try) -> None:
@@ -157,11 +171,13 @@ class _Recorder:
 
     observer: RunObserver
     store: RunStore
+    tokens: Tokens
     _loads: dict[str, int] = field(default_factory=dict)
     _peaks: dict[str, int] = field(default_factory=dict)
 
     def loaded(self, name: str, ready: Ready) -> None:
         self._peaks[name] = ready.peak_rss_bytes
+        self.tokens.loaded(name)
         self._loads[name] = self.store.add_load(name, ready, peak_bytes=ready.peak_rss_bytes)
         self.observer.loaded(name, ready)
 
@@ -171,6 +187,7 @@ class _Recorder:
 
     def progressed(self, name: str, progress: Progress) -> None:
         self._peaks[name] = max(self._peaks.get(name, 0), progress.peak_rss_bytes)
+        self.tokens.progressed(name, progress)
         self.observer.progressed(name, progress)
 
     def restarted(self, name: str, error: EngineError) -> None:

@@ -36,6 +36,9 @@ class RunObserver(PoolObserver, Protocol):
     def asked_again(self, supporter: str, why: str) -> None:
         """A supporter that is no engine gave no reply, and will be asked again."""
 
+    def paused(self, *, is_paused: bool) -> None:
+        """Nothing new begins for now, or it goes on; what was begun is finished in any case."""
+
     def finished(self, phase: Phase) -> None:
         """A phase ended: everything is done, failed, or stopped by the user."""
 

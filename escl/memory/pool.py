@@ -152,6 +152,16 @@ class Handle:
         engine, self._engine = self._engine, None
         return engine
 
+    @property
+    def speaking(self) -> dict[str, str]:
+        """The ends of the replies that its engine is writing, by session; empty unless the pool is watched."""
+        return {} if self._engine is None else self._engine.speaking
+
+    def watch(self, *, is_watched: bool) -> None:
+        """Let its engine, where it has one, tell what is being said, or no longer."""
+        if self._engine is not None:
+            self._engine.watch(is_watched=is_watched)
+
     def turn_away(self) -> None:
         """Refuse requests that no engine has begun, and new ones; those in an engine are answered."""
         self._gate.shut()
@@ -174,7 +184,7 @@ class Handle:
             # the others that only happened to be in flight are not given up for it.
             async with self._turnstile.alone() if tries > 1 else self._turnstile.together():
                 await self._pool.take_turn(self)
-                engine = await self._resident()
+                engine = await self._ready_to_begin()
                 try:
                     return await ask(engine)
                 except EngineError as error:
@@ -185,6 +195,14 @@ class Handle:
         if isinstance(last, _WANT_OF_MEMORY):
             raise OutOfMemoryError(f"{self.name}: memory ran out {MAX_TRIES} times; last: {last.message}")
         raise GaveUpError(f"{self.name}: this request took the engine down {MAX_TRIES} times; last: {last.message}")
+
+    async def _ready_to_begin(self) -> Engine:
+        """Return the engine once the run is not paused: neither when it is looked at, nor when it has been loaded."""
+        while True:
+            await self._pool.unpaused(self._gate)
+            engine = await self._resident()
+            if self._pool.go.is_set():
+                return engine
 
     async def _resident(self) -> Engine:
         async with self._starting:
@@ -197,6 +215,8 @@ class Handle:
                 except BaseException:
                     await self._pool.send_away([self])
                     raise
+                if self._pool.is_watched:
+                    self._engine.watch(is_watched=True)
                 self._observer.loaded(self.name, self._engine.ready)
             return self._engine
 
@@ -251,17 +271,33 @@ class Pool:
     Engines that compute on the processor take turns in the same way, even if all are in memory: each has all cores
     until its queue is drained. Side by side, two with half the cores each took 1.5 times as long, because their
     dialogues move in step and half of the cores had nothing to do.
+
+    Attributes:
+        go: Cleared while the run is paused.
+        is_watched: Whether somebody wants to know what is being said.
     """
 
-    def __init__(self, observer: PoolObserver, room: Room | None = None, *, stop: asyncio.Event | None = None) -> None:
+    def __init__(
+        self,
+        observer: PoolObserver,
+        room: Room | None = None,
+        *,
+        stop: asyncio.Event | None = None,
+        go: asyncio.Event | None = None,
+    ) -> None:
         """Begin empty.
 
         Args:
             observer: Hears of loads and losses.
             room: What all engines together may take; None sets no limit.
             stop: Once set, requests that no engine has begun fail with NotBegunError; the others are answered.
+            go: While it is cleared, no request is begun; None never pauses.
         """
         self.observer = observer
+        self.is_watched = False
+        self.go = go or asyncio.Event()
+        if go is None:
+            self.go.set()
         self._room = room
         self._stop, self._is_stopped = stop, False
         self._watch: asyncio.Task[None] | None = None
@@ -290,6 +326,29 @@ class Pool:
         handle = Handle(name, spec, size, self)
         self._handles.append(handle)
         return handle
+
+    def watch(self, *, is_watched: bool) -> None:
+        """Let the engines tell what is being said, those to come too; or no longer."""
+        if is_watched is not self.is_watched:
+            self.is_watched = is_watched
+            for handle in self._handles:
+                handle.watch(is_watched=is_watched)
+
+    def speaking(self) -> dict[str, str]:
+        """Return the ends of the replies that the engines are writing, by session; empty unless they are watched."""
+        return {session: text for handle in self._handles for session, text in handle.speaking.items()}
+
+    async def unpaused(self, gate: Gate) -> None:
+        """Wait until the run is not paused.
+
+        Raises:
+            NotBegunError: The run was stopped while it waited.
+        """
+        if self.go.is_set():
+            return
+        await self.go.wait()
+        if gate.is_shut:
+            raise NotBegunError
 
     async def take_turn(self, handle: Handle) -> None:
         """Wait until the processor is `handle`'s; it stays so until its queue is drained.

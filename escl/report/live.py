@@ -81,6 +81,7 @@ class LineObserver:
         self._counts: dict[Phase, _Count] = {}
         self._last_line = 0.0
         self._phase: Phase | None = None
+        self._paused_at: float | None = None
 
     def started(self, phase: Phase, *, done: int, total: int) -> None:
         self._phase = phase
@@ -140,6 +141,19 @@ class LineObserver:
 
     def asked_again(self, supporter: str, why: str) -> None:
         self.note(f"{supporter} gave no reply and is asked again: {why}", style="yellow")
+
+    def paused(self, *, is_paused: bool) -> None:
+        if is_paused:
+            self._paused_at = time.monotonic()
+            self.note("paused: what was begun is finished, and nothing new begins", style="yellow")
+            return
+        # The wait is no part of anybody's speed.
+        if self._paused_at is not None:
+            waited = time.monotonic() - self._paused_at
+            for count in self._counts.values():
+                count.started += waited
+        self._paused_at = None
+        self.note("goes on")
 
     def note(self, line: str, *, style: str = "") -> None:
         """Write one line above whatever is shown."""
@@ -226,7 +240,8 @@ class LiveObserver(LineObserver):
                 Text(f"{gauge.peak_rss_bytes / 2**20:,.0f} MiB at most"),
                 Text("" if speed is None else f"{speed:,.0f} tokens/s"),
             )
-        return Group(models, self._bars)
+        paused = [Text("paused: p in `escl tui` lets it go on", style="bold yellow")] if self._paused_at else []
+        return Group(models, *paused, self._bars)
 
 
 def _clock(seconds: float | None) -> str:

@@ -19,6 +19,7 @@ from escl.core.own_dimension import OwnDimension
 from escl.core.protocol import Protocol
 from escl.core.settings import GenerationSettings, JudgingSettings, differences, fingerprint
 from escl.errors import StorageError
+from escl.store import beside
 from escl.store.database import Database
 from escl.store.records import (
     AttemptRow,
@@ -57,7 +58,7 @@ class RunStore:
         command: str,
         versions: dict[str, str],
     ) -> Self:
-        """Start working on the run in `database`: a new one, or the same one again.
+        """Start working on the run in `database`: a new one, or the same one again. A pause asked for before is over.
 
         Raises:
             StorageError: The file holds a run with other settings; the message names them.
@@ -76,6 +77,7 @@ class RunStore:
                 (command, json.dumps(versions), json.dumps(host), _now()),
             )
             store._attempt_id = cursor.lastrowid
+        beside.clear(database.path)
         return store
 
     @classmethod
@@ -132,7 +134,7 @@ class RunStore:
         """Record what this attempt means to have in memory when."""
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE attempt SET plan = ? WHERE id = ?", (msgspec.json.encode(plan).decode(), self._attempt)
+                "UPDATE attempt SET plan = ? WHERE id = ?", (msgspec.json.encode(plan).decode(), self.attempt)
             )
 
     def add_load(self, name: str, ready: object, *, peak_bytes: int) -> int:
@@ -140,7 +142,7 @@ class RunStore:
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO load (attempt_id, name, ready, peak_bytes, loaded_utc) VALUES (?, ?, ?, ?, ?)",
-                (self._attempt, name, msgspec.json.encode(ready).decode(), peak_bytes, _now()),
+                (self.attempt, name, msgspec.json.encode(ready).decode(), peak_bytes, _now()),
             )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -209,14 +211,14 @@ class RunStore:
             connection.execute(
                 "INSERT INTO request (attempt_id, dialogue_id, position, number, waited_s, elapsed_s, status, model,"
                 " error, asked_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (self._attempt, *msgspec.structs.astuple(row), _now()),
+                (self.attempt, *msgspec.structs.astuple(row), _now()),
             )
             self._count_connections(connection)
 
     def _count_connections(self, connection: sqlite3.Connection) -> None:
         connection.execute(
             "UPDATE attempt SET connections = ? WHERE id = ?",
-            (connections.attempted() - self._connections_before, self._attempt),
+            (connections.attempted() - self._connections_before, self.attempt),
         )
 
     def add_failure(self, row: FailureRow, *, judging_id: int | None = None) -> None:
@@ -227,7 +229,7 @@ class RunStore:
                 " (attempt_id, dialogue_id, judging_id, dimension, position, error, message, failed_utc)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    self._attempt,
+                    self.attempt,
                     row.dialogue_id,
                     judging_id,
                     row.dimension or row.own,
@@ -303,9 +305,10 @@ class RunStore:
         """Record how this attempt ended."""
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE attempt SET ended_utc = ?, outcome = ? WHERE id = ?", (_now(), outcome, self._attempt)
+                "UPDATE attempt SET ended_utc = ?, outcome = ? WHERE id = ?", (_now(), outcome, self.attempt)
             )
             self._count_connections(connection)
+        beside.clear(self._database.path)
 
     def cards(self) -> dict[str, RoleCard]:
         """Return the run's cards by id."""
@@ -508,7 +511,8 @@ class RunStore:
         return [msgspec.convert(own_apart(dict(row)), FailureRow) for row in rows]
 
     @property
-    def _attempt(self) -> int:
+    def attempt(self) -> int:
+        """The number of this command among those that worked on the run."""
         if self._attempt_id is None:
             raise StorageError(f"{self._database.path} was opened for reading")
         return self._attempt_id

@@ -14,6 +14,8 @@ from escl.core.dimension import Dimension
 from escl.core.own_dimension import OwnDimension
 from escl.core.settings import SimulationSettings
 from escl.errors import StorageError
+from escl.store import beside
+from escl.store.beside import Now
 from escl.store.database import APPLICATION_ID, Database
 from escl.store.records import Outcome
 from escl.store.run import OF_THE_SEVEN, RunStore, own_apart
@@ -135,20 +137,43 @@ class Watcher:
         """Return the models that the last command has in memory."""
         rows = self._database.rows(
             "SELECT name, json_extract(ready, '$.device') AS device, peak_bytes FROM load"
-            " WHERE left_utc IS NULL AND attempt_id = (SELECT max(id) FROM attempt) ORDER BY id"
+            # The load of an engine that died has no end either; the one that came in its place is later.
+            " WHERE left_utc IS NULL AND id IN (SELECT max(id) FROM load"
+            " WHERE attempt_id = (SELECT max(id) FROM attempt) GROUP BY name) ORDER BY id"
         )
         return [msgspec.convert(dict(row), Stay) for row in rows]
 
-    def latest(self, limit: int = 8) -> list[Said]:
-        """Return the last turn of dialogues that are being spoken, the newest first."""
+    def latest(self, limit: int = 8, *, among: Sequence[int] | None = None) -> list[Said]:
+        """Return the last turn of dialogues that are being spoken, the newest first; `among` names their ids."""
+        ids = [] if among is None else list(among)[:_LATEST]
         rows = self._database.rows(
             "SELECT d.id AS dialogue_id, d.card_id, d.supporter, t.position, t.speaker, t.text FROM dialogue d"
             " JOIN turn t ON t.dialogue_id = d.id"
             " WHERE d.state = 'speaking' AND t.position = (SELECT max(position) FROM turn WHERE dialogue_id = d.id)"
-            " ORDER BY t.said_utc DESC LIMIT ?",
+            + ("" if among is None else f" AND d.id IN ({', '.join('?' * len(ids))})")
+            + " ORDER BY t.said_utc DESC LIMIT ?",
+            *ids,
             min(limit, _LATEST),
         )
         return [msgspec.convert(dict(row), Said) for row in rows]
+
+    def speaking(self, now: Now | None, limit: int = 8) -> list[Said]:
+        """Return dialogues that are being spoken with their last stored turn, in their own order.
+
+        Those in which a turn is written `now` come before others, if there are more than `limit`.
+        """
+        ids = [] if now is None else [speech.dialogue_id for speech in now.speaking]
+        found = self.latest(limit, among=ids) if ids else []
+        if len(found) < limit:
+            known = {said.dialogue_id for said in found}
+            found += [said for said in self.latest(limit) if said.dialogue_id not in known]
+        return sorted(found[:limit], key=lambda said: said.dialogue_id)
+
+    def now(self) -> Now | None:
+        """Return what the run tells of this moment; None when nothing, or what an earlier command told."""
+        now = beside.told(self._database.path)
+        attempts = self._database.rows("SELECT max(id) AS id FROM attempt")
+        return now if now is not None and attempts[0]["id"] == now.attempt else None
 
     def troubles(self, limit: int = 20) -> list[Trouble]:
         """Return what was given up last and not retried, the newest first."""

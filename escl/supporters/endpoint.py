@@ -96,6 +96,7 @@ class Endpoint:
         key: str | None,
         on_try: Callable[[str, Try], None],
         stop: asyncio.Event,
+        go: asyncio.Event | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -104,11 +105,13 @@ class Endpoint:
             key: Sent as a bearer token; it is in no message and no record.
             on_try: Called with a request's session and each try, when it has ended.
             stop: Once set, requests in flight are finished and no others begin.
+            go: While it is cleared no request begins; None never pauses.
 
         Raises:
             UsageError: The environment names a proxy or certificates that cannot be used.
         """
         self._supporter, self._key, self._on_try, self._stop = supporter, key, on_try, stop
+        self._go = go
         self._gate = asyncio.Semaphore(supporter.concurrency)
         self._given_up_in_a_row = 0
         self._client: httpx2.AsyncClient | None = None
@@ -142,6 +145,8 @@ class Endpoint:
     async def _ask(self, session: str, payload: bytes) -> Said:
         waited_s = 0.0
         for number in range(1, MAX_TRIES + 1):
+            if self._go is not None:
+                await self._go.wait()
             if self._stop.is_set():
                 raise NotBegunError
             began = time.monotonic()

@@ -63,9 +63,17 @@ def sha256_of_code(target: str) -> str:
 class PythonCode:
     """One supporter's code during a run."""
 
-    def __init__(self, supporter: PythonSupporter, *, on_try: Callable[[str, Try], None], stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        supporter: PythonSupporter,
+        *,
+        on_try: Callable[[str, Try], None],
+        stop: asyncio.Event,
+        go: asyncio.Event | None = None,
+    ) -> None:
         """Start nothing yet; the arguments are as for `escl.supporters.endpoint.Endpoint`."""
         self._supporter, self._on_try, self._stop = supporter, on_try, stop
+        self._go = go
         self._idle: asyncio.LifoQueue[_Child | None] = asyncio.LifoQueue()
         for _ in range(supporter.processes):
             self._idle.put_nowait(None)
@@ -100,6 +108,8 @@ class PythonCode:
         """
         child = await self._idle.get()
         try:
+            if self._go is not None:
+                await self._go.wait()
             if self._stop.is_set():
                 raise NotBegunError
             child = child or await self._start()

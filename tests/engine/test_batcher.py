@@ -17,7 +17,7 @@ from escl.engine.sampling import Sampler
 from escl.engine.wire import EngineSpec, Failed, Generate, Generated, ReadLabel
 from escl.errors import ContextOverflowError, EngineError, KVExhaustedError
 from tests.engine.conftest import LoadModel
-from tests.tiny_gguf import CHATML, CHATML_CONTROL, OTHER_CONTROL, Script, bpe_vocabulary, chain
+from tests.tiny_gguf import CHATML, CHATML_CONTROL, OTHER_CONTROL, Script, as_bpe, bpe_vocabulary, chain
 
 pytestmark = pytest.mark.model
 
@@ -329,6 +329,32 @@ def test_broken_utf8_and_control_tokens_of_a_reply_are_shown_as_text(batcher: Ma
     assert replies(run(batcher("broken-utf8", script), ask(0, "x")))[0].text == "\ufffdThe is"
 
 
+def test_a_reply_is_told_while_it_grows_and_never_half_a_character(batcher: MakeBatcher) -> None:
+    one = batcher("growing", Script(chain("\n", "The", *as_bpe("你"), " is", *as_bpe("睡"), "<|im_end|>")))
+    one.submit(ask(0, "x", session="seven"))
+    assert one.speaking() == {}
+    told: list[str] = []
+    while not (done := one.step()):
+        told += one.speaking().values()
+    assert told == ["The", "The", "The", "The你", "The你 is", "The你 is", "The你 is", "The你 is睡"]
+    assert isinstance(done[0], Generated)
+    assert done[0].text == told[-1]
+    assert one.speaking() == {}
+
+
+def test_watching_changes_no_reply(batcher: MakeBatcher) -> None:
+    requests = [ask(number, said) for number, said in enumerate(sayings(6))]
+    alone, watched = batcher(), batcher()
+    expected = replies(run(alone, *requests))
+    for request in requests:
+        watched.submit(request)
+    found: dict[int, str] = {}
+    while watched.n_active + watched.n_waiting:
+        found |= {answer.id: answer.text for answer in watched.step() if isinstance(answer, Generated)}
+        watched.speaking()
+    assert found == {number: reply.text for number, reply in expected.items()}
+
+
 def test_a_label_request_is_refused(batcher: MakeBatcher) -> None:
     with pytest.raises(EngineError, match="loaded for dialogue"):
         batcher().submit(ReadLabel(id=1, adapter=None, system=None, prefix="a", rest="b"))
@@ -343,6 +369,17 @@ def test_reasoning_is_told_from_the_reply_where_its_markers_are_control_tokens(b
     one = batcher("thinks", Script(table, vocabulary=THINKING))
     (answer,) = replies(run(one, ask(1, "hello"))).values()
     assert (answer.reasoning, answer.text, answer.finish) == ("sad", "I am", "stop")
+
+
+def test_what_is_thought_aloud_is_not_told_as_said(batcher: MakeBatcher) -> None:
+    table = chain("\n", "<think>", " sad", "</think>", " I", " am", "<|im_end|>")
+    one = batcher("thinks", Script(table, vocabulary=THINKING))
+    one.submit(ask(0, "x"))
+    told: list[str] = []
+    while not one.step():
+        told += one.speaking().values()
+    assert told[-2:] == ["I", "I am"]
+    assert not any("sad" in text for text in told)
 
 
 @pytest.mark.parametrize(("max_tokens", "said"), [(1, ""), (24, "I am")])

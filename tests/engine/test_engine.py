@@ -70,6 +70,28 @@ def endless(model_file: WriteModel) -> EngineSpec:
     return EngineSpec(model=str(model_file("endless", ENDLESS)), slots=2, ctx_per_slot=4096, threads=1)
 
 
+def test_an_engine_tells_what_is_being_said_only_while_it_is_watched(endless: EngineSpec) -> None:
+    async def work() -> None:
+        async with await Engine.start(endless) as engine:
+            engine.watch(is_watched=True)
+            grown = ""
+            while not grown:
+                # A reply may be over before it is time to tell.
+                saying = asyncio.create_task(say(engine, sampling=LONG, session="seven"))
+                while not saying.done() and not grown:
+                    await asyncio.sleep(0.005)
+                    grown = engine.speaking.get("seven", "")
+                reply = await saying
+                assert engine.speaking == {}
+            assert grown == "ha" * (len(grown) // 2)
+            assert reply.text == "ha" * 1500
+            engine.watch(is_watched=False)
+            assert (await say(engine, sampling=LONG, session="seven")).text == reply.text
+            assert engine.speaking == {}
+
+    run(work())
+
+
 def fake(how: str) -> list[str]:
     return [sys.executable, str(Path(__file__).with_name("fake_worker.py")), how]
 

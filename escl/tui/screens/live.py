@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -16,54 +16,55 @@ from textual.widgets import Static
 from escl.tui.keys import Key, bindings
 from escl.tui.plain import fitted, line, plain
 from escl.tui.screens.run_screen import RunScreen, Session
-from escl.tui.widgets.meters import clock, meter, size, sparkline
+from escl.tui.speed import Speed
+from escl.tui.widgets.meters import clock, meter, sparkline
+from escl.tui.widgets.residents import memory_lines, swap_lines
+from escl.tui.widgets.speaking import LINES_EACH, WIDE, speaking_lines
 
 if TYPE_CHECKING:
+    from escl.store.beside import Now
     from escl.store.database import Database
+    from escl.store.residents import Memory, Swap
     from escl.store.watch import Progress, Said, Stay, Trouble, Watcher, Work
     from escl.tui.strings import Strings
 
 _EVERY_S = 1.0
-_WINDOW_S = 60.0
-_HISTORY = 240
+_SPEAKING_EVERY_S = 0.25
 _FAILURES = 20
+_SWAPS = 3
+_SPOKEN = 10
+_PAUSED = ("‖", "$warning")
 _SIGNS = {"running": ("●", "$primary"), "finished": ("✓", "$success"), "interrupted": ("‖", "$warning")}
 
 
-class Speed:
-    """How fast an amount grew lately. Knows only what it was told, so it begins when watching begins."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What one look at the run's file found."""
 
-    def __init__(self) -> None:
-        self._marks: deque[tuple[float, int]] = deque(maxlen=int(_WINDOW_S / _EVERY_S) + 1)
-        self.history: deque[float] = deque(maxlen=_HISTORY)
-
-    def note(self, now: float, amount: int) -> None:
-        """Take the amount at a time in seconds."""
-        if self._marks and now > self._marks[-1][0]:
-            before, last = self._marks[-1]
-            self.history.append(max(0.0, (amount - last) / (now - before)))
-        self._marks.append((now, amount))
-
-    @property
-    def per_s(self) -> float | None:
-        """Growth per second over the last minute; None where nothing grew or too little is known."""
-        if len(self._marks) < 2:
-            return None
-        (since, before), (now, amount) = self._marks[0], self._marks[-1]
-        return (amount - before) / (now - since) if now > since and amount > before else None
+    progress: Progress
+    work: Work
+    is_paused: bool
+    stays: list[Stay]
+    memories: list[Memory]
+    swaps: list[Swap]
+    troubles: list[Trouble]
+    now: Now | None
 
 
 class LiveScreen(RunScreen):
     """Phases, speed, memory, what is being spoken, what failed. Leaving it leaves the run going."""
 
     VIEW = "live"
-    KEYS: ClassVar[tuple[Key, ...]] = (Key(keys="s", action="stop", name="key.stop"),)
+    KEYS: ClassVar[tuple[Key, ...]] = (
+        Key(keys="p,space", action="pause", name="key.pause"),
+        Key(keys="s", action="stop", name="key.stop"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = bindings(KEYS)
 
     def __init__(self, words: Strings, session: Session) -> None:
         super().__init__(words, session)
         self._watcher: Watcher | None = None
-        self._turns, self._readings = Speed(), Speed()
+        self._turns, self._readings, self._tokens = Speed(), Speed(), Speed()
         self._work: Work | None = None
 
     def compose(self) -> ComposeResult:
@@ -72,13 +73,18 @@ class LiveScreen(RunScreen):
         body = VerticalScroll(
             Static(Content.styled(self.words(begun), "$muted"), markup=False, id="state"),
             Static(markup=False, id="phases"),
+            Vertical(self._heading("live.failures"), Static(markup=False, id="failures"), id="failed"),
             Horizontal(
-                Vertical(Static(markup=False, classes="heading", id="speed-name"), Static(markup=False, id="speed")),
+                Vertical(
+                    self._heading("live.speed"),
+                    Static(markup=False, id="speed"),
+                    self._heading("live.swaps"),
+                    Static(markup=False, id="swaps"),
+                ),
                 Vertical(self._heading("live.in_memory"), Static(markup=False, id="memory")),
                 id="gauges",
             ),
             Vertical(self._heading("live.now"), Static(markup=False, id="now"), id="speaking"),
-            Vertical(self._heading("live.failures"), Static(markup=False, id="failures"), id="failed"),
             classes="page",
         )
         # Nothing is known yet, and empty headings say nothing.
@@ -88,6 +94,7 @@ class LiveScreen(RunScreen):
     def on_mount(self) -> None:
         """Begin to look, and go on looking."""
         self.set_interval(_EVERY_S, self._tick)
+        self.set_interval(_SPEAKING_EVERY_S, self._listen)
         super().on_mount()
 
     def load(self) -> None:
@@ -97,6 +104,10 @@ class LiveScreen(RunScreen):
     def action_stop(self) -> None:
         """Ask the run to stop after the turns in flight."""
         self.in_background(self._stop, group="stop")
+
+    def action_pause(self) -> None:
+        """Ask the run to begin nothing new, or to go on."""
+        self.in_background(self._pause, group="pause")
 
     def _tick(self) -> None:
         # What is over does not change, unless somebody goes on with it: that is seen on opening it again.
@@ -108,11 +119,47 @@ class LiveScreen(RunScreen):
         started = self.session.started
         return started is not None and not started.has_ended
 
+    def _listen(self) -> None:
+        if self.is_current and self._work == "running":
+            self.in_background(self._hear, group="hear")
+
     async def _stop(self) -> None:
         from escl.tui.processes import ask_to_stop
 
         found = await asyncio.to_thread(ask_to_stop, self.session.run.path)
         self.app.notify(self.words("live.stopping" if found else "live.not_found"), markup=False)
+
+    async def _pause(self) -> None:
+        from escl.store import beside
+
+        path = self.session.run.path
+        if self._work != "running":
+            self.app.notify(self.words("live.not_running"), markup=False)
+            return
+        if await asyncio.to_thread(beside.is_paused, path):
+            await asyncio.to_thread(beside.resume, path)
+        else:
+            await asyncio.to_thread(beside.pause, path)
+        self.load()
+
+    async def _hear(self) -> None:
+        limit = self._most_spoken()
+
+        def query(database: Database) -> tuple[list[Said], Now | None]:
+            now = self._watching(database).now()
+            return self._watching(database).speaking(now, limit), now
+
+        said, now = await self.ask(query)
+        width = max(20, self.size.width - 7)
+        shown = speaking_lines(self.words, said, now, width)
+        self.query_one("#now", Static).update(shown)
+        # While the scorer reads nothing is spoken, and an empty heading says nothing.
+        self.query_one("#speaking").display = bool(said)
+
+    def _most_spoken(self) -> int:
+        """Return how many dialogues are shown: as many as there are lines left for them."""
+        lines = self.size.height - 2 - self.query_one("#now").region.y
+        return max(3, min(_SPOKEN, lines // LINES_EACH if self.size.width - 7 >= WIDE else lines))
 
     async def _look(self) -> None:
         started = self.session.started
@@ -122,13 +169,14 @@ class LiveScreen(RunScreen):
             return
         if started is not None and not started.has_ended and not await self._has_begun():
             return
-        progress, stays, said, troubles, is_held = await self.ask(self._query)
-        self._work = progress.work(is_held=is_held)
-        self._note(progress)
-        self._show(progress, self._work)
-        self._show_memory(stays)
-        self._show_now(said)
-        self._show_failures(troubles, progress.n_failures)
+        found = await self.ask(self._query)
+        self._work = found.work
+        self._note(found)
+        self._show(found)
+        self._show_gauges(found)
+        self._show_failures(found.troubles, found.progress.n_failures)
+        if found.work == "running":
+            await self._hear()
 
     async def _has_begun(self) -> bool:
         """Return whether the file that the command has just made holds its run already."""
@@ -140,28 +188,57 @@ class LiveScreen(RunScreen):
         except StorageError:
             return False
 
-    def _query(self, database: Database) -> tuple[Progress, list[Stay], list[Said], list[Trouble], bool]:
-        from escl.store.watch import Watcher, is_held
+    def _watching(self, database: Database) -> Watcher:
+        from escl.store.watch import Watcher
 
         if self._watcher is None:
             self._watcher = Watcher(database)
-        watcher = self._watcher
+        return self._watcher
+
+    def _query(self, database: Database) -> _Look:
+        from escl.store import beside
+        from escl.store.residents import memories, swaps
+        from escl.store.watch import is_held
+
+        watcher, path = self._watching(database), self.session.run.path
         # Whether somebody works on it is asked first: what ended since then is shown by the next look.
-        held = is_held(self.session.run.path)
-        return watcher.progress(), watcher.in_memory(), watcher.latest(), watcher.troubles(_FAILURES), held
+        held = is_held(path)
+        if held:
+            beside.watch(path)
+        elif self._work == "running":
+            beside.unwatch(path)
+        progress, stays = watcher.progress(), watcher.in_memory()
+        return _Look(
+            progress=progress,
+            work=progress.work(is_held=held),
+            is_paused=held and beside.is_paused(path),
+            stays=stays,
+            memories=memories(database, [stay.name for stay in stays]),
+            swaps=swaps(database, _SWAPS),
+            troubles=watcher.troubles(_FAILURES),
+            now=watcher.now(),
+        )
 
-    def _note(self, progress: Progress) -> None:
+    def _note(self, found: _Look) -> None:
         now = time.monotonic()
-        self._turns.note(now, progress.n_turns)
-        if progress.n_readings is not None:
-            self._readings.note(now, progress.n_readings)
+        self._turns.note(now, found.progress.n_turns)
+        if found.progress.n_readings is not None:
+            self._readings.note(now, found.progress.n_readings)
+        if found.now is not None:
+            self._tokens.note(now, found.now.n_evaluated + found.now.n_generated)
 
-    def _show(self, progress: Progress, work: Work) -> None:
+    def _show(self, found: _Look) -> None:
+        progress, work = found.progress, found.work
         self.query_one(".page").remove_class("unknown")
         sign, style = _SIGNS.get(work, ("×", "$error"))
+        name = self.words("state." + work)
+        if found.is_paused:
+            (sign, style), name = _PAUSED, self.words("state.paused")
         states = self.words("live.dialogues", **progress.dialogues)
-        parts = [Content.styled(f"{sign} {self.words('state.' + work)}", f"bold {style}"), Content(f"   {states}")]
-        if work == "finished":
+        parts = [Content.styled(f"{sign} {name}", f"bold {style}"), Content(f"   {states}")]
+        if found.is_paused:
+            parts.append(Content.styled(f"\n{self.words('live.paused')}", "$warning"))
+        elif work == "finished":
             parts.append(Content.styled(f"\n{self.words('live.done')}", "$primary"))
         elif work != "running":
             parts += [
@@ -171,15 +248,9 @@ class LiveScreen(RunScreen):
             ]
         self._say_state(Content.assemble(*parts))
         self.query_one("#phases", Static).update(self._phases(progress))
-        for name in ("#gauges", "#speaking"):
-            self.query_one(name).display = work == "running"
-        is_scoring = progress.n_readings is not None
-        speed = self._readings if is_scoring else self._turns
-        name = self.words("live.reading_speed" if is_scoring else "live.speed")
-        self.query_one("#speed-name", Static).update(Content(name))
-        width = max(10, min(60, self.size.width // 2 - 12))
-        now = f"  {speed.per_s:.1f}" if speed.per_s is not None else ""
-        self.query_one("#speed", Static).update(Content.assemble(sparkline(speed.history, width), now))
+        self.query_one("#gauges").display = work == "running"
+        if work != "running":
+            self.query_one("#speaking").display = False
 
     def _log(self) -> list[Content]:
         started = self.session.started
@@ -212,31 +283,25 @@ class LiveScreen(RunScreen):
             parts.append(Content.styled(f"   {speed.per_s:.1f}/s   {left}", "$muted"))
         return Content.assemble(*parts)
 
-    def _show_memory(self, stays: list[Stay]) -> None:
-        shown = [
-            Content.assemble(
-                (fitted(line(stay.name), 16), "bold"),
-                (f" {size(stay.peak_bytes):>9}  ", "$primary"),
-                (line(stay.device, 30), "$muted"),
-            )
-            for stay in (stays if self._work == "running" else [])
-        ]
+    def _show_gauges(self, found: _Look) -> None:
+        width = max(20, min(70, (self.size.width - 6) // 2 - 3))
+        is_scoring = found.progress.n_readings is not None
+        rates = (
+            ("live.readings_s", self._readings) if is_scoring else ("live.turns_s", self._turns),
+            ("live.tokens_s", self._tokens),
+        )
+        rows = [self._rate(self.words(name), speed, width) for name, speed in rates]
+        self.query_one("#speed", Static).update(Content("\n").join(rows))
         nothing = Content.styled(self.words("live.nothing_loaded"), "$muted")
-        self.query_one("#memory", Static).update(Content("\n").join(shown) if shown else nothing)
+        swaps = swap_lines(self.words, found.swaps, width)
+        self.query_one("#swaps", Static).update(swaps if found.swaps else nothing)
+        memory = memory_lines(self.words, found.memories, found.stays, width)
+        self.query_one("#memory", Static).update(memory if found.memories or found.stays else nothing)
 
-    def _show_now(self, said: list[Said]) -> None:
-        width = max(20, self.size.width - 8)
-        shown = [
-            Content.assemble(
-                (fitted(line(f"{one.card_id} {one.supporter}"), min(28, width // 3)), "bold"),
-                (f" {one.position:>2} ", "$muted"),
-                (self.words(f"speaker.{one.speaker.value}") + " ", "$primary"),
-                line(one.text, max(10, width - min(28, width // 3) - 15)),
-            )
-            for one in said
-        ]
-        nothing = Content.styled(self.words("live.nothing_spoken"), "$muted")
-        self.query_one("#now", Static).update(Content("\n").join(shown) if shown else nothing)
+    def _rate(self, name: str, speed: Speed, width: int) -> Content:
+        now = "" if speed.per_s is None else f"{speed.per_s:,.1f}" if speed.per_s < 100 else f"{speed.per_s:,.0f}"
+        line_width = max(8, width - 12 - 8)
+        return Content.assemble((fitted(name, 12), "$muted"), sparkline(speed.history, line_width), f"{now:>8}")
 
     def _show_failures(self, troubles: list[Trouble], n: int) -> None:
         shown = [
@@ -250,8 +315,8 @@ class LiveScreen(RunScreen):
         ]
         if n > len(troubles):
             shown.append(Content.styled(self.words("live.more_failures", n=n - len(troubles)), "$muted"))
-        nothing = Content.styled(self.words("live.no_failures"), "$muted")
-        self.query_one("#failures", Static).update(Content("\n").join(shown) if shown else nothing)
+        self.query_one("#failures", Static).update(Content("\n").join(shown))
+        self.query_one("#failed").display = bool(shown)
 
     def _where(self, trouble: Trouble) -> str:
         if trouble.own is not None:
