@@ -15,7 +15,8 @@ from escl.core.printable import printable
 from escl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from escl.evaluation.compare import GateCheck, Side
+    from escl.evaluation.compare import GateCheck
+    from escl.evaluation.sides import Side
 
 
 def compare(
@@ -30,7 +31,8 @@ def compare(
     ] = None,
     margin: Margin = 0.2,
     dimension: Annotated[
-        list[Dimension] | None, typer.Option(help="Compare in this dimension only; may be given again.")
+        list[str] | None,
+        typer.Option(help="Compare in this dimension only, also one of your own by its key; may be given again."),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Compare runs with other cards, seeker, protocol, rounds or scorer too.")
@@ -50,12 +52,14 @@ def compare(
 
     if junit is not None and baseline is None:
         raise UsageError("--junit writes a gate's outcome, and there is no gate", hint="name a --baseline")
-    dimensions = list(dict.fromkeys(dimension)) if dimension else list(Dimension)
     with contextlib.ExitStack() as stack:
         sides = sides_named(runs, stack)
+        dimensions, own = _chosen(dimension or [], sides)
+        if baseline is not None and not dimensions:
+            raise UsageError("a gate asks about the seven dimensions, and none is named", hint="name one beside yours")
         pairs = _against_first(sides) if baseline is None else _against_baseline(sides, sides_named([baseline], stack))
         found = [
-            pairing(side, against, margin=margin * LABEL_TO_PERCENT, dimensions=dimensions, force=force)
+            pairing(side, against, margin=margin * LABEL_TO_PERCENT, dimensions=dimensions, own=own, force=force)
             for side, against in pairs
         ]
     checks = [] if baseline is None else [check for one in found for check in gate_checks(one)]
@@ -67,6 +71,24 @@ def compare(
         raise typer.Exit(_judge(checks, baseline, junit, margin=margin, as_json=as_json))
 
 
+def _chosen(named: list[str], sides: list[Side]) -> tuple[list[Dimension], list[str] | None]:
+    """Return which of the seven dimensions to compare in, and which of the user's own by their keys; None is all.
+
+    Raises:
+        UsageError: There is no such dimension.
+    """
+    from escl.core.strict import nearest
+
+    if not named:
+        return list(Dimension), None
+    known = dict.fromkeys([*Dimension, *(each.dimension.key for side in sides for each in side.own)])
+    for name in named:
+        if name not in known:
+            raise UsageError(f"no dimension {name}{nearest(name, known)}", hint=f"there are {', '.join(known)}")
+    chosen = list(dict.fromkeys(named))
+    return [each for each in Dimension if each in chosen], [name for name in chosen if name not in set(Dimension)]
+
+
 def sides_named(references: list[str], stack: contextlib.ExitStack) -> list[Side]:
     """Return the supporters that the references name, each once.
 
@@ -74,7 +96,7 @@ def sides_named(references: list[str], stack: contextlib.ExitStack) -> list[Side
         StorageError: A file holds no run.
         UsageError: A run has no such supporter, or was not scored.
     """
-    from escl.evaluation.compare import sides_of
+    from escl.evaluation.sides import sides_of
     from escl.store.database import Database
     from escl.store.run import RunStore
 

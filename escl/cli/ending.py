@@ -52,7 +52,7 @@ def sampled(cards: Sequence[RoleCard], choice: CardChoice, *, name: str) -> list
 
 def looked(store: RunStore, path: Path, *, margin: float) -> Look:
     """Return what has been seen so far of a run with two supporters, and say it."""
-    from escl.evaluation.compare import sides_of
+    from escl.evaluation.sides import sides_of
     from escl.evaluation.until_sure import look
 
     first, second = sides_of(path, store)
@@ -72,7 +72,8 @@ def say_ending(ending: Ending, looks: Sequence[Look], store: RunStore, path: Pat
 
 def _sight(store: RunStore, path: Path, *, name: str) -> Iterator[str]:
     """Yield what difference of the averages this run could have seen, by the spread that it found."""
-    from escl.evaluation.compare import AVERAGE, pairing, sides_of
+    from escl.evaluation.compare import pairing
+    from escl.evaluation.sides import AVERAGE, sides_of
 
     if not store.judgings():
         return

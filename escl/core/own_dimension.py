@@ -23,7 +23,7 @@ MAX_DIMENSIONS: Final = 16
 """Of one file and of one command; every one of them is asked about in every dialogue."""
 
 _KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_MAX_NAME: Final = 40
+_MAX_NAME: Final = 24
 _MAX_CHARS: Final = 4000
 _TAKEN: Final = frozenset({"average", *Dimension, *(each.shown.lower() for each in Dimension)})
 """Keys and names, in lower case, that mean something else."""

@@ -5,39 +5,24 @@ Owns what is paired with what, and which runs may be. The statistics are in `esc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from escl.core.card import RoleCard
 from escl.core.dimension import LABEL_TO_PERCENT, LABELS, Dimension, Language
 from escl.core.draw import drawn_order
 from escl.errors import UsageError
-from escl.evaluation.comparability import comparability, differing, lesser_differences
-from escl.evaluation.results import Adjust, chosen_judging, scored_of
+from escl.evaluation.comparability import differing, lesser_differences
+from escl.evaluation.sides import AVERAGE, OwnAsked, Side, SideName, by_card, chosen_of, values_by_card
 from escl.stats.noninferiority import Noninferiority, noninferiority
 from escl.stats.paired import Comparison, PairedValues, compare, pair_up, pooled
 from escl.stats.sequence import AnytimeInterval, anytime_interval
-from escl.stats.summary import Scored, averages
-from escl.store.run import RunStore
-
-AVERAGE = "average"
-"""The mean of the seven dimensions of a dialogue, as the Avg column of the published leaderboard."""
+from escl.stats.summary import Scored
 
 MOST = float(LABELS[-1])
 """No two averages of labels differ by more."""
 
 OTHER_TEXT = "another card under the same id"
-
-
-class SideName(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the two supporters and the run that it is in."""
-
-    run: str
-    supporter: str
-    scorer: str
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,17 +43,30 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return "Average" if self.dimension == AVERAGE else Dimension(self.dimension).shown
 
 
+class OwnRow(Row, frozen=True, kw_only=True):
+    """The comparison in one of the user's own dimensions; `name` is what the dimension is called."""
+
+    name: str
+
+    @property
+    def shown(self) -> str:
+        """The dimension's name for people."""
+        return self.name
+
+
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """The dimensions of one set of cards, tested together.
 
     Attributes:
         language: None when the cards of both languages are pooled: one sample, each card counts the same.
         crisis: Whether these are the crisis cards, which are never pooled with others.
+        own: The user's own dimensions, tested together and apart from the seven.
     """
 
     language: Language | None
     crisis: bool
     rows: list[Row]
+    own: list[OwnRow] = []
 
 
 class Pairing(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,45 +101,14 @@ class GateCheck(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Noninferiority
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """A supporter of a run with everything that was read of it."""
-
-    path: Path
-    store: RunStore
-    supporter: str
-    scorer: str
-    key: dict[str, str]
-    scored: Sequence[Scored]
-    cards: dict[str, RoleCard]
-
-    @property
-    def name(self) -> SideName:
-        """The side as results name it."""
-        return SideName(run=str(self.path), supporter=self.supporter, scorer=self.scorer)
-
-
-def sides_of(path: Path, store: RunStore, *, judging_id: int | None = None, adjust: Adjust | None = None) -> list[Side]:
-    """Return a side for each supporter of the run in `path`, in the run's order.
-
-    Raises:
-        UsageError: Nothing in it was scored.
-    """
-    judging_id, scorer = chosen_judging(store, judging_id)
-    if judging_id is None or scorer is None:
-        raise UsageError(f"{path}: nothing was scored", hint="the command that made it scores it, without --no-score")
-    by_supporter: dict[str, list[Scored]] = {}
-    for item in (adjust or list)(scored_of(store, judging_id)):
-        by_supporter.setdefault(item.supporter, []).append(item)
-    key, cards = comparability(store, judging_id), store.cards()
-    return [
-        Side(path=path, store=store, supporter=name, scorer=scorer, key=key, scored=items, cards=cards)
-        for name, items in by_supporter.items()
-    ]
-
-
 def pairing(
-    side: Side, against: Side, *, margin: float, dimensions: Sequence[Dimension] = tuple(Dimension), force: bool = False
+    side: Side,
+    against: Side,
+    *,
+    margin: float,
+    dimensions: Sequence[Dimension] = tuple(Dimension),
+    own: Collection[str] | None = None,
+    force: bool = False,
 ) -> Pairing:
     """Return how `side` compares with `against`.
 
@@ -150,6 +117,7 @@ def pairing(
         against: The reference.
         margin: Points of 100 that count as no difference.
         dimensions: Which to test; p is adjusted for these.
+        own: The same for the user's own dimensions, by their keys; None is all. What was not asked alike is a note.
         force: Compare even what is not comparable.
 
     Raises:
@@ -163,17 +131,18 @@ def pairing(
             hint="--force compares them all the same, on the cards they share, and says so",
         )
     played = {item.cluster for item in side.scored}
+    both, notes = _asked_alike(side, against, own)
     ended_early = side.path == against.path and len(played) < len(side.cards)
     return Pairing(
         supporter=side.name,
         against=against.name,
         margin=margin,
         groups=[
-            _group(side, against, language, crisis=crisis, dimensions=dimensions, margin=margin)
+            _group(side, against, language, crisis=crisis, dimensions=dimensions, own=both, margin=margin)
             for crisis, language in _groups([*side.scored, *against.scored])
         ],
         forced=forced,
-        notes=lesser_differences(side.store, against.store, paths=(side.path, against.path)),
+        notes=[*lesser_differences(side.store, against.store, paths=(side.path, against.path)), *notes],
         n_cards=len(side.cards) if ended_early else None,
         anytime=anytime_average(side, against) if ended_early else None,
     )
@@ -227,6 +196,7 @@ def _group(
     *,
     crisis: bool,
     dimensions: Sequence[Dimension],
+    own: Sequence[tuple[OwnAsked, OwnAsked]],
     margin: float,
 ) -> Group:
     tested = {
@@ -241,7 +211,59 @@ def _group(
         Row(dimension=name, comparison=comparison, n_one_sided=tested[name].n_one_sided)
         for name, comparison in found.items()
     ]
-    return Group(language=language, crisis=crisis, rows=rows)
+    return Group(
+        language=language,
+        crisis=crisis,
+        rows=rows,
+        own=_own_rows(side, against, own, language, crisis=crisis, margin=margin),
+    )
+
+
+def _asked_alike(
+    side: Side, against: Side, keys: Collection[str] | None
+) -> tuple[list[tuple[OwnAsked, OwnAsked]], list[str]]:
+    """Return the user's own dimensions that both were asked about in the same way, and why others are left out."""
+    one, other = ({each.dimension.key: each for each in side.own}, {each.dimension.key: each for each in against.own})
+    both, notes = [], []
+    for key in dict.fromkeys([*one, *other]):
+        if keys is not None and key not in keys:
+            continue
+        if key not in one or key not in other:
+            notes.append(f"{key} is not compared: only one of the runs was read in it")
+        elif one[key].dimension != other[key].dimension:
+            notes.append(f"{key} is not compared: it has other words in the other run")
+        elif one[key].scorer_sha256 != other[key].scorer_sha256:
+            notes.append(f"{key} is not compared: the runs were read in it by different scorers")
+        else:
+            both.append((one[key], other[key]))
+    return both, notes
+
+
+def _own_rows(
+    side: Side,
+    against: Side,
+    asked: Sequence[tuple[OwnAsked, OwnAsked]],
+    language: Language | None,
+    *,
+    crisis: bool,
+    margin: float,
+) -> list[OwnRow]:
+    tested: dict[str, PairedValues] = {}
+    names: dict[str, str] = {}
+    for one, other in asked:
+        own = one.dimension
+        spoken = [each for each in (Language if language is None else (language,)) if each in own.languages]
+        # Both languages pooled are more than one of them only where the dimension has words for both.
+        if len(spoken) == (len(Language) if language is None else 1):
+            names[own.key] = own.shown(spoken[0])
+            values = {
+                each: [by_card(chosen_of(s.scored, each, crisis=crisis)) for s in (one, other)] for each in spoken
+            }
+            tested[own.key] = pooled({each.value: _pair_cards(side, against, *found) for each, found in values.items()})
+    return [
+        OwnRow(dimension=key, name=names[key], comparison=comparison, n_one_sided=tested[key].n_one_sided)
+        for key, comparison in compare(tested, margin=margin).items()
+    ]
 
 
 def _paired(side: Side, against: Side, dimension: str, language: Language | None, *, crisis: bool) -> PairedValues:
@@ -252,6 +274,13 @@ def _paired(side: Side, against: Side, dimension: str, language: Language | None
 
 def _paired_in(side: Side, against: Side, dimension: str, language: Language, *, crisis: bool) -> PairedValues:
     one, other = (values_by_card(s.scored, dimension, language, crisis=crisis) for s in (side, against))
+    return _pair_cards(side, against, one, other)
+
+
+def _pair_cards(
+    side: Side, against: Side, one: Mapping[str, list[float]], other: Mapping[str, list[float]]
+) -> PairedValues:
+    """Return the values of either side paired by card, without cards that only share an id."""
     renamed = {card for card in one.keys() & other.keys() if side.cards.get(card) != against.cards.get(card)}
     paired = pair_up(
         {card: values for card, values in one.items() if card not in renamed},
@@ -260,20 +289,3 @@ def _paired_in(side: Side, against: Side, dimension: str, language: Language, *,
     if not renamed:
         return paired
     return msgspec.structs.replace(paired, left_out={**paired.left_out, OTHER_TEXT: len(renamed)})
-
-
-def values_by_card(
-    scored: Iterable[Scored], dimension: str, language: Language, *, crisis: bool
-) -> dict[str, list[float]]:
-    """Return the values (0-100) in a dimension or `AVERAGE` by card; a card without any keeps an empty list."""
-    chosen = [item for item in scored if item.crisis is crisis and item.language is language]
-    if dimension == AVERAGE:
-        found = [(card, value) for (card, _), value in averages(chosen).items()]
-    else:
-        found = [(item.cluster, item.expected) for item in chosen if item.dimension == dimension]
-    by_card: dict[str, list[float]] = {}
-    for card, value in found:
-        values = by_card.setdefault(card, [])
-        if value is not None:
-            values.append(value * LABEL_TO_PERCENT)
-    return by_card

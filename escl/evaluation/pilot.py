@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from escl.core.dimension import LABEL_TO_PERCENT, Dimension, Language
-from escl.evaluation.compare import AVERAGE, Pairing, Side, values_by_card
+from escl.evaluation.compare import Pairing
+from escl.evaluation.sides import AVERAGE, Side, values_by_card
 from escl.stats.paired import standard_deviation
 from escl.stats.power import cards_for, detectable, paired_deviation
 

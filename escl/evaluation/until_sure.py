@@ -15,10 +15,11 @@ import msgspec
 
 from escl.core.card import RoleCard
 from escl.core.draw import drawn_order
-from escl.evaluation.compare import Side, anytime_average
+from escl.evaluation.compare import anytime_average
 from escl.evaluation.engines import Engines
 from escl.evaluation.observer import RunObserver
 from escl.evaluation.run import Simulation, run_scoring, run_simulation
+from escl.evaluation.sides import Side
 from escl.shelf.manifest import Model
 from escl.stats.sequence import AnytimeInterval
 from escl.store.run import RunStore

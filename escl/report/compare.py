@@ -15,12 +15,14 @@ from rich.text import Text
 
 from escl.core.dimension import LABEL_TO_PERCENT, Language
 from escl.core.printable import printable
-from escl.evaluation.compare import AVERAGE, GateCheck, Group, Pairing, Row, SideName
+from escl.evaluation.compare import GateCheck, Group, OwnRow, Pairing, Row
+from escl.evaluation.sides import AVERAGE, SideName
 from escl.report.terminal import LIMITS
 from escl.stats.paired import Verdict
 from escl.stats.power import MAX_CARDS
 
 _LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese", None: "Both languages pooled"}
+_WIDEST_NAME = 24
 _MARKS: dict[Verdict, tuple[str, str]] = {
     "better": ("▲", "green"),
     "worse": ("▼", "red"),
@@ -38,7 +40,7 @@ def print_pairings(console: Console, pairings: Sequence[Pairing]) -> None:
         console.print(Text.assemble(("\n" + printable(one), "bold"), " against ", (printable(other), "bold")))
         for group in found.groups:
             console.print(_title(group))
-            console.print(_table(group.rows))
+            console.print(_table([*group.rows, *group.own]))
             console.print(Text(printable(_summary(one, other, group))))
         if found.anytime is not None:
             console.print(Text(_anytime(found), style="yellow"))
@@ -82,16 +84,17 @@ def _title(group: Group) -> Text:
 
 def _table(rows: Sequence[Row]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
-    table.add_column("\nDimension", no_wrap=True, style="bold")
+    table.add_column("\nDimension", no_wrap=True, max_width=_WIDEST_NAME, style="bold")
     table.add_column("Differ-\nence", justify="right", no_wrap=True)
     table.add_column("95 %\ninterval", justify="center", no_wrap=True)
     for name in ("Holm\np", "Effect\ng", "Could\nsee", "\nCards"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("\nVerdict", no_wrap=True)
     for at, row in enumerate(rows):
-        if row.dimension == AVERAGE and at:
+        # The average, and the first of the user's own dimensions.
+        if at and (row.dimension == AVERAGE or isinstance(row, OwnRow) > isinstance(rows[at - 1], OwnRow)):
             table.add_section()
-        table.add_row(row.shown, *_cells(row))
+        table.add_row(Text(printable(row.shown)), *_cells(row))
     return table
 
 
@@ -127,7 +130,17 @@ def _p(value: float | None) -> str:
 
 def _summary(name: str, against: str, group: Group) -> str:
     """Return the verdicts over the dimensions in a sentence or two, and why cards were left out."""
-    rows = [row for row in group.rows if row.dimension != AVERAGE]
+    seven = [row for row in group.rows if row.dimension != AVERAGE]
+    lines = [_verdicts(name, against, seven)] if seven else []
+    if group.own:
+        lines.append(f"In your own dimensions: {_verdicts(name, against, group.own)}")
+    for reason, count in _left_out(group).items():
+        who = reason.replace("the first", name).replace("the second", against)
+        lines.append(f"Cards left out, {who}: {count}.")
+    return "\n".join(lines)
+
+
+def _verdicts(name: str, against: str, rows: Sequence[Row]) -> str:
     by_verdict = {verdict: [r.shown for r in rows if r.comparison.verdict == verdict] for verdict in _MARKS}
     how_said: dict[Verdict, str] = {"better": "better in", "worse": "worse in", "equivalent": "as good in"}
     said = []
@@ -138,9 +151,6 @@ def _summary(name: str, against: str, group: Group) -> str:
     lines = [f"{name} is {'; '.join(said)}." if said else f"It cannot be told how {name} compares with {against}."]
     if said and by_verdict["cannot tell"]:
         lines.append(f"It cannot be told for {', '.join(by_verdict['cannot tell'])}.")
-    for reason, count in _left_out(group).items():
-        who = reason.replace("the first", name).replace("the second", against)
-        lines.append(f"Cards left out, {who}: {count}.")
     return "\n".join(lines)
 
 
@@ -156,7 +166,7 @@ def _anytime(found: Pairing) -> str:
 def _left_out(group: Group) -> dict[str, int]:
     """Return the most cards that any dimension left out, by reason."""
     most: dict[str, int] = {}
-    for row in group.rows:
+    for row in [*group.rows, *group.own]:
         for reason, count in row.comparison.left_out.items():
             most[reason] = max(most.get(reason, 0), count)
     return most

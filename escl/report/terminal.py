@@ -20,6 +20,7 @@ from escl.evaluation.results import Results
 from escl.stats.summary import Cell, Tally
 
 _PLOT_WIDTHS = (41, 31, 21, 11, 9, 0)
+_WIDEST_NAME = 24
 _NAMES = 4
 _MESSAGE_CHARS = 120
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
@@ -88,7 +89,7 @@ def _table(rows: list[tuple[str, Tally]], plot_width: int) -> Table:
     supporters = list(dict.fromkeys(cell.supporter for _, cell in rows))
     colour = {name: _COLOURS[at % len(_COLOURS)] for at, name in enumerate(supporters)}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
-    table.add_column("\nDimension", no_wrap=True, style="bold")
+    table.add_column("\nDimension", no_wrap=True, max_width=_WIDEST_NAME, style="bold")
     table.add_column("\nSupporter", overflow="fold", min_width=10)
     table.add_column("\nScore", justify="right", no_wrap=True)
     table.add_column("95 %\ninterval", justify="center", no_wrap=True)

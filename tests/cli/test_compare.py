@@ -11,7 +11,9 @@ from typer.testing import CliRunner, Result
 
 from escl.cli.compare import split_reference
 from escl.cli.main import app
-from escl.errors import EsclError, ExitCode
+from escl.errors import EsclError, ExitCode, UsageError
+from tests.evaluation.test_own_dimensions import Answers, ask
+from tests.rubrics import PLAIN_WORDS
 from tests.runs import rated
 
 UP = {f"c{at}": [2.5 + at % 3 / 10] for at in range(12)}
@@ -111,3 +113,20 @@ def test_hostile_names_steer_neither_terminal_nor_xml(tmp_path: Path) -> None:
     names = {case.get("classname") or "" for case in ET.parse(junit).getroot().iter("testcase")}
     assert len(names) == 1
     assert "<&\"'" in names.pop()
+
+
+def test_a_dimension_of_ones_own_is_chosen_by_its_key_and_is_no_gate(run: Path) -> None:
+    ask(run, Answers(), [PLAIN_WORDS])
+    shown = escl(run, "--dimension", "plain-words", "--json")
+    (group,) = json.loads(shown.stdout)["pairings"][0]["groups"]
+    assert ([row["dimension"] for row in group["own"]], group["rows"]) == (["plain-words"], [])
+    table = escl(run).stdout
+    assert "Plain words" in table
+    assert "In your own dimensions:" in table
+    for words, said in (
+        (["--dimension", "plain-word"], "did you mean plain-words?"),
+        (["--dimension", "plain-words", "--baseline", f"{run}:b"], "a gate asks about the seven"),
+    ):
+        refused = escl(run, *words)
+        assert isinstance(refused.exception, UsageError)
+        assert said in refused.exception.message

@@ -13,11 +13,15 @@ import pytest
 from escl.core.card import CrisisKind
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
+from escl.core.own_dimension import OwnDimension
 from escl.core.settings import ImportSettings
 from escl.errors import UsageError
-from escl.evaluation.compare import AVERAGE, OTHER_TEXT, Pairing, gate_checks, pairing, sides_of
+from escl.evaluation.compare import OTHER_TEXT, Pairing, gate_checks, pairing
+from escl.evaluation.sides import AVERAGE, sides_of
 from escl.store.database import Database
 from escl.store.run import RunStore
+from tests.evaluation.test_own_dimensions import Answers, ask
+from tests.rubrics import PATIENCE, PLAIN_WORDS
 from tests.runs import PROTOCOL, card, judging_by, rated, reading, settings
 
 UP = {f"c{at}": [2.0 + at / 40] for at in range(12)}
@@ -157,3 +161,31 @@ def test_a_card_with_another_text_is_never_paired(tmp_path: Path) -> None:
     with paired(one, two, names=(0, 0), force=True) as found:
         row = found.groups[0].rows[0]
         assert (row.comparison.n_cards, row.comparison.left_out) == (11, {OTHER_TEXT: 1})
+
+
+def test_own_dimensions_are_compared_in_rows_of_their_own_and_only_where_they_were_asked_alike(tmp_path: Path) -> None:
+    (rubric,) = PLAIN_WORDS.languages.values()
+    labels: dict[str, dict[str, list[float | None]]] = {"a": {f"c{at}": [at / 3] for at in range(8)}}
+    labels["b"] = {name: [0.5] for name in labels["a"]}
+    one, other = (rated(tmp_path / f"{name}.db", labels) for name in ("one", "other"))
+    reworded = OwnDimension(
+        key="plain-words", languages={Language.ENGLISH: msgspec.structs.replace(rubric, definition="Clear?")}
+    )
+    only = OwnDimension(key="only", languages={Language.ENGLISH: msgspec.structs.replace(rubric, name="Only")})
+    ask(one, Answers(4), [PATIENCE, PLAIN_WORDS, only])
+    ask(other, Answers(4), [PATIENCE, reworded])
+    with contextlib.ExitStack() as stack:
+        stores = [RunStore.read(stack.enter_context(Database.reader(path))) for path in (one, other)]
+        (a, b), (a_there, _) = (sides_of(path, store) for path, store in zip((one, other), stores, strict=True))
+        within, across = pairing(a, b, margin=5), pairing(a, a_there, margin=5)
+        seven = pairing(a, b, margin=5, own=())
+    (group,) = within.groups
+    assert [row.shown for row in group.own] == ["Patience", "Plain words", "Only"]
+    assert {(row.comparison.n_cards, row.comparison.difference.mean) for row in group.own} == {(8, 0.0)}
+    assert group.rows == seven.groups[0].rows
+    assert seven.groups[0].own == []
+    assert [row.dimension for row in across.groups[0].own] == ["patience"]
+    assert across.notes == [
+        "plain-words is not compared: it has other words in the other run",
+        "only is not compared: only one of the runs was read in it",
+    ]

@@ -14,8 +14,9 @@ import pytest
 from escl.core.card import RoleCard
 from escl.core.draw import drawn_order
 from escl.errors import ExitCode
-from escl.evaluation.compare import anytime_average, pairing, sides_of
+from escl.evaluation.compare import anytime_average, pairing
 from escl.evaluation.results import results_of
+from escl.evaluation.sides import sides_of
 from escl.evaluation.until_sure import LOOK_EVERY, Look, Sure, look, until_sure
 from escl.stats.sequence import AnytimeInterval
 from escl.store.database import Database

@@ -21,8 +21,9 @@ from escl.evaluation.arena_results import ArenaResults
 from escl.evaluation.calibration import Calibration, recalibration, said_of
 from escl.evaluation.certificate import Citation, citations
 from escl.evaluation.comparability import comparability, differing
-from escl.evaluation.compare import Pairing, Side, pairing, sides_of
+from escl.evaluation.compare import Pairing, pairing
 from escl.evaluation.results import Adjust, Results, chosen_judging, results_of
+from escl.evaluation.sides import Side, sides_of
 from escl.evaluation.text_metrics import References
 from escl.stats.summary import Cell, Scored
 from escl.store.database import Database

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from escl.core.dimension import Dimension, Language
-from escl.evaluation.compare import AVERAGE, Group
+from escl.evaluation.compare import Group
+from escl.evaluation.sides import AVERAGE
 from escl.report.html.section import Section
 from escl.report.html.shown import average
 from escl.report.html.subject import CardGroup, Entrant, Subject
