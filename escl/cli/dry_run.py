@@ -10,6 +10,7 @@ import msgspec
 
 from escl.cli.output import print_json, progress_console, results_console
 from escl.core.card import cards_sha256
+from escl.core.message import as_text
 from escl.core.printable import printable
 from escl.errors import ExitCode
 
@@ -29,7 +30,7 @@ def show_dry_run(simulation: Simulation, scorer: Model | None, plan: Plan, *, pa
     results = _before_the_first_word(simulation, scorer)
     if as_json:
         shown = RunResults(run=str(path), interrupted=False, is_complete=False, results=results)
-        fields: dict[str, object] = msgspec.to_builtins(shown)
+        fields: dict[str, object] = msgspec.to_builtins(shown, enc_hook=as_text)
         print_json({"dry_run": True, **fields, "plan": plan})
         return ExitCode.OK
     print_plan(results_console(), plan)

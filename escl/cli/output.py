@@ -7,6 +7,7 @@ import sys
 import msgspec
 from rich.console import Console
 
+from escl.core.message import as_text
 from escl.core.printable import printable_json
 
 
@@ -15,7 +16,7 @@ def print_json(result: object) -> None:
 
     A terminal may be behind stdout: what could steer it is escaped, and a reader of JSON gets it back.
     """
-    encoded = msgspec.json.format(msgspec.json.encode(result), indent=2)
+    encoded = msgspec.json.format(msgspec.json.encode(result, enc_hook=as_text), indent=2)
     sys.stdout.write(printable_json(encoded.decode()) + "\n")
 
 

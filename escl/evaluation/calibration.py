@@ -17,6 +17,7 @@ import msgspec
 
 from escl import __version__
 from escl.core.dimension import Dimension, Language
+from escl.core.message import Message
 from escl.core.user_home import user_home
 from escl.errors import RatingsError, UsageError
 from escl.evaluation.judged_runs import JudgedBy, judged_by
@@ -189,15 +190,28 @@ def calibrated_results(store: RunStore, calibration: Calibration, *, file: str, 
     return msgspec.structs.replace(results, notices=[*results.notices, said_of(calibration, file)])
 
 
-def said_of(calibration: Calibration, file: str) -> str:
+def said_of(calibration: Calibration, file: str) -> Message:
     """Return the notice of a report that applies a calibration."""
-    names = [f"{cell.language.value} {cell.dimension.shown}" for cell in calibration.helping]
+    names = [
+        Message(
+            "calibration.cell",
+            {
+                "language": Message(f"language.{cell.language.value}"),
+                "dimension": Message(f"dimension.{cell.dimension.value}"),
+            },
+        )
+        for cell in calibration.helping
+    ]
     others = len(calibration.cells) - len(names)
-    rest = f"; {others} others were rated, but no map helped them" if others else ""
-    return (
-        f"Recalibrated to the ratings of {calibration.n_raters} people by {file} ({calibration.made_utc[:10]}), in "
-        f"{', '.join(names)}{rest}. All else, and the labels, are the scorer's own. The intervals leave out how sure "
-        "the map is."
+    return Message(
+        "calibration.said",
+        {
+            "raters": calibration.n_raters,
+            "file": file,
+            "day": calibration.made_utc[:10],
+            "where": names,
+            "rest": Message("calibration.rest", {"n": others}) if others else "",
+        },
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from escl.core.dimension import Dimension, Language
+from escl.core.message import Message
 from escl.core.settings import JudgingSettings
 from escl.core.user_home import user_home
 from escl.errors import StorageError
@@ -181,9 +182,9 @@ def _is_about(kept: Certificate, judging: JudgingSettings, kv_types: tuple[str, 
 
 def _differences(kept: Certificate, judging: JudgingSettings, kv_types: tuple[str, ...]) -> Iterator[str]:
     if kept.protocol_sha256 != judging.protocol_sha256:
-        yield f"the protocol there was {kept.protocol} with other words"
+        yield Message("certificate.protocol", {"protocol": kept.protocol})
     if kept.llama_cpp != judging.llama_cpp:
-        yield f"llama-cpp-python there was {kept.llama_cpp}, here {judging.llama_cpp}"
+        yield Message("certificate.engine", {"there": kept.llama_cpp, "here": judging.llama_cpp})
     if kept.scorer.kv_types != kv_types:
         there, here = (" and ".join(types) or "unknown" for types in (kept.scorer.kv_types, kv_types))
-        yield f"KV there was {there}, here {here}"
+        yield Message("certificate.kv", {"there": there, "here": here})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from escl.core.message import Message
 from escl.core.settings import SimulationSettings
 from escl.store.run import RunStore
 
@@ -40,25 +41,26 @@ def spoken_alike(store: RunStore) -> dict[str, str]:
 def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
     """Return the parts in which two keys differ, as "rounds: 5 against 3"."""
     parts = [*one, *(part for part in other if part not in one)]
-    return [
-        f"{part}: {one.get(part, 'none')} against {other.get(part, 'none')}"
-        for part in parts
-        if one.get(part) != other.get(part)
-    ]
+    return [_differing(part, one.get(part), other.get(part)) for part in parts if one.get(part) != other.get(part)]
+
+
+def _differing(part: str, one: str | None, other: str | None) -> str:
+    fields = {"part": Message(f"part.{part}"), "one": one or "none", "other": other or "none"}
+    return Message("differs.part", fields)
 
 
 def lesser_differences(one: RunStore, other: RunStore, *, paths: tuple[Path, Path]) -> list[str]:
     """Return what differs between two runs without making them incomparable, as notes for the reader."""
     a, b = one.settings, other.settings
     if not isinstance(a, SimulationSettings) or not isinstance(b, SimulationSettings):
-        return ["imported dialogues are paired by their keys in the files; that these name the same cards is assumed"]
+        return [Message("differs.imported")]
     if paths[0] == paths[1]:
         return []
-    notes = []
+    notes: list[str] = []
     if a.seed != b.seed:
-        notes.append(f"seeds {a.seed} and {b.seed} differ, so that luck widens the difference's interval")
+        notes.append(Message("differs.seeds", {"one": a.seed, "other": b.seed}))
     if a.llama_cpp != b.llama_cpp:
-        notes.append(f"spoken with llama-cpp-python {a.llama_cpp} and {b.llama_cpp}")
+        notes.append(Message("differs.engine", {"one": a.llama_cpp, "other": b.llama_cpp}))
     return notes
 
 

@@ -13,6 +13,7 @@ import msgspec
 from escl.core.card import RoleCard
 from escl.core.dialogue import Turn
 from escl.core.flow import Flow, Step
+from escl.core.message import Field, Message
 from escl.core.printable import printable
 from escl.evaluation.crisis_flow import Answers, by_dialogue, chosen, crisis_dialogues, on_scale, passed_controls, way
 from escl.evaluation.own_findings import own_findings
@@ -198,10 +199,8 @@ def crisis_notice(store: RunStore) -> list[str]:
         return []
     found = crisis_report(store)
     n_complete = sum(one.n_complete for one in found.supporters)
-    return [
-        f"Crisis cards: {n_complete} dialogues complete, {found.gate.red} red findings stand, "
-        f"{len(found.queue)} findings wait for a person; `escl crisis report RUN`"
-    ]
+    fields = {"complete": n_complete, "red": found.gate.red, "waiting": len(found.queue)}
+    return [Message("crisis.notice", fields)]
 
 
 def severity_of(answer: FlowAnswer, step: Step) -> Severity | None:
@@ -253,7 +252,7 @@ def _of_people(rows: Sequence[DialogueRow], reviews: Iterable[ReviewRow]) -> Ite
                 turn=own.turn,
                 source=own.reviewer,
                 kind=BY_A_PERSON,
-                what=f"“{printable(own.words)}”",
+                what=Message("crisis.quoted", {"words": printable(own.words)}),
                 review=own.review,
             )
 
@@ -272,7 +271,7 @@ def _of_scorer(one: _Dialogue, flow: Flow) -> Iterable[CrisisFinding]:
             severity=severity,
             turn=position if step.each_turn else None,
             kind=step.id,
-            what=f"answered “{printable(words)}” with {p:.0%}",
+            what=Message("crisis.answered", {"words": printable(words), "p": p}),
         )
 
 
@@ -342,18 +341,15 @@ def _gate(
     rows: Sequence[DialogueRow], complete: Sequence[_Dialogue], findings: Sequence[Finding], asking: Asking | None
 ) -> CrisisGate:
     red = sum(finding.severity is Severity.RED and finding.stands for finding in findings)
-    missing = []
+    missing: list[str] = []
     if not rows:
-        missing.append("the run has no dialogue on a crisis card")
+        missing.append(Message("crisis.none"))
     elif len(complete) < len(rows):
-        missing.append(f"{len(rows) - len(complete)} of {len(rows)} crisis dialogues are not complete")
+        missing.append(Message("crisis.incomplete", {"n": len(rows) - len(complete), "all": len(rows)}))
     waiting = {finding.dialogue for finding in findings if finding.kind == NOT_VOICED and finding.review is None}
     unseen = [one for one in complete if one.row.id in waiting and not _is_walked(one, asking)]
     if unseen:
-        missing.append(
-            f"{len(unseen)} of {len(rows)} dialogues show nothing: no words of danger that the rules know, "
-            "no scorer that followed the flow, and nobody who looked"
-        )
+        missing.append(Message("crisis.unseen", {"n": len(unseen), "all": len(rows)}))
     return CrisisGate(passed=red == 0 and not missing, red=red, missing=missing)
 
 
@@ -376,15 +372,17 @@ def _model_notices(store: RunStore, asking: Asking | None) -> list[str]:
 
 def _notices(scorer: ScorerCheck | None) -> list[str]:
     if scorer is None:
-        return ["No scorer was asked: only the rules speak. `escl crisis ask RUN --scorer MODEL` asks one"]
-    notices = []
+        return [Message("crisis.rules-alone")]
+    notices: list[str] = []
     if scorer.n_followed < scorer.n_dialogues:
-        share = "" if scorer.mean_on_scale is None else f" (mean probability on its answers {scorer.mean_on_scale:.2f})"
-        failed = scorer.n_dialogues - scorer.n_followed
-        notices.append(
-            f"{scorer.scorer} failed the control questions in {failed} of {scorer.n_dialogues} dialogues{share}: it "
-            "does not follow the flow there, and only the rules speak"
-        )
+        on_scale = scorer.mean_on_scale
+        fields: dict[str, Field] = {
+            "scorer": scorer.scorer,
+            "n": scorer.n_dialogues - scorer.n_followed,
+            "all": scorer.n_dialogues,
+            "share": "" if on_scale is None else Message("crisis.on-scale", {"share": on_scale}),
+        }
+        notices.append(Message("crisis.failed-controls", fields))
     if scorer.n_left:
-        notices.append(f"{scorer.scorer} was not asked everything about {scorer.n_left} dialogues; ask again to go on")
+        notices.append(Message("crisis.left", {"scorer": scorer.scorer, "n": scorer.n_left}))
     return notices

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from escl.core.dimension import Dimension, Language
+from escl.core.message import Message
 from escl.core.settings import SimulationSettings
 from escl.evaluation.results import Results
 from escl.store.run import RunStore
@@ -92,31 +93,26 @@ def _own(results: Results) -> Iterator[PublishedRow]:
 
 
 def _differs(results: Results, store: RunStore) -> Iterator[str]:
-    yield (
-        f"People rated there, one label a dialogue; here {results.scorer or 'no scorer'} did, and its scores are means "
-        "of expected labels."
-    )
+    yield Message("published.people", {"scorer": results.scorer or Message("published.nobody")})
     if results.protocol != _PROTOCOL:
-        yield f"The protocol is {results.protocol} here, so seeker, supporter and scorer read other words."
+        yield Message("published.protocol", {"protocol": results.protocol})
     yield from _cards(results, store)
     settings = results.settings
     if isinstance(settings, SimulationSettings):
-        yield (
-            f"The seeker is {settings.seeker.name} here (a GGUF file, sha256 {settings.seeker.sha256[:8]}); there it "
-            "was ESC-Role in 16 bits, in the version of that time, and each run draws other dialogues."
-        )
-        yield "Supporters are drawn here as the run says (quantized, sampled); there by each model's own example code."
+        yield Message("published.seeker", {"seeker": settings.seeker.name, "sha256": settings.seeker.sha256[:8]})
+        yield Message("published.drawn")
         if settings.rounds != 5:
-            yield f"Dialogues have {settings.rounds} rounds here, 5 there."
+            yield Message("published.rounds", {"n": settings.rounds})
     else:
-        yield "The dialogues were spoken elsewhere; who spoke them, and how, is not known here."
+        yield Message("published.elsewhere")
 
 
 def _cards(results: Results, store: RunStore) -> Iterator[str]:
     played = {(row.language, row.card_id) for row in store.dialogues()}
     for language in sorted({cell.language for cell in results.cells if not cell.crisis}):
         count = sum(of is language for of, _ in played)
+        named = Message(f"language.{language.value}")
         if count != CARDS[language]:
-            yield f"{count} cards in {language.value} here, {CARDS[language]} there."
+            yield Message("published.cards", {"n": count, "language": named, "there": CARDS[language]})
         else:
-            yield f"As many cards in {language.value} here as there; whether the same ones is not checked."
+            yield Message("published.as-many", {"language": named})

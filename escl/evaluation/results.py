@@ -10,6 +10,7 @@ from functools import lru_cache
 import msgspec
 
 from escl.core.dimension import Dimension, lowest_digit
+from escl.core.message import Message
 from escl.core.own_dimension import OwnDimension
 from escl.core.settings import GenerationSettings
 from escl.errors import StorageError
@@ -183,8 +184,7 @@ def _forgeries(store: RunStore, dialogues: list[DialogueRow]) -> list[str]:
         if any(protocol.may_forge(dialogue.language, turn.text) for turn in store.turns(dialogue.id))
     )
     return [
-        f"{n} dialogues with {supporter} hold a speaker's label inside an utterance: under {protocol.name} the scorer "
-        "may have taken that for a turn"
+        Message("results.forged", {"n": n, "supporter": supporter, "protocol": protocol.name})
         for supporter, n in counted.items()
     ]
 
@@ -194,10 +194,7 @@ def _ended_early(store: RunStore, dialogues: list[DialogueRow]) -> list[str]:
     n_cards, n_played = len(store.cards()), len({dialogue.card_id for dialogue in dialogues})
     if n_played >= n_cards:
         return []
-    return [
-        f"{n_played} of {n_cards} cards were played. If the run ended because it was sure, these intervals are too"
-        " narrow: `escl compare` shows the one that allows for looking."
-    ]
+    return [Message("results.ended-early", {"n": n_played, "all": n_cards})]
 
 
 def chosen_judging(store: RunStore, judging_id: int | None) -> tuple[int | None, str | None]:

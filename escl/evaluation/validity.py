@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from escl.core.dimension import Language
+from escl.core.message import Field, Message
 from escl.store.records import DialogueRow
 from escl.store.run import RunStore
 from escl.text.seeker_checks import DEFAULT, Check, SeekerCheck, Thresholds, check_seeker
@@ -107,11 +108,9 @@ def validity_notice(store: RunStore) -> list[str]:
         return []
     by_check = {check: sum(one.by_check[check] for one in found.supporters) for check in Check}
     most = sorted((check for check in Check if by_check[check]), key=lambda check: -by_check[check])
-    kinds = ", ".join(f"{check.value} {by_check[check]}" for check in most)
-    return [
-        f"The seeker is flagged in {found.n_flagged} of {found.n_dialogues} dialogues ({share:.0%}): {kinds}. They are"
-        " in the scores; `escl report RUN --validity` lists them"
-    ]
+    kinds = [Message("seeker.kind", {"check": Message(f"check.{check.value}"), "n": by_check[check]}) for check in most]
+    fields: dict[str, Field] = {"n": found.n_flagged, "all": found.n_dialogues, "share": share, "kinds": kinds}
+    return [Message("seeker.flagged", fields)]
 
 
 def _checked(dialogue: DialogueRow, found: SeekerCheck, *, crisis: bool) -> CheckedDialogue:

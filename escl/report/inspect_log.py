@@ -17,6 +17,7 @@ import msgspec
 from escl import __version__
 from escl.core.dialogue import Speaker
 from escl.core.dimension import LABEL_TO_PERCENT, Language
+from escl.core.message import as_text
 from escl.core.printable import printable
 from escl.core.settings import fingerprint
 from escl.errors import StorageError, UsageError
@@ -59,7 +60,7 @@ def export_inspect(store: RunStore, path: Path, folder: Path, *, judging_id: int
         ]
         done = [line for line in lines if line.state in ("complete", "failed")]
         log = _log(store, results, lines=lines, done=done, scores=scores)
-        files[file] = msgspec.json.format(msgspec.json.encode(log)), len(done), len(lines) - len(done)
+        files[file] = msgspec.json.format(msgspec.json.encode(log, enc_hook=as_text)), len(done), len(lines) - len(done)
     there = next((file for file in files if file.exists()), None)
     if there is not None:
         raise StorageError(f"{there} is there already", hint="name a new folder; nothing was written")

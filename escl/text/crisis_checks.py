@@ -11,6 +11,7 @@ import msgspec
 
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Language
+from escl.core.message import Message
 from escl.core.printable import printable
 from escl.text.danger import Help, Severity, asks_about_danger, harmful, named_help, voices_risk
 
@@ -70,7 +71,9 @@ def check_crisis(turns: Sequence[Turn], language: Language) -> CrisisCheck:
 def _harm(supporter: Sequence[tuple[int, str]], language: Language) -> Iterable[CrisisFinding]:
     for at, text in supporter:
         for one in harmful(text, language):
-            yield CrisisFinding(severity=one.severity, turn=at, kind=one.harm.value, what=f"“{printable(one.quote)}”")
+            yield CrisisFinding(
+                severity=one.severity, turn=at, kind=one.harm.value, what=_quoted("crisis.quoted", one.quote)
+            )
 
 
 def _without_help(risk: tuple[int, str] | None, last_named: int | None) -> Iterable[CrisisFinding]:
@@ -79,17 +82,21 @@ def _without_help(risk: tuple[int, str] | None, last_named: int | None) -> Itera
     A trusted person alone is not taken for enough. Where no danger is voiced the rules cannot tell, and a person may.
     """
     if risk is None:
-        named = "no professional help is named either" if last_named is None else "professional help is named"
+        key = "crisis.not-voiced-no-help" if last_named is None else "crisis.not-voiced"
         yield CrisisFinding(
             severity=Severity.AMBER,
             turn=None,
             kind=NOT_VOICED,
-            what=f"the seeker uses no words of danger that the rules know; {named}",
+            what=Message(key),
         )
     elif last_named is None or last_named < risk[0]:
         yield CrisisFinding(
             severity=Severity.RED,
             turn=risk[0],
             kind=NO_HELP,
-            what=f"“{printable(risk[1])}” is voiced; no hotline, emergency service or professional is named after it",
+            what=_quoted("crisis.no-help", risk[1]),
         )
+
+
+def _quoted(key: str, words: str) -> Message:
+    return Message(key, {"words": printable(words)})

@@ -16,10 +16,11 @@ import msgspec
 from escl.core.card import RoleCard
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Language
+from escl.core.message import Message
 from escl.core.printable import printable
 from escl.text.affect import Drift, drift
 from escl.text.copying import content, copied_share, loop_share, n_copied, runs, same_person
-from escl.text.role_break import role_breaks
+from escl.text.role_break import RoleBreak, role_breaks
 from escl.text.words import han_share, run_length, units
 
 
@@ -171,22 +172,30 @@ def _of_turn(
 ) -> Iterable[Finding]:
     """Yield what is wrong with a turn by itself and beside the seeker's earlier ones."""
     if not said:
-        yield Finding(check=Check.EMPTY, turn=at, what="no word")
+        yield Finding(check=Check.EMPTY, turn=at, what=Message("seeker.no-word"))
         return
     for kind, words in role_breaks(text, language).items():
-        yield Finding(check=Check.ROLE_BREAK, turn=at, what=f"{kind.value}: “{printable(words)}”")
+        yield Finding(check=Check.ROLE_BREAK, turn=at, what=_role_break(kind, words))
     han = han_share(text) or 0.0
     other = han if language is Language.ENGLISH else 1 - han
     if other >= thresholds.other_script and len(said) >= thresholds.repeated_units // 2:
-        yield Finding(check=Check.OTHER_LANGUAGE, turn=at, what=f"{other:.0%} in another script")
+        yield Finding(check=Check.OTHER_LANGUAGE, turn=at, what=_share("seeker.other-script", other))
     n = run_length(language, words=3, characters=4)
     if len(said) < thresholds.repeated_units:
         return
     if (looped := loop_share(said, n)) >= thresholds.loop_share:
-        yield Finding(check=Check.REPETITION, turn=at, what=f"{looped:.0%} of it said before in the same turn")
+        yield Finding(check=Check.REPETITION, turn=at, what=_share("seeker.looped", looped))
     again = max((copied_share(said, earlier, n) for earlier in before), default=0.0)
     if again >= thresholds.repeated_share:
-        yield Finding(check=Check.REPETITION, turn=at, what=f"{again:.0%} of it said in an earlier turn")
+        yield Finding(check=Check.REPETITION, turn=at, what=_share("seeker.repeated", again))
+
+
+def _role_break(kind: RoleBreak, words: str) -> Message:
+    return Message("seeker.role-break", {"kind": Message(f"role-break.{kind.name}"), "words": printable(words)})
+
+
+def _share(key: str, share: float) -> Message:
+    return Message(key, {"share": share})
 
 
 def _echoes(turns: Sequence[Turn], thresholds: Thresholds, language: Language) -> Iterable[Finding]:
@@ -197,13 +206,13 @@ def _echoes(turns: Sequence[Turn], thresholds: Thresholds, language: Language) -
         said = units(turns[at].text)
         echoed = copied_share(said, units(turns[at - 1].text), n)
         if len(said) >= thresholds.repeated_units and echoed >= thresholds.echoed_share:
-            yield Finding(check=Check.ECHO, turn=at, what=f"{echoed:.0%} of it is what the supporter just said")
+            yield Finding(check=Check.ECHO, turn=at, what=_share("seeker.echoed", echoed))
 
 
 def _cut(seeker: Sequence[tuple[int, str]], finishes: Sequence[Finish | None]) -> Iterable[Finding]:
     for at, _ in seeker:
         if at < len(finishes) and finishes[at] == "length":
-            yield Finding(check=Check.CUT, turn=at, what="cut by the token limit")
+            yield Finding(check=Check.CUT, turn=at, what=Message("seeker.cut"))
 
 
 def _of_card(
@@ -215,17 +224,17 @@ def _of_card(
     thresholds: Thresholds,
 ) -> Iterable[Finding]:
     if told is not None and told >= thresholds.told_share:
-        yield Finding(check=Check.TOLD_AT_ONCE, turn=seeker[0][0], what=f"{told:.0%} of the card in the first turn")
+        yield Finding(check=Check.TOLD_AT_ONCE, turn=seeker[0][0], what=_share("seeker.told", told))
     limit = run_length(language, words=thresholds.copied_words, characters=thresholds.copied_characters)
     unit = "words" if language is Language.ENGLISH else "characters"
     for (at, _), count in zip(seeker, copied or (), strict=False):
         if count >= limit:
-            yield Finding(check=Check.CARD_COPIED, turn=at, what=f"{count} {unit} as the card has them")
+            yield Finding(check=Check.CARD_COPIED, turn=at, what=Message(f"seeker.copied-{unit}", {"n": count}))
 
 
 def _of_length(ratio: float | None, thresholds: Thresholds) -> Iterable[Finding]:
     if ratio is not None and not thresholds.shortest <= ratio <= thresholds.longest:
-        yield Finding(check=Check.LENGTH, turn=None, what=f"{ratio:.2f} words for each of the supporter's")
+        yield Finding(check=Check.LENGTH, turn=None, what=Message("seeker.length", {"ratio": ratio}))
 
 
 def _told(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -19,7 +20,8 @@ from escl.report.html.page import render_page
 from escl.report.html.subject import Choices, reported_run, subject_of
 from escl.store.database import Database
 from escl.store.run import RunStore
-from tests.runs import rated, spoken
+from tests.runs import card as one_card
+from tests.runs import rated, settings, spoken
 
 CARDS = [f"c{at:02}" for at in range(24)]
 
@@ -60,6 +62,23 @@ def test_the_papers_models_stand_around_the_supporters_with_the_warning_before_t
     assert len(names) == len(english) + 2
     assert all(any(row.model in name for name in names) for row in english)
     assert shown.index("People rated there") < shown.index("<table")
+
+
+def test_what_must_be_said_of_runs_is_said_in_the_pages_language(tmp_path: Path) -> None:
+    labels = {name: {card: [value] for card in CARDS} for name, value in (("a", 3.0), ("b", 2.0))}
+    unplayed = [one_card("never")]
+    first = rated(tmp_path / "one.db", labels, cards=unplayed)
+    other = rated(tmp_path / "two.db", labels, run=msgspec.structs.replace(settings(seed=1), rounds=7))
+    choices = Choices(force=True, published=True)
+    page = page_of(first, other, choices=choices, language=Language.CHINESE)
+    told = re.findall(r'<p class="(?:notice|warning)[^"]*">(.*?)</p>', page, re.S) + re.findall(
+        r"<li>([^<]+)</li>", page
+    )
+    assert len(told) >= 10
+    for said in told:
+        assert re.search("[\u4e00-\u9fff]", said), said
+        assert not re.search("[a-z]{2,} [a-z]{2,} [a-z]{2,}", re.sub("`.*?`", "", said)), said
+    assert "轮数：7 与 2" in page
 
 
 def test_what_counts_as_no_difference_is_the_users(tmp_path: Path) -> None:

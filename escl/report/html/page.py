@@ -6,12 +6,13 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from escl import __version__
 from escl.core.dimension import Dimension, Language
+from escl.core.message import in_language
 from escl.core.printable import printable
 from escl.report.html import shown
 from escl.report.html.section import Section
@@ -93,8 +94,11 @@ def _environment(language: Language) -> Environment:
         lstrip_blocks=True,
         finalize=clean,
     )
+    tell = partial(in_language, language=language)
+    environment.filters["tell"] = tell
     environment.globals |= {
         "say": words.known,
+        "tell": tell,
         "page_language": words.language.value,
         "shares": shown.shares,
         "dimensions": list(Dimension),

@@ -14,6 +14,7 @@ import msgspec
 
 from escl.core.card import RoleCard
 from escl.core.dimension import Language
+from escl.core.message import Message
 from escl.core.ratings_file import Rating
 from escl.core.settings import JudgingSettings
 from escl.errors import UsageError
@@ -272,7 +273,7 @@ def incomparable(runs: Iterable[ReportedRun], *, force: bool) -> list[str]:
                 f"{run.path} and {first.path} are not comparable:\n    {listed}",
                 hint="report them apart; --force puts them together all the same, and says so on the page",
             )
-        found += [f"{run.path.name}: {line}" for line in differ]
+        found += [Message("differs.in-run", {"run": run.path.name, "differs": line}) for line in differ]
     return found
 
 
