@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass
+from time import monotonic as _now_s
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -14,6 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from escl.tui.keys import Key, bindings
+from escl.tui.look import Look, change_pause, look
 from escl.tui.plain import fitted, line, plain
 from escl.tui.screens.run_screen import RunScreen, Session
 from escl.tui.speed import Speed
@@ -24,31 +24,14 @@ from escl.tui.widgets.speaking import LINES_EACH, WIDE, speaking_lines
 if TYPE_CHECKING:
     from escl.store.beside import Now
     from escl.store.database import Database
-    from escl.store.residents import Memory, Swap
-    from escl.store.watch import Progress, Said, Stay, Trouble, Watcher, Work
+    from escl.store.watch import Progress, Said, Trouble, Watcher, Work
     from escl.tui.strings import Strings
 
 _EVERY_S = 1.0
 _SPEAKING_EVERY_S = 0.25
-_FAILURES = 20
-_SWAPS = 3
 _SPOKEN = 10
 _PAUSED = ("‖", "$warning")
 _SIGNS = {"running": ("●", "$primary"), "finished": ("✓", "$success"), "interrupted": ("‖", "$warning")}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """What one look at the run's file found."""
-
-    progress: Progress
-    work: Work
-    is_paused: bool
-    stays: list[Stay]
-    memories: list[Memory]
-    swaps: list[Swap]
-    troubles: list[Trouble]
-    now: Now | None
 
 
 class LiveScreen(RunScreen):
@@ -66,6 +49,7 @@ class LiveScreen(RunScreen):
         self._watcher: Watcher | None = None
         self._turns, self._readings, self._tokens = Speed(), Speed(), Speed()
         self._work: Work | None = None
+        self._is_hearing = False
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
@@ -120,7 +104,8 @@ class LiveScreen(RunScreen):
         return started is not None and not started.has_ended
 
     def _listen(self) -> None:
-        if self.is_current and self._work == "running":
+        # Where the file answers slowly, a question that is under way is not asked again.
+        if self.is_current and self._work == "running" and not self._is_hearing:
             self.in_background(self._hear, group="hear")
 
     async def _stop(self) -> None:
@@ -130,16 +115,10 @@ class LiveScreen(RunScreen):
         self.app.notify(self.words("live.stopping" if found else "live.not_found"), markup=False)
 
     async def _pause(self) -> None:
-        from escl.store import beside
-
-        path = self.session.run.path
         if self._work != "running":
             self.app.notify(self.words("live.not_running"), markup=False)
             return
-        if await asyncio.to_thread(beside.is_paused, path):
-            await asyncio.to_thread(beside.resume, path)
-        else:
-            await asyncio.to_thread(beside.pause, path)
+        await asyncio.to_thread(change_pause, self.session.run.path)
         self.load()
 
     async def _hear(self) -> None:
@@ -149,7 +128,13 @@ class LiveScreen(RunScreen):
             now = self._watching(database).now()
             return self._watching(database).speaking(now, limit), now
 
-        said, now = await self.ask(query)
+        self._is_hearing = True
+        try:
+            said, now = await self.ask(query)
+        finally:
+            self._is_hearing = False
+        if self._work != "running":
+            return
         width = max(20, self.size.width - 7)
         shown = speaking_lines(self.words, said, now, width)
         self.query_one("#now", Static).update(shown)
@@ -169,7 +154,8 @@ class LiveScreen(RunScreen):
             return
         if started is not None and not started.has_ended and not await self._has_begun():
             return
-        found = await self.ask(self._query)
+        path, was_running = self.session.run.path, self._work == "running"
+        found = await self.ask(lambda run: look(run, self._watching(run), path, was_running=was_running))
         self._work = found.work
         self._note(found)
         self._show(found)
@@ -195,39 +181,15 @@ class LiveScreen(RunScreen):
             self._watcher = Watcher(database)
         return self._watcher
 
-    def _query(self, database: Database) -> _Look:
-        from escl.store import beside
-        from escl.store.residents import memories, swaps
-        from escl.store.watch import is_held
-
-        watcher, path = self._watching(database), self.session.run.path
-        # Whether somebody works on it is asked first: what ended since then is shown by the next look.
-        held = is_held(path)
-        if held:
-            beside.watch(path)
-        elif self._work == "running":
-            beside.unwatch(path)
-        progress, stays = watcher.progress(), watcher.in_memory()
-        return _Look(
-            progress=progress,
-            work=progress.work(is_held=held),
-            is_paused=held and beside.is_paused(path),
-            stays=stays,
-            memories=memories(database, [stay.name for stay in stays]),
-            swaps=swaps(database, _SWAPS),
-            troubles=watcher.troubles(_FAILURES),
-            now=watcher.now(),
-        )
-
-    def _note(self, found: _Look) -> None:
-        now = time.monotonic()
+    def _note(self, found: Look) -> None:
+        now = _now_s()
         self._turns.note(now, found.progress.n_turns)
         if found.progress.n_readings is not None:
             self._readings.note(now, found.progress.n_readings)
         if found.now is not None:
             self._tokens.note(now, found.now.n_evaluated + found.now.n_generated)
 
-    def _show(self, found: _Look) -> None:
+    def _show(self, found: Look) -> None:
         progress, work = found.progress, found.work
         self.query_one(".page").remove_class("unknown")
         sign, style = _SIGNS.get(work, ("×", "$error"))
@@ -283,7 +245,7 @@ class LiveScreen(RunScreen):
             parts.append(Content.styled(f"   {speed.per_s:.1f}/s   {left}", "$muted"))
         return Content.assemble(*parts)
 
-    def _show_gauges(self, found: _Look) -> None:
+    def _show_gauges(self, found: Look) -> None:
         width = max(20, min(70, (self.size.width - 6) // 2 - 3))
         is_scoring = found.progress.n_readings is not None
         rates = (
@@ -320,7 +282,7 @@ class LiveScreen(RunScreen):
 
     def _where(self, trouble: Trouble) -> str:
         if trouble.own is not None:
-            return trouble.own
+            return line(trouble.own)
         if trouble.dimension is not None:
             return self.words(f"dimension.{trouble.dimension.value}")
         return "" if trouble.position is None else f"{self.words('live.turns')} {trouble.position}"

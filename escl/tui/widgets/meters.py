@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 _LEVELS = "▁▂▃▄▅▆▇█"
+_HIGHEST = 0.87
 
 
 def meter(done: int, total: int, width: int, *, style: str = "$primary") -> Content:
@@ -18,10 +19,10 @@ def meter(done: int, total: int, width: int, *, style: str = "$primary") -> Cont
 
 
 def sparkline(values: Sequence[float], width: int, *, style: str = "$primary") -> Content:
-    """Return the last `width` values as columns of one line; the highest is full."""
+    """Return the last `width` values as columns of one line; the highest leaves room to the line above."""
     shown = list(values)[-width:]
     highest = max(shown, default=0.0)
-    columns = [level(value / highest) if highest > 0 else _LEVELS[0] for value in shown]
+    columns = [level(_HIGHEST * value / highest) if highest > 0 else _LEVELS[0] for value in shown]
     return Content.assemble(("".join(columns).rjust(width, "·"), style))
 
 
