@@ -101,7 +101,7 @@ def test_memory_swaps_and_speed_are_shown(tmp_path: Path) -> None:
                 say(store, 1, n + 1, "Oh")
                 await pilot.pause(0.1)
                 rows = {row.split()[0]: row for row in seen(app).splitlines() if "/s " in row}
-                if "█" in rows.get("tokens/s", "") and "█" in rows.get("turns/s", ""):
+                if all("▇" in rows.get(name, "") for name in ("tokens/s", "turns/s")):
                     break
                 assert n < 500, seen(app)
 
