@@ -59,21 +59,22 @@ def validate(
     Example: escl judge validate ratings.csv --runs my-model.db other.db
     """
     from escl.core.ratings_file import read_ratings
-    from escl.evaluation.judged_runs import judged_runs
+    from escl.evaluation.judged_runs import judged_runs, own_keys
     from escl.evaluation.preferences import validate_preference_file
     from escl.evaluation.validation import validate_ratings
     from escl.report.validation import print_preferences, print_validation
 
-    file = read_ratings(human)
-    if not file.ratings and not file.preferences:
+    named = [*runs, *(more_runs or [])]
+    file = read_ratings(human, own=own_keys(named))
+    if not file.ratings and not file.own and not file.preferences:
         raise RatingsError(f"{human} holds no judgement")
-    if judge is not None and file.ratings:
+    if judge is not None and not file.preferences:
         raise UsageError("--judge names votes about pairs", hint=f"{human} holds labels")
-    judged = judged_runs([*runs, *(more_runs or [])], judging_id=judging)
+    judged = judged_runs(named, judging_id=judging)
     made: JudgeValidation | PreferenceValidation
-    if file.ratings:
+    if not file.preferences:
         made = validate_ratings(file, judged, path=human, ignore_unknown=ignore_unknown)
-        gaps = any(cell.validation.failed for cell in made.cells)
+        gaps = any(cell.validation.failed for cell in made.cells) or any(cell.validation.failed for cell in made.own)
         show = partial(print_validation, made=made)
     else:
         made = validate_preference_file(
@@ -113,15 +114,16 @@ def calibrate(
     from escl.core.ratings_file import read_ratings
     from escl.evaluation.calibration import calibrate as made_of
     from escl.evaluation.calibration import default_path, write_calibration
-    from escl.evaluation.judged_runs import judged_runs
+    from escl.evaluation.judged_runs import judged_runs, own_keys
     from escl.evaluation.validation import judged_dialogues, known_ratings
     from escl.report.calibration import print_calibration
     from escl.shelf.manifest import sha256_of
 
-    file = read_ratings(human)
+    named = [*runs, *(more_runs or [])]
+    file = read_ratings(human, own=own_keys(named))
     if not file.ratings:
-        raise RatingsError(f"{human} holds no rating")
-    judged = judged_runs([*runs, *(more_runs or [])], judging_id=judging)
+        raise RatingsError(f"{human} holds no rating in the seven dimensions")
+    judged = judged_runs(named, judging_id=judging)
     known = known_ratings(file, judged, path=human, ignore_unknown=ignore_unknown)
     made = made_of(
         judged_dialogues(known, judged),

@@ -27,7 +27,8 @@ def rate(
     ] = None,
     pairs: Annotated[bool, typer.Option("--pairs", help="Ask which of two dialogues on one card is better.")] = False,
     dimension: Annotated[
-        list[Dimension] | None, typer.Option(help="Ask only for these dimensions. Default: all seven.")
+        list[str] | None,
+        typer.Option(help="Ask only for these dimensions, also your own by their keys. Default: the seven."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Dialogues or pairs at most.")] = None,
     number: Annotated[
@@ -47,7 +48,7 @@ def rate(
     from escl.cli.keys import terminal_keys
     from escl.cli.rating_desk import judge_pairs, rate_labels
     from escl.core.strict import identifier
-    from escl.evaluation.rating import dialogues_to_rate, pairs_to_judge, shown
+    from escl.evaluation.rating import dialogues_to_rate, own_dimensions, pairs_to_judge, shown
     from escl.evaluation.rating_desk import label_desk, preference_desk
     from escl.evaluation.rating_sheet import label_sheet, preference_sheet, sheet_name
     from escl.store.database import Database
@@ -71,8 +72,10 @@ def rate(
             judge_pairs(console, keys, desk, read)
         else:
             dialogues = dialogues_to_rate(stores, rater=rater, limit=limit)
-            dimensions = dimension or list(Dimension)
-            desk = label_desk(label_sheet(path), dialogues, dimensions=dimensions, rater=rater, number=number)
+            named = list(dict.fromkeys(dimension or Dimension))
+            own = own_dimensions(stores, [name for name in named if name not in set(Dimension)])
+            seven = [each for each in Dimension if each in named]
+            desk = label_desk(label_sheet(path), dialogues, dimensions=seven, own=own, rater=rater, number=number)
             rate_labels(console, keys, desk, read)
     rest = "nothing is left to rate" if desk.is_done else "the same command goes on"
     line = f"{desk.n_answered} judgements written to {path}; {rest}"

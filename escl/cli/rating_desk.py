@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from escl.cli.keys import Keys
-from escl.core.dimension import Dimension
 from escl.core.printable import printable
+from escl.core.wording import Rubric
 from escl.evaluation.rating import Pair, ShownDialogue, Unrated
 from escl.evaluation.rating_desk import LABEL_ANSWERS, Desk, Subject
 from escl.report.terminal import dialogue_panel
@@ -30,12 +30,12 @@ def rate_labels(console: Console, keys: Keys, desk: Desk[Unrated], read: Read) -
     subjects = dict.fromkeys(question.subject for question in desk.questions)
     place = {subject: at for at, subject in enumerate(subjects, start=1)}
 
-    def show(subject: Unrated) -> dict[Dimension, Text]:
+    def show(subject: Unrated) -> dict[str, Text]:
         dialogue = read(subject)
         console.print(dialogue_panel(dialogue.turns, title=f"dialogue {place[subject]} of {len(place)}"))
         return {
-            dimension: Text.assemble((f"\n{dimension.shown}", "bold"), "  ", printable(rubric.text))
-            for dimension, rubric in dialogue.rubrics.items()
+            **{each.value: _asked(each.shown, rubric) for each, rubric in dialogue.rubrics.items()},
+            **{key: _asked(rubric.name, rubric) for key, rubric in dialogue.own.items()},
         }
 
     console.print(Text("0 to 4 give a label; u undo, s skip this dialogue, r read again, q leave", style="dim"))
@@ -46,7 +46,7 @@ def judge_pairs(console: Console, keys: Keys, desk: Desk[Pair], read: Read) -> N
     """Ask which of two dialogues is better; otherwise as `rate_labels`."""
     place = {question.subject: at for at, question in enumerate(desk.questions, start=1)}
 
-    def show(pair: Pair) -> dict[Dimension, Text]:
+    def show(pair: Pair) -> dict[str, Text]:
         for name, one in (("first", pair.first), ("second", pair.second)):
             title = f"pair {place[pair]} of {len(place)}, the {name}"
             console.print(dialogue_panel(read(one).turns, title=title))
@@ -56,21 +56,26 @@ def judge_pairs(console: Console, keys: Keys, desk: Desk[Pair], read: Read) -> N
     _ask(console, keys, desk, show=show, answers=_CHOICE_KEYS)
 
 
+def _asked(name: str, rubric: Rubric) -> Text:
+    return Text.assemble((f"\n{printable(name)}", "bold"), "  ", printable(rubric.text))
+
+
 def _ask(
     console: Console,
     keys: Keys,
     desk: Desk[Subject],
     *,
-    show: Callable[[Subject], dict[Dimension, Text]],
+    show: Callable[[Subject], dict[str, Text]],
     answers: dict[str, str],
 ) -> None:
     """Ask until the end, or until the rater leaves; `show` puts a subject on the screen and returns its questions."""
     shown: Subject | None = None
-    questions: dict[Dimension, Text] = {}
+    questions: dict[str, Text] = {}
     while (question := desk.question) is not None:
         if question.subject is not shown:
             questions, shown = show(question.subject), question.subject
-        words = Text(_WHICH, style="bold") if question.dimension is None else questions[question.dimension]
+        about = question.own if question.dimension is None else question.dimension.value
+        words = Text(_WHICH, style="bold") if about is None else questions[about]
         console.print(words)
         match _key(keys, answers):
             case "q":

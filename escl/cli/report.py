@@ -270,6 +270,7 @@ def _metrics(
 ) -> None:
     from escl.cli.output import print_json, results_console
     from escl.core.ratings_file import rated_labels
+    from escl.evaluation.judged_runs import own_keys
     from escl.evaluation.text_metrics import text_metrics
     from escl.report.text_metrics import print_metrics
     from escl.store.upstream import read_upstream
@@ -277,7 +278,7 @@ def _metrics(
     found = text_metrics(
         store,
         references=None if reference is None else read_upstream(reference).dialogues,
-        ratings=None if ratings is None else rated_labels(ratings),
+        ratings=None if ratings is None else rated_labels(ratings, own=own_keys([run])),
         path=run,
         judging_id=judging_id,
     )

@@ -55,7 +55,7 @@ def write_files(
         raise UsageError("--judging chooses in one run, and there are several", hint="report them apart")
     if sum(target == "-" for target in targets.values()) > 1:
         raise UsageError("two forms cannot both go to stdout", hint="name a file for one of them")
-    choices = _choices(wishes, force=force)
+    choices = _choices(wishes, runs, force=force)
     with contextlib.ExitStack() as stack:
         opened = [_opened(path, stack, judging=judging, choices=choices) for path in runs]
         for line in incomparable(opened, force=force):
@@ -65,10 +65,11 @@ def write_files(
             _put(content, target)
 
 
-def _choices(wishes: PageWishes, *, force: bool) -> Choices:
+def _choices(wishes: PageWishes, runs: list[Path], *, force: bool) -> Choices:
     from escl.core.dimension import LABEL_TO_PERCENT
     from escl.core.ratings_file import rated_labels
     from escl.evaluation.calibration import read_calibration
+    from escl.evaluation.judged_runs import own_keys
     from escl.report.html.subject import Choices
     from escl.store.upstream import read_upstream
 
@@ -81,7 +82,7 @@ def _choices(wishes: PageWishes, *, force: bool) -> Choices:
         calibration=None if named is None else (read_calibration(named), named.name),
         metrics=wishes.metrics,
         references=None if wishes.reference is None else read_upstream(wishes.reference).dialogues,
-        ratings=None if wishes.ratings is None else rated_labels(wishes.ratings),
+        ratings=None if wishes.ratings is None else rated_labels(wishes.ratings, own=own_keys(runs)),
     )
 
 

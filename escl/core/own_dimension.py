@@ -22,7 +22,7 @@ from escl.errors import ProtocolError
 MAX_DIMENSIONS: Final = 16
 """Of one file and of one command; every one of them is asked about in every dialogue."""
 
-_KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _MAX_NAME: Final = 24
 _MAX_CHARS: Final = 4000
 _TAKEN: Final = frozenset({"average", *Dimension, *(each.shown.lower() for each in Dimension)})
@@ -37,7 +37,7 @@ class OwnDimension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         languages: The rubric by language, with its five levels; dialogues in other languages are not asked about.
     """
 
-    key: Annotated[str, Meta(pattern=f"^{_KEY.pattern}$")]
+    key: Annotated[str, Meta(pattern=f"^{KEY.pattern}$")]
     languages: Annotated[dict[Language, Rubric], Meta(min_length=1)]
 
     def shown(self, language: Language) -> str:
@@ -107,7 +107,7 @@ def own_of(document: object) -> list[OwnDimension]:
 
 
 def _dimension(key: str, table: object) -> OwnDimension:
-    if not _KEY.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise ValueError(
             f"dimensions.{strict.shortened(key)}: a key is 1 to 32 of a-z, 0-9, - and _, and begins with a letter"
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
@@ -16,6 +17,7 @@ import msgspec
 
 from escl.core import strict
 from escl.core.dimension import LABELS, Dimension
+from escl.core.own_dimension import KEY
 from escl.errors import RatingsError
 
 MAX_BYTES: Final = 8 << 20
@@ -27,17 +29,16 @@ _OPTIONAL: Final = ("pass", "note")
 
 Choice = Literal["a", "b", "tie"]
 _CHOICES: Final[dict[str, Choice]] = {"a": "a", "b": "b", "tie": "tie"}
-_DIMENSIONS: Final = {name: each for each in Dimension for name in (each.value, each.shown.lower())}
+_DIMENSIONS: Final = {name: each.value for each in Dimension for name in (each.value, each.shown.lower())}
 _MAX_NAME: Final = 400
 
 _name: Final = strict.line(_MAX_NAME)
-_dimension: Final = strict.choice({name: each.value for name, each in _DIMENSIONS.items()})
 _label: Final = strict.choice({str(label): str(label) for label in LABELS})
 _choice: Final = strict.choice({**_CHOICES})
 _pass: Final = strict.choice({str(number): str(number) for number in range(1, 100)})
 
 
-class Rating(msgspec.Struct, frozen=True, kw_only=True):
+class GivenLabel(msgspec.Struct, frozen=True, kw_only=True):
     """One label that a person gave.
 
     Attributes:
@@ -48,10 +49,21 @@ class Rating(msgspec.Struct, frozen=True, kw_only=True):
 
     line: int
     dialogue: str
-    dimension: Dimension
     rater: str
     label: int
     turn: int = 1
+
+
+class Rating(GivenLabel, frozen=True, kw_only=True):
+    """A label in one of the seven dimensions."""
+
+    dimension: Dimension
+
+
+class OwnRating(GivenLabel, frozen=True, kw_only=True):
+    """A label in a dimension of the user's own; `own` is its key."""
+
+    own: str
 
 
 class Preference(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,37 +87,43 @@ class RatingsFile(msgspec.Struct, frozen=True, kw_only=True):
     """What a file holds: rows of one of the two kinds.
 
     Attributes:
+        own: Labels in dimensions of the user's own.
         n_blank: Rows whose label or preference is left empty, and which count as not judged.
     """
 
     ratings: tuple[Rating, ...] = ()
     preferences: tuple[Preference, ...] = ()
     n_blank: int = 0
+    own: tuple[OwnRating, ...] = ()
 
 
-_Row = TypeVar("_Row", Rating, Preference)
+_Row = TypeVar("_Row", GivenLabel, Preference)
 
 
-def read_ratings(path: Path) -> RatingsFile:
+def read_ratings(path: Path, *, own: Collection[str] | None = ()) -> RatingsFile:
     """Return the judgements in a CSV file; its header says which kind they are.
+
+    Args:
+        path: Of the file.
+        own: Keys of the user's own dimensions that may be rated beside the seven; None takes any.
 
     Raises:
         RatingsError: The file cannot be read or is malformed; the message names the line and the column.
     """
     try:
-        return _parsed(_text(path))
+        return _parsed(_text(path), own)
     except ValueError as error:
         hint = f"columns: {', '.join(RATING_COLUMNS[:-1])}; or {', '.join(PREFERENCE_COLUMNS[:-1])}; `pass` may follow"
         raise RatingsError(f"{path}: {error}", hint=hint) from error
 
 
-def rated_labels(path: Path) -> tuple[Rating, ...]:
-    """Return the labels in a CSV file of people's ratings.
+def rated_labels(path: Path, *, own: Collection[str] = ()) -> tuple[Rating, ...]:
+    """Return the labels in the seven dimensions in a CSV file of people's ratings; those in `own` are left out.
 
     Raises:
-        RatingsError: The file cannot be read or is malformed, or holds preferences only.
+        RatingsError: The file cannot be read or is malformed, or holds none.
     """
-    found = read_ratings(path).ratings
+    found = read_ratings(path, own=own).ratings
     if not found:
         raise RatingsError(f"{path} holds no labels", hint=f"its columns are {', '.join(RATING_COLUMNS[:-1])}")
     return found
@@ -137,14 +155,18 @@ def _text(path: Path) -> str:
         raise ValueError(f"is not UTF-8: byte {error.start} (counted from 0)") from None
 
 
-def _parsed(text: str) -> RatingsFile:
+def _parsed(text: str, own: Collection[str] | None) -> RatingsFile:
     rows = _rows(text)
     _, header = next(rows, (1, []))
     columns = [name.strip().lower() for name in header]
     if "label" in columns or "dimension" in columns:
         _check_header(header, columns, RATING_COLUMNS)
-        ratings, n_blank = _each(rows, columns, _rating)
-        return RatingsFile(ratings=tuple(ratings), n_blank=n_blank)
+        given, n_blank = _each(rows, columns, partial(_rating, own))
+        return RatingsFile(
+            ratings=tuple(one for one in given if isinstance(one, Rating)),
+            own=tuple(one for one in given if isinstance(one, OwnRating)),
+            n_blank=n_blank,
+        )
     _check_header(header, columns, PREFERENCE_COLUMNS)
     preferences, n_blank = _each(rows, columns, _preference)
     return RatingsFile(preferences=tuple(preferences), n_blank=n_blank)
@@ -224,23 +246,26 @@ def _each(
     return list(found.values()), n_blank
 
 
-def _rating(fields: _Fields) -> tuple[object, Rating | None]:
+def _rating(own: Collection[str] | None, fields: _Fields) -> tuple[object, GivenLabel | None]:
     dialogue, rater, turn = fields.name("dialogue"), fields.name("rater"), fields.pass_number()
-    dimension = fields.choice("dimension", _dimension)
+    dimension = fields.choice("dimension", partial(_dimension, own))
     label = fields.choice("label", _label)
     if dimension is None:
         raise ValueError(f"line {fields.line}, dimension is empty")
     key = (dialogue, dimension, rater, turn)
     if label is None:
         return key, None
-    return key, Rating(
-        line=fields.line,
-        dialogue=dialogue,
-        dimension=Dimension(dimension),
-        rater=rater,
-        label=int(label),
-        turn=turn,
-    )
+    given = GivenLabel(line=fields.line, dialogue=dialogue, rater=rater, label=int(label), turn=turn)
+    if dimension not in set(Dimension):
+        return key, OwnRating(own=dimension, **msgspec.structs.asdict(given))
+    return key, Rating(dimension=Dimension(dimension), **msgspec.structs.asdict(given))
+
+
+def _dimension(own: Collection[str] | None, value: object) -> str:
+    """Return the key of a dimension that goes by its key or, one of the seven, its shown name."""
+    if own is None and isinstance(value, str) and KEY.fullmatch(value):
+        return _DIMENSIONS.get(value, value)
+    return strict.choice({**_DIMENSIONS, **{key: key for key in own or ()}})(value)
 
 
 def _preference(fields: _Fields) -> tuple[object, Preference | None]:

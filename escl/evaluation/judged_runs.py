@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from escl.core.dimension import Dimension, Language
+from escl.core.own_dimension import OwnDimension
 from escl.core.settings import JudgingSettings
 from escl.core.strict import quoted
 from escl.errors import RatingsError, UsageError
 from escl.evaluation.dialogue_names import Names, Place, dialogue_code
-from escl.evaluation.results import chosen_judging, scored_of
-from escl.stats.summary import Scored
+from escl.evaluation.results import chosen_judging, own_scored_of, scored_of
+from escl.stats.summary import Scored, ScoredDialogue
 from escl.store.database import Database
 from escl.store.records import DialogueRow
 from escl.store.run import RunStore
@@ -53,6 +54,22 @@ class Judgement:
     again: dict[int, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnJudged:
+    """What was said in one dimension of the user's own.
+
+    Attributes:
+        scored: By the run's number and the dialogue's row; who speaks another language was not asked about.
+        differs: Whether the runs were read by different scorers or with other words.
+    """
+
+    dimension: OwnDimension
+    scorer: str
+    scorer_sha256: str
+    scored: dict[tuple[int, int], ScoredDialogue]
+    differs: bool = False
+
+
 class JudgedRuns:
     """The dialogues of some runs and what one scorer said of them.
 
@@ -66,6 +83,7 @@ class JudgedRuns:
         self._names = Names()
         self._judgements: dict[tuple[int, int, Dimension], Judgement] = {}
         self._rows: dict[str, Place] = {}
+        self._own: dict[str, OwnJudged] = {}
 
     def place(self, name: str, *, line: int, path: Path) -> Place | None:
         """Return the dialogue that a line of a file means, None when no run has it.
@@ -87,6 +105,20 @@ class JudgedRuns:
         """Return what the scorer said of a dialogue, or why it said nothing."""
         return self._judgements[place.run, place.row.id, dimension]
 
+    def own(self, key: str) -> OwnJudged:
+        """Return what was said in a dimension of the user's own.
+
+        Raises:
+            UsageError: No run was read in it, or the runs were read by different scorers or with other words.
+        """
+        if key not in self._own:
+            raise UsageError(f"no run was read in a dimension {key}", hint="`escl score RUN --rubrics FILE` reads one")
+        if self._own[key].differs:
+            raise UsageError(
+                f"the runs were read in {key} by different scorers or with other words", hint="name one run at once"
+            )
+        return self._own[key]
+
     def dialogues(self) -> Iterator[tuple[str, Place]]:
         """Yield every dialogue with its code."""
         yield from self._rows.items()
@@ -99,14 +131,40 @@ class JudgedRuns:
         for (row, dimension), item in zip(itertools.product(rows, Dimension), scored, strict=True):
             key = (number, row.id, dimension)
             self._judgements[key] = Judgement(scored=item, again=again.get((row.id, dimension), {}))
+        for own_judging, own in store.own_judgings():
+            self._take_in_own(number, store, own_judging, own)
         for row in rows:
             self._name(number, path, store, row)
+
+    def _take_in_own(self, number: int, store: RunStore, judging_id: int, own: OwnDimension) -> None:
+        settings = store.judging_settings(judging_id)
+        known = self._own.setdefault(
+            own.key, OwnJudged(dimension=own, scorer=settings.scorer, scorer_sha256=settings.sha256, scored={})
+        )
+        if (known.dimension, known.scorer_sha256) != (own, settings.sha256):
+            self._own[own.key] = replace(known, differs=True)
+        rows = [row for row in store.dialogues() if row.language in own.languages]
+        for row, item in zip(rows, own_scored_of(store, judging_id, own), strict=True):
+            known.scored[number, row.id] = item
 
     def _name(self, number: int, path: Path, store: RunStore, row: DialogueRow) -> None:
         place, code = Place(run=number, row=row), dialogue_code(row, store.turns(row.id))
         if self._rows.setdefault(code, place) != place:
             raise UsageError(f"{path} holds a dialogue that another run holds too", hint="name each run once")
         self._names.add(path, place, code=code)
+
+
+def own_keys(paths: Sequence[Path]) -> set[str]:
+    """Return the keys of the user's own dimensions that any of some runs was read in.
+
+    Raises:
+        StorageError: A file is no run.
+    """
+    found: set[str] = set()
+    for path in paths:
+        with Database.reader(path) as database:
+            found |= {own.key for _, own in RunStore.read(database).own_judgings()}
+    return found
 
 
 def judged_runs(paths: Sequence[Path], *, judging_id: int | None = None) -> JudgedRuns:

@@ -14,6 +14,8 @@ from typing import TypeVar
 
 from escl.core.dialogue import Turn
 from escl.core.dimension import Dimension, Language
+from escl.core.own_dimension import OwnDimension
+from escl.core.strict import nearest
 from escl.core.wording import Rubric
 from escl.errors import UsageError
 from escl.evaluation.dialogue_names import dialogue_code
@@ -45,10 +47,12 @@ class ShownDialogue:
 
     Attributes:
         rubrics: Of the run's protocol, in the dialogue's language.
+        own: Of the user's own dimensions that the run was read in, by their keys.
     """
 
     turns: Sequence[Turn]
     rubrics: dict[Dimension, Rubric]
+    own: dict[str, Rubric]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,31 @@ def pairs_to_judge(runs: Sequence[RunStore], *, rater: str, limit: int | None = 
 def shown(runs: Sequence[RunStore], one: Unrated) -> ShownDialogue:
     """Return the words of a dialogue, and by what it is rated."""
     run = runs[one.run]
-    return ShownDialogue(turns=run.turns(one.dialogue_id), rubrics=run.protocol.wording(one.language).rubrics)
+    own = [dimension for _, dimension in run.own_judgings() if one.language in dimension.languages]
+    return ShownDialogue(
+        turns=run.turns(one.dialogue_id),
+        rubrics=run.protocol.wording(one.language).rubrics,
+        own={dimension.key: dimension.languages[one.language] for dimension in own},
+    )
+
+
+def own_dimensions(runs: Sequence[RunStore], keys: Sequence[str]) -> list[OwnDimension]:
+    """Return the user's own dimensions of these keys, which all of some runs were read in.
+
+    Raises:
+        UsageError: A run was not read in one, or in other words than another run.
+    """
+    found: list[OwnDimension] = []
+    for key in keys:
+        known = [{own.key: own for _, own in run.own_judgings()} for run in runs]
+        if not all(key in each for each in known):
+            named = [*Dimension, *dict.fromkeys(name for each in known for name in each)]
+            hint = f"there are {', '.join(named)}; `escl score RUN --rubrics FILE` reads a run in one of your own"
+            raise UsageError(f"no dimension {key} in all of these runs{nearest(key, named)}", hint=hint)
+        if any(each[key] != known[0][key] for each in known):
+            raise UsageError(f"the runs were read in {key} with other words", hint="rate them one by one")
+        found.append(known[0][key])
+    return found
 
 
 def _complete(runs: Sequence[RunStore]) -> Iterator[tuple[tuple[str, int, str], Unrated]]:

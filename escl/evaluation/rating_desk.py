@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from escl.core.dimension import LABELS, Dimension
-from escl.core.ratings_file import Preference, Rating
+from escl.core.own_dimension import OwnDimension
+from escl.core.ratings_file import GivenLabel, Preference
 from escl.evaluation.rating import Pair, Unrated
 from escl.evaluation.rating_sheet import RatingSheet
 
@@ -26,13 +27,15 @@ class Question(Generic[Subject]):
 
     Attributes:
         subject: What must be on the screen.
-        dimension: What of it is asked about; None asks about the whole.
+        dimension: What of it is asked about; None asks about the whole, or about `own`.
+        own: The key of a dimension of the user's own.
         row: What goes into the file, without the answer.
     """
 
     subject: Subject
     dimension: Dimension | None
     row: dict[str, object]
+    own: str | None = None
 
 
 class Desk(Generic[Subject]):
@@ -106,7 +109,13 @@ class Desk(Generic[Subject]):
 
 
 def label_desk(
-    sheet: RatingSheet, dialogues: Sequence[Unrated], *, dimensions: Sequence[Dimension], rater: str, number: int
+    sheet: RatingSheet,
+    dialogues: Sequence[Unrated],
+    *,
+    dimensions: Sequence[Dimension],
+    own: Sequence[OwnDimension] = (),
+    rater: str,
+    number: int,
 ) -> Desk[Unrated]:
     """Return a desk that asks for labels.
 
@@ -114,21 +123,26 @@ def label_desk(
         sheet: Where they go; what the rater said in it before is not asked again.
         dialogues: In order.
         dimensions: What is asked of each.
+        own: Dimensions of the user's own that are asked of each in a language that they have words for.
         rater: The rater's name.
         number: Which pass of the rater this is.
     """
-    done = {(each.dialogue, each.dimension) for each in sheet.before.ratings if _by(each, rater, number)}
-    questions = [
-        Question(
-            subject=one,
-            dimension=dimension,
-            row={"dialogue": one.code, "dimension": dimension.value, "rater": rater, "pass": number},
-        )
-        for one in dialogues
-        for dimension in dimensions
-        if (one.code, dimension) not in done
-    ]
-    return Desk(questions, sheet, column="label", n_all=len(dialogues) * len(dimensions))
+    done = {(each.dialogue, each.dimension.value) for each in sheet.before.ratings if _by(each, rater, number)}
+    done |= {(each.dialogue, each.own) for each in sheet.before.own if _by(each, rater, number)}
+    asked: list[Question[Unrated]] = []
+    for one in dialogues:
+        keys = [each.key for each in own if one.language in each.languages]
+        asked += [
+            Question(
+                subject=one,
+                dimension=about if isinstance(about, Dimension) else None,
+                own=None if isinstance(about, Dimension) else about,
+                row={"dialogue": one.code, "dimension": str(about), "rater": rater, "pass": number},
+            )
+            for about in [*dimensions, *keys]
+        ]
+    questions = [each for each in asked if (each.row["dialogue"], each.row["dimension"]) not in done]
+    return Desk(questions, sheet, column="label", n_all=len(asked))
 
 
 def preference_desk(sheet: RatingSheet, pairs: Sequence[Pair], *, rater: str, number: int) -> Desk[Pair]:
@@ -146,5 +160,5 @@ def preference_desk(sheet: RatingSheet, pairs: Sequence[Pair], *, rater: str, nu
     return Desk(questions, sheet, column="preference", n_all=len(pairs))
 
 
-def _by(each: Rating | Preference, rater: str, number: int) -> bool:
+def _by(each: GivenLabel | Preference, rater: str, number: int) -> bool:
     return (each.rater, each.turn) == (rater, number)

@@ -60,7 +60,7 @@ class RatingSheet:
     def _checked(self) -> RatingsFile:
         with self.path.open(encoding="utf-8", newline="") as file:
             header = file.readline(200).rstrip("\r\n")
-        held = read_ratings(self.path)
+        held = read_ratings(self.path, own=None)
         if header != ",".join(self._columns):
             raise RatingsError(
                 f"{self.path} has other columns than {', '.join(self._columns)}", hint="name another file with --out"
@@ -103,4 +103,4 @@ def held(path: Path) -> RatingsFile:
     Raises:
         RatingsError: It holds something else.
     """
-    return read_ratings(path) if path.exists() and path.stat().st_size else RatingsFile()
+    return read_ratings(path, own=None) if path.exists() and path.stat().st_size else RatingsFile()

@@ -12,11 +12,13 @@ from rich.text import Text
 from escl.core.dimension import Language
 from escl.core.printable import printable
 from escl.evaluation.preferences import PreferenceValidation
-from escl.evaluation.validation import AverageAccuracy, JudgeValidation, ValidatedCell
+from escl.evaluation.validation import AverageAccuracy, JudgeValidation, ValidatedCell, ValidatedOwn
 from escl.stats.estimate import Estimate
 from escl.stats.labels import SATURATED
 from escl.stats.preference import PreferenceAgreement
 from escl.stats.validation import Constant, Order, Standing, standing
+
+_Validated = ValidatedCell | ValidatedOwn
 
 _MARKS: dict[Standing, tuple[str, str]] = {
     "better": ("▲", "green"),
@@ -41,13 +43,30 @@ def print_validation(console: Console, made: JudgeValidation) -> None:
         for language in Language:
             cells = [cell for cell in made.cells if (cell.crisis, cell.language) == (crisis, language)]
             if cells:
-                console.print(_title(made, cells))
                 average = next((a for a in made.averages if (a.crisis, a.language) == (crisis, language)), None)
-                for table in (_accuracy(cells, average), _chance(cells), _order(cells)):
-                    console.print(table)
-                    console.print()
+                title = _title(cells, language, crisis=crisis, scorer=made.judged_by.scorer)
+                _print_cells(console, title, cells, average=average)
+    for (crisis, language, scorer), own in _own(made).items():
+        title = _title(own, language, crisis=crisis, scorer=scorer, of="your own dimensions · ")
+        _print_cells(console, title, own, average=None)
     for line in _said(made):
         console.print(line, soft_wrap=True)
+
+
+def _own(made: JudgeValidation) -> dict[tuple[bool, Language, str], list[ValidatedOwn]]:
+    found: dict[tuple[bool, Language, str], list[ValidatedOwn]] = {}
+    for cell in sorted(made.own, key=lambda cell: (cell.crisis, list(Language).index(cell.language))):
+        found.setdefault((cell.crisis, cell.language, cell.scorer), []).append(cell)
+    return found
+
+
+def _print_cells(
+    console: Console, title: Text, cells: Sequence[_Validated], *, average: AverageAccuracy | None
+) -> None:
+    console.print(title)
+    for table in (_accuracy(cells, average), _chance(cells), _order(cells)):
+        console.print(table)
+        console.print()
 
 
 def print_preferences(console: Console, made: PreferenceValidation) -> None:
@@ -116,22 +135,21 @@ def interval(found: Estimate, form: str, factor: float = 1) -> str:
     return f"{number(factor * found.low, form)}..{number(factor * found.high, form)}"
 
 
-def _title(made: JudgeValidation, cells: Sequence[ValidatedCell]) -> Text:
+def _title(cells: Sequence[_Validated], language: Language, *, crisis: bool, scorer: str, of: str = "") -> Text:
     raters = len({rater for cell in cells for rater in cell.validation.raters})
-    crisis = " · crisis cards" if cells[0].crisis else ""
+    cards = " · crisis cards" if crisis else ""
     people = "1 rater" if raters == 1 else f"{raters} raters"
-    said = f"{crisis} · {people} · scorer {printable(made.judged_by.scorer)}\n"
-    return Text.assemble((f"\n{cells[0].language.shown}", "bold"), said)
+    return Text.assemble((f"\n{language.shown}", "bold"), f"{cards} · {of}{people} · scorer {printable(scorer)}\n")
 
 
-def _accuracy(cells: Sequence[ValidatedCell], average: AverageAccuracy | None) -> Table:
+def _accuracy(cells: Sequence[_Validated], average: AverageAccuracy | None) -> Table:
     rest = (("95 %\ninterval", True), ("One\nans.", False), ("Peo-\nple", False), ("\n", True))
     columns = [("Same\n%", False), *rest, ("±1\n%", False), *rest]
     table = table_of("Same label, and labels at most one apart", columns)
     for cell in cells:
         found = cell.validation
         table.add_row(
-            cell.dimension.shown,
+            Text(printable(cell.shown)),
             *_share(found.exact, found.constant_exact, found.ceiling.exact),
             *_share(found.within_one, found.constant_within_one, found.ceiling.within_one),
         )
@@ -152,7 +170,7 @@ def _share(scorer: Estimate, constant: Constant, people: Estimate) -> Iterable[T
     yield Text(mark, style=style)
 
 
-def _chance(cells: Sequence[ValidatedCell]) -> Table:
+def _chance(cells: Sequence[_Validated]) -> Table:
     half = (("95 %\ninterval", True), ("\nPeople", False))
     table = table_of("Beyond chance", [("\nKappa", False), *half, ("\nAlpha", False), *half, ("Modal\n%", False)])
     for cell in cells:
@@ -162,11 +180,11 @@ def _chance(cells: Sequence[ValidatedCell]) -> Table:
         row = []
         for scorer, people in ((found.kappa, found.ceiling.kappa), (found.alpha, found.ceiling.alpha)):
             row += [number(scorer.value, ".2f"), interval(scorer, ".2f"), number(people.value, ".2f")]
-        table.add_row(cell.dimension.shown, *row, Text(modal, style="bold yellow" if saturated else ""))
+        table.add_row(Text(printable(cell.shown)), *row, Text(modal, style="bold yellow" if saturated else ""))
     return table
 
 
-def _order(cells: Sequence[ValidatedCell]) -> Table:
+def _order(cells: Sequence[_Validated]) -> Table:
     names = ("Spear-\nman", "95 %\ninterval", "Pear-\nson", "Ken-\ndall", "\nBias", "95 %\ninterval", "\nUsed")
     table = table_of(
         "Order of the dialogues, and level in points of 100", [(name, name.startswith("95")) for name in names]
@@ -175,7 +193,7 @@ def _order(cells: Sequence[ValidatedCell]) -> Table:
         found = cell.validation
         bias = Estimate(value=found.bias.mean, low=found.bias.low, high=found.bias.high)
         table.add_row(
-            cell.dimension.shown,
+            Text(printable(cell.shown)),
             number(found.spearman.value, ".2f"),
             interval(found.spearman, ".2f"),
             number(found.pearson.value, ".2f"),
@@ -192,11 +210,13 @@ def _percent(found: Estimate) -> str:
 
 
 def _said(made: JudgeValidation) -> Iterable[Text]:
-    groups: dict[tuple[bool, Language], list[ValidatedCell]] = {}
-    for cell in made.cells:
-        groups.setdefault((cell.crisis, cell.language), []).append(cell)
-    for (crisis, language), cells in groups.items():
-        yield Text(f"{language.shown}{', crisis cards' if crisis else ''}", style="bold")
+    groups: dict[tuple[bool, Language, str], list[_Validated]] = {}
+    all_cells: list[_Validated] = [*made.cells, *made.own]
+    for cell in all_cells:
+        own = ", your own dimensions" if isinstance(cell, ValidatedOwn) else ""
+        groups.setdefault((cell.crisis, cell.language, own), []).append(cell)
+    for (crisis, language, own), cells in groups.items():
+        yield Text(f"{language.shown}{', crisis cards' if crisis else ''}{own}", style="bold")
         yield from _grouped("labels", [(_LABELS[each.validation.labels], each) for each in cells])
         yield from _grouped("order", [(_ORDER[each.validation.order], each) for each in cells])
     yield Text("")
@@ -210,16 +230,17 @@ def _said(made: JudgeValidation) -> Iterable[Text]:
     )
 
 
-def _grouped(what: str, outcomes: Sequence[tuple[str, ValidatedCell]]) -> Iterable[Text]:
+def _grouped(what: str, outcomes: Sequence[tuple[str, _Validated]]) -> Iterable[Text]:
     """Yield a line for each outcome with the dimensions that came to it."""
     for outcome in dict.fromkeys(outcome for outcome, _ in outcomes):
-        names = [cell.dimension.shown for found, cell in outcomes if found == outcome]
+        names = [printable(cell.shown) for found, cell in outcomes if found == outcome]
         yield Text(f"  {what} {outcome}: {', '.join(names) if len(names) < len(outcomes) else 'all'}")
 
 
 def _left_out(made: JudgeValidation) -> Iterable[str]:
     failed: dict[str, int] = {}
-    for cell in made.cells:
+    cells: list[_Validated] = [*made.cells, *made.own]
+    for cell in cells:
         for reason, count in cell.validation.failed.items():
             failed[reason] = failed.get(reason, 0) + count
     yield from (printable(f"{count} left out: {reason}") for reason, count in failed.items())
@@ -227,14 +248,15 @@ def _left_out(made: JudgeValidation) -> Iterable[str]:
         yield f"{made.n_unknown} ratings left out: in none of these runs"
     if made.n_blank:
         yield f"{made.n_blank} rows without a label"
-    if any(cell.validation.ceiling.n_pairs == 0 for cell in made.cells):
+    if any(cell.validation.ceiling.n_pairs == 0 for cell in cells):
         yield "People -: no two people rated the same dialogue there, so how far people agree is not known"
 
 
 def _repeated(made: JudgeValidation) -> Iterable[str]:
+    cells: list[_Validated] = [*made.cells, *made.own]
     for who, found in (
-        ("people", [cell.validation.by_people for cell in made.cells]),
-        ("the scorer", [cell.validation.by_scorer for cell in made.cells]),
+        ("people", [cell.validation.by_people for cell in cells]),
+        ("the scorer", [cell.validation.by_scorer for cell in cells]),
     ):
         n = sum(each.n for each in found)
         if n:

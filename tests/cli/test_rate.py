@@ -23,11 +23,13 @@ from escl.core.dimension import Dimension, Language
 from escl.core.ratings_file import read_ratings
 from escl.core.settings import ImportSettings
 from escl.errors import RatingsError, UsageError
-from escl.evaluation.rating import dialogues_to_rate, pairs_to_judge, shown
+from escl.evaluation.rating import dialogues_to_rate, own_dimensions, pairs_to_judge, shown
 from escl.evaluation.rating_desk import label_desk, preference_desk
 from escl.evaluation.rating_sheet import label_sheet, preference_sheet
 from escl.store.database import Database
 from escl.store.run import RunStore
+from tests.evaluation.test_own_dimensions import Answers, ask
+from tests.rubrics import PATIENCE, PLAIN_WORDS
 from tests.runs import PROTOCOL
 
 ROOT = Path(__file__).parents[2]
@@ -192,3 +194,33 @@ def test_without_a_terminal_it_says_so(run: Path, tmp_path: Path) -> None:
     assert isinstance(refused.exception, UsageError)
     odd = CliRunner().invoke(app, ["rate", str(run), "--rater", "=cmd"])
     assert "--rater is" in str(odd.exception)
+
+
+def test_own_dimensions_are_rated_by_their_words_and_validated_apart(run: Path, tmp_path: Path) -> None:
+    ask(run, Answers(4), [PATIENCE, PLAIN_WORDS])
+    sheet = tmp_path / "r.csv"
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    with Database.reader(run) as database:
+        stores = [RunStore.read(database)]
+        own = own_dimensions(stores, ["plain-words"])
+        desk = label_desk(
+            label_sheet(sheet),
+            dialogues_to_rate(stores, rater="ann"),
+            dimensions=[Dimension.OVERALL],
+            own=own,
+            rater="ann",
+            number=1,
+        )
+        rate_labels(console, typed("34" * 4), desk, partial(shown, stores))
+        again = label_desk(
+            label_sheet(sheet), dialogues_to_rate(stores, rater="ann"), dimensions=[], own=own, rater="ann", number=1
+        )
+        with pytest.raises(UsageError, match="did you mean plain-words"):
+            own_dimensions(stores, ["plain-word"])
+    assert isinstance(console.file, io.StringIO)
+    assert "0: Hard to follow: jargon or tangled sentences throughout." in console.file.getvalue()
+    assert (desk.is_done, again.questions, again.n_before) == (True, [], 4)
+    held = read_ratings(sheet, own={"plain-words"})
+    assert ([one.label for one in held.own], [one.label for one in held.ratings]) == ([4] * 4, [3] * 4)
+    with pytest.raises(RatingsError, match='dimension is "plain-words"'):
+        read_ratings(sheet)

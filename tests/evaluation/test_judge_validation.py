@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import msgspec
 import pytest
+from rich.console import Console
 
 from escl.core.card import CrisisKind
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
-from escl.core.ratings_file import Rating, RatingsFile, read_ratings
+from escl.core.ratings_file import OwnRating, Rating, RatingsFile, read_ratings
 from escl.errors import RatingsError, UsageError
 from escl.evaluation.dialogue_names import dialogue_code
 from escl.evaluation.judged_runs import judged_runs
 from escl.evaluation.validation import JudgeValidation, validate_ratings
+from escl.report.validation import print_validation
 from escl.store.records import DialogueRow
+from tests.evaluation.test_own_dimensions import SCORER, Answers, ask
+from tests.rubrics import PATIENCE, PLAIN_WORDS
 from tests.runs import card, rated, settings
 
 HUMAN = Path("human.csv")
@@ -120,3 +126,40 @@ def test_a_file_made_by_hand_is_enough(run: Path, tmp_path: Path) -> None:
     )
     (cell,) = validated([run], read_ratings(path)).cells
     assert (cell.dimension, cell.validation.exact.value) == (Dimension.OVERALL, 0.5)
+
+
+def test_own_dimensions_stand_beside_the_seven_in_no_average(run: Path) -> None:
+    ask(run, Answers(4), [PATIENCE])
+    seven = of(("c2/warm", 1))
+    own = tuple(
+        OwnRating(line=at, dialogue=name, own="patience", rater="ann", label=label)
+        for at, (name, label) in enumerate([("c2/warm", 4), ("c1/demo/curt", 3), ("k/warm", 4)], start=3)
+    )
+    made = validated([run], msgspec.structs.replace(seven, own=own))
+    plain, crisis = made.own
+    assert (plain.shown, plain.scorer, plain.validation.exact.value, plain.validation.n_used) == (
+        "Patience",
+        "s",
+        0.5,
+        2,
+    )
+    assert crisis.crisis
+    assert (made.n_ratings, made.averages) == (4, validated([run], seven).averages)
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    print_validation(console, made)
+    assert isinstance(console.file, io.StringIO)
+    assert "your own dimensions · 1 rater · scorer s" in console.file.getvalue()
+
+
+def test_a_label_of_ones_own_that_nobody_could_give_is_refused_with_its_line(run: Path, tmp_path: Path) -> None:
+    chinese = rated(tmp_path / "zh.db", {"warm": {"z": [1.0]}}, cards=[card("z", language=Language.CHINESE)])
+    for path in (run, chinese):
+        ask(path, Answers(4), [PLAIN_WORDS])
+    rating = OwnRating(line=9, dialogue="z/warm", own="plain-words", rater="ann", label=4)
+    with pytest.raises(RatingsError, match="line 9: s was not asked about plain-words in this dialogue"):
+        validated([run, chinese], RatingsFile(own=(rating,)))
+    other = msgspec.structs.replace(SCORER, name="t", sha256="7" * 64)
+    ask(chinese, Answers(4), [PATIENCE], scorer=other)
+    ask(run, Answers(4), [PATIENCE])
+    with pytest.raises(UsageError, match="read in patience by different scorers"):
+        validated([run, chinese], RatingsFile(own=(msgspec.structs.replace(rating, own="patience"),)))

@@ -67,7 +67,9 @@ def run(tmp_path: Path) -> Path:
 
 def ask(path: Path, answers: Answers, own: Sequence[OwnDimension], *, scorer: Model = SCORER) -> list[int]:
     """Let a scorer read a run in these dimensions, and return the ids of the judgings."""
-    store = RunStore.begin(Database.writer(path), settings(), PROTOCOL, command="test", versions={})
+    with Database.reader(path) as database:
+        before = RunStore.read(database).settings
+    store = RunStore.begin(Database.writer(path), before, PROTOCOL, command="test", versions={})
     ids = []
     for each in own:
         ids.append(store.add_judging(own_judging_settings(store, scorer, each)))
