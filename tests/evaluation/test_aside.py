@@ -12,12 +12,15 @@ import pytest
 from escl.engine.wire import Progress
 from escl.evaluation import aside as aside_module
 from escl.evaluation.aside import Aside, Tokens
+from escl.evaluation.engines import Engines
 from escl.memory import pool as pool_module
+from escl.memory.plan import make_plan
 from escl.memory.pool import Pool
 from escl.store import beside
 from escl.store.beside import Speech
 from tests.evaluation.test_simulate import Silent
 from tests.fake_engine import SPEC, FakeStart, Log, ask
+from tests.planning import cpu, models, workload
 from tests.runs import begin
 
 
@@ -122,6 +125,34 @@ def test_a_pause_holds_new_requests_and_a_stop_ends_it(tmp_path: Path, start: Fa
 
     asyncio.run(main())
     assert heard.pauses == [True, False, True, False]
+    store.close()
+
+
+def test_the_engines_of_a_run_are_watched_and_paused_from_beside_its_file(tmp_path: Path, start: FakeStart) -> None:
+    path = tmp_path / "run.db"
+    store, heard = begin(path), Heard()
+    seeker, supporter, _ = models()
+    plan = make_plan([seeker, supporter], workload(), cpu(48))
+
+    async def main() -> None:
+        async with Engines(plan, store, observer=heard, stop=asyncio.Event()) as engines:
+            handle = engines.handle("seeker", seeker.name)
+            beside.watch(path)
+            await until(lambda: beside.told(path) is not None)
+            asked = [asyncio.create_task(ask(handle, str(at))) for at in range(1, 4)]
+            await until(lambda: any(now.speaking for now in [beside.told(path)] if now))
+            assert await asyncio.gather(*asked) == ["1", "2", "3"]
+            beside.pause(path)
+            await until(lambda: bool(heard.pauses))
+            late = asyncio.create_task(ask(handle, "4"))
+            await asyncio.sleep(0.05)
+            assert not late.done()
+            beside.resume(path)
+            assert await late == "4"
+
+    asyncio.run(main())
+    assert heard.pauses == [True, False]
+    assert beside.told(path) is None
     store.close()
 
 
