@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rich.segment import Segment
@@ -69,12 +69,18 @@ PAYLOADS = (
 FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
-def hostile_run(path: Path, payloads: Iterable[str]) -> Path:
-    """Write a run in which supporters, cards, scorer, turns and failures are the payloads."""
+def hostile_run(path: Path, payloads: Iterable[str], *, said: Mapping[str, str] | None = None) -> Path:
+    """Write a run in which supporters, cards, scorer, turns and failures are the payloads.
+
+    Args:
+        path: Of the run.
+        payloads: One for each supporter and its card.
+        said: What is said in a supporter's dialogue, where it is not the payload itself.
+    """
     payloads = list(dict.fromkeys(payloads))
     cards: list[RoleCard] = [card(one, text=one, subcategory=one, source=one) for one in payloads]
     rated(path, {one: {one: [2.5]} for one in payloads}, cards=cards, scorer=payloads[0])
-    speak(path, lambda dialogue: dialogue.supporter, failing=True)
+    speak(path, lambda dialogue: (said or {}).get(dialogue.supporter, dialogue.supporter), failing=True)
     return path
 
 

@@ -28,20 +28,21 @@ def test_every_screen_is_tried() -> None:
     assert len(PAYLOADS) >= 40
 
 
-@pytest.mark.parametrize("batch", range(3))
-def test_payloads_are_shown_harmlessly_in_every_dialogue(folder: Path, batch: int) -> None:
-    payloads = PAYLOADS[batch::3]
-    path = hostile_run(folder / "run.db", payloads)
+def test_payloads_are_shown_harmlessly_in_every_dialogue(folder: Path) -> None:
+    n = 9
+    # Long ones last, where they push nothing out of sight.
+    said = ["\n".join(sorted(PAYLOADS[at::n], key=len)) for at in range(n)]
+    path = hostile_run(folder / "run.db", PAYLOADS[:n], said=dict(zip(PAYLOADS[:n], said, strict=True)))
 
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
         await until(app, pilot, "The run is finished")
         await type_keys(pilot, "3")
-        for at in range(len(payloads)):
-            await until(app, pilot, f"{at + 1} of {len(payloads)}")
+        for at in range(n):
+            await until(app, pilot, f"{at + 1} of {n}")
             assert_harmless(app)
             await type_keys(pilot, "n")
         await type_keys(pilot, "escape")
-        await until(app, pilot, "u undo")
+        await until(app, pilot, "enter open")
         assert_harmless(app)
         assert "run.db" in seen(app)
 
