@@ -6,6 +6,14 @@ from typing import Final
 
 from textual.theme import Theme
 
+
+def _scrollbar(thumb: str, track: str) -> dict[str, str]:
+    """Return a scroll bar's colours, which stay the same under the pointer."""
+    states = ("", "-hover", "-active")
+    thumbs = {f"scrollbar{state}": thumb for state in states}
+    return {**thumbs, **{f"scrollbar-background{state}": track for state in states}, "scrollbar-corner-color": track}
+
+
 DARK: Final = Theme(
     name="escl-dark",
     primary="#8ab4d8",
@@ -19,7 +27,7 @@ DARK: Final = Theme(
     warning="#e0c083",
     error="#e58f8f",
     dark=True,
-    variables={"muted": "#8b95a1"},
+    variables={"muted": "#8b95a1", **_scrollbar("#46515e", "#1a1f26")},
 )
 LIGHT: Final = Theme(
     name="escl-light",
@@ -34,7 +42,7 @@ LIGHT: Final = Theme(
     warning="#7a5600",
     error="#a02a2a",
     dark=False,
-    variables={"muted": "#5c626a"},
+    variables={"muted": "#5c626a", **_scrollbar("#b5b1a6", "#f0ede6")},
 )
 CONTRAST: Final = Theme(
     name="escl-high-contrast",
@@ -49,6 +57,6 @@ CONTRAST: Final = Theme(
     warning="#ffff00",
     error="#ff8080",
     dark=True,
-    variables={"muted": "#ffffff"},
+    variables={"muted": "#ffffff", **_scrollbar("#ffffff", "#444444")},
 )
 THEMES: Final = (DARK, LIGHT, CONTRAST)
