@@ -16,7 +16,9 @@ import pytest
 from escl.core.card import Category, CrisisKind, RoleCard
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
+from escl.core.own_dimension import OwnDimension
 from escl.core.settings import JudgingSettings, SpeakerSettings, fingerprint
+from escl.core.wording import Rubric
 from escl.errors import StorageError, UsageError
 from escl.evaluation.arena_results import ArenaResults
 from escl.evaluation.validity import Validity, validity_of
@@ -26,11 +28,13 @@ from escl.report.html.sections.transcripts import evenly
 from escl.report.html.subject import Choices, reported_run, subject_of
 from escl.report.html.words import words_of
 from escl.store.database import Database
-from escl.store.records import FailureRow, ModelRow, Reading, TurnRow
+from escl.store.records import FailureRow, ModelRow, OwnReading, Reading, TurnRow
 from escl.store.run import RunStore
 from escl.text.seeker_checks import Check, Finding
+from tests.evaluation.test_own_dimensions import Answers, ask
 from tests.report.test_arena import FIRST, SECOND
 from tests.report.test_arena import results as arena_results
+from tests.rubrics import PATIENCE
 from tests.runs import CARD, PROTOCOL, card, rated, reading, settings
 
 PAYLOADS = (
@@ -178,6 +182,7 @@ def full(path: Path, say: Callable[[str], str]) -> Path:
         llama_cpp="0",
     )
     judging_id = store.add_judging(judging)
+    own_id = store.add_judging(msgspec.structs.replace(judging, own=own_dimension(say)))
     store.plan_dialogues((one.id, one.language, say("supporter"), n) for one in (played, crisis) for n in (0, 1))
     for dialogue in store.dialogues():
         store.set_state(dialogue.id, "speaking")
@@ -186,9 +191,20 @@ def full(path: Path, say: Callable[[str], str]) -> Path:
         # An empty turn is flagged, so that what is said of flags does not depend on the words.
         store.add_turn(dialogue.id, 2, TurnRow(turn=Turn(speaker=Speaker.SEEKER, text="")), last=True)
         _read(store, judging_id, dialogue.id, say)
+        of_own = msgspec.structs.asdict(reading(dialogue.id, Dimension.OVERALL, 3.5))
+        store.add_reading(own_id, OwnReading(own="own", **{k: v for k, v in of_own.items() if k != "dimension"}))
     store.finish("finished")
     store.close()
     return path
+
+
+def own_dimension(say: Callable[[str], str]) -> OwnDimension:
+    rubric = Rubric(
+        name=say("own name"),
+        definition=say("definition"),
+        levels=(say("level 0"), say("level 1"), say("level 2"), say("level 3"), say("level 4")),
+    )
+    return OwnDimension(key="own", languages={Language.ENGLISH: rubric})
 
 
 def _read(store: RunStore, judging_id: int, dialogue_id: int, say: Callable[[str], str]) -> None:
@@ -340,6 +356,21 @@ def test_crisis_cards_stand_apart(tmp_path: Path) -> None:
     assert "100.0" in tables[0]
     assert "0.0" in tables[1]
     assert "100.0" not in tables[1]
+
+
+def test_own_dimensions_have_a_section_with_what_was_asked_and_rows_under_each_dialogue(tmp_path: Path) -> None:
+    path = two_supporters(tmp_path)
+    without = page_of(path)
+    assert 'id="own_dimensions"' not in without
+    ask(path, Answers(), [PATIENCE])
+    page = page_of(path)
+    (section,) = re.findall(r'<section[^>]*id="own_dimensions".*?</section>', page, re.S)
+    text = " ".join("".join(parsed(section).text).split())
+    for said in ("Patience", "read by s", "4: Gives room throughout", "耐心", "93.8", "saturated", "8/8", "+0.0"):
+        assert said in text
+    assert page.count('<th scope="row" class="long">Patience</th>') == 16
+    board = re.compile(r'<table class="board">.*?</table>', re.S)
+    assert board.findall(page) == board.findall(without)
 
 
 def test_an_arena_that_was_printed_stands_on_the_page(tmp_path: Path) -> None:

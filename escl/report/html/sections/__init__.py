@@ -18,6 +18,7 @@ from escl.report.html.sections.leaderboard import LEADERBOARD
 from escl.report.html.sections.limits import LIMITS
 from escl.report.html.sections.loads import LOADS
 from escl.report.html.sections.metrics import METRICS_SECTION
+from escl.report.html.sections.own_dimensions import OWN_DIMENSIONS
 from escl.report.html.sections.provenance import PROVENANCE
 from escl.report.html.sections.published import PUBLISHED
 from escl.report.html.sections.summary import SUMMARY
@@ -32,6 +33,7 @@ SECTIONS: tuple[Section, ...] = (
     ARENA,
     PUBLISHED,
     LABELS,
+    OWN_DIMENSIONS,
     CALIBRATION,
     METRICS_SECTION,
     CATEGORIES,

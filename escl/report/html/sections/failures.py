@@ -50,16 +50,17 @@ def _missing(entrant: Entrant) -> list[Missing]:
     results = entrant.run.results
     own = {row.id for row in entrant.run.store.dialogues() if row.supporter == entrant.name}
     kinds: dict[tuple[str, bool], list[str]] = {}
-    for failure in results.failures:
+    for failure in results.all_failures:
         if failure.dialogue_id in own:
-            kinds.setdefault((failure.error, failure.dimension is None), []).append(failure.message)
+            is_spoken = failure.dimension is None and failure.own is None
+            kinds.setdefault((failure.error, is_spoken), []).append(failure.message)
     found = [
         Missing(entrant=entrant, reason=reason, spoken=spoken, count=len(messages), first=messages[0])
         for (reason, spoken), messages in kinds.items()
     ]
     known = {reason for reason, _ in kinds}
     counted: Counter[str] = Counter()
-    for cell in results.cells:
+    for cell in results.all_cells:
         if cell.supporter == entrant.name:
             counted.update({reason: n for reason, n in cell.failed.items() if reason not in known})
     return found + [

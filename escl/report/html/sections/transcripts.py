@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from escl.core.card import RoleCard
 from escl.core.dialogue import Turn
 from escl.core.dimension import Dimension, Language
+from escl.core.own_dimension import OwnDimension
 from escl.report.html.section import Section
 from escl.report.html.subject import Entrant, Subject
 from escl.report.html.words import Words
-from escl.store.records import DialogueRow, FailureRow, Reading
+from escl.store.records import DialogueRow, FailureRow, OwnReading, Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class Transcript:
 
     Attributes:
         readings: In the dimensions' order; None where there is none.
+        own: In the user's own dimensions that have words for its language, by their names.
         failures: The speakers' and the scorer's.
     """
 
@@ -27,12 +29,13 @@ class Transcript:
     row: DialogueRow
     turns: Sequence[Turn]
     readings: Sequence[tuple[Dimension, Reading | None]]
+    own: Sequence[tuple[str, OwnReading | None]]
     failures: Sequence[FailureRow]
 
     @property
     def is_read(self) -> bool:
         """Whether the scorer said anything about it."""
-        return any(reading is not None for _, reading in self.readings)
+        return any(reading is not None for _, reading in (*self.readings, *self.own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +111,16 @@ class _Known:
             if run.judging_id is not None
             for reading in run.store.readings(run.judging_id)
         }
+        self._own: Mapping[int, Sequence[tuple[OwnDimension, Mapping[int, OwnReading]]]] = {
+            id(run): [
+                (own, {reading.dialogue_id: reading for reading in run.store.own_readings(number)})
+                for number, own in run.store.own_judgings()
+            ]
+            for run in subject.runs
+        }
         self._failures: dict[tuple[int, int], list[FailureRow]] = {}
         for run in subject.runs:
-            for failure in run.results.failures:
+            for failure in run.results.all_failures:
                 self._failures.setdefault((id(run), failure.dialogue_id), []).append(failure)
 
     def transcript(self, entrant: Entrant, row: DialogueRow) -> Transcript:
@@ -120,6 +130,11 @@ class _Known:
             row=row,
             turns=run.store.turns(row.id),
             readings=[(each, self._readings.get((id(run), row.id, each))) for each in Dimension],
+            own=[
+                (own.shown(row.language), read.get(row.id))
+                for own, read in self._own[id(run)]
+                if row.language in own.languages
+            ],
             failures=self._failures.get((id(run), row.id), []),
         )
 
