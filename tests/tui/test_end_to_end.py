@@ -1,4 +1,4 @@
-"""The real program in a terminal: the demo is started from Home, watched to its end, ranked, read, and left."""
+"""The real program in a terminal: the demo is started, stopped, resumed, watched to its end, ranked, read, and left."""
 
 from __future__ import annotations
 
@@ -26,30 +26,49 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.model
 @pytest.mark.kill
-def test_a_demo_from_home_outlives_its_app_and_is_watched_ranked_and_read_in_another(folder: Path) -> None:
+def test_a_demo_is_started_stopped_resumed_outlives_its_app_and_is_ranked_and_read_with_few_keys(folder: Path) -> None:
+    pressed: list[str] = []
+
+    def press(terminal: Terminal, key: str) -> None:
+        pressed.append(key)
+        terminal.press(key)
+
     first = Terminal(folder)
     try:
         first.until("Press d for the demo")
-        first.press("d")
+        press(first, "d")
         first.until("● running", within_s=60)
-        first.process.kill()
+        press(first, "s")
+        first.until("‖ stopped", within_s=60)
     finally:
         first.close()
-    second = Terminal(folder, "tui", "escl-demo-1.db")
+    second = Terminal(folder)
     try:
-        second.until("The run is finished", within_s=120)
-        second.press("2")
+        second.until("‖ stopped")
+        press(second, "r")
+        second.until("escl demo")
+        press(second, "\r")
+        second.until("● running", within_s=60)
+    finally:
+        # The connection is lost, and the run goes on.
+        second.close()
+    third = Terminal(folder, "tui", "escl-demo-1.db")
+    try:
+        third.until("The run is finished", within_s=120)
+        press(third, "2")
         # What is painted arrives piece by piece.
         for words in ("Fluency", "demo/warm", "demo/curt"):
-            second.until(words)
-        second.press("\r")
-        second.until("1 of 4")
-        second.press("q")
-        second.until("✓ finished")
-        second.press("q")
-        assert second.ended() == 0
-        assert "Traceback" not in second.text
+            third.until(words)
+        assert len(pressed) <= 5, pressed
+        press(third, "\r")
+        third.until("1 of 4")
+        press(third, "q")
+        third.until("✓ finished")
+        press(third, "q")
+        assert third.ended() == 0
+        assert "Traceback" not in third.text
     finally:
-        second.close()
+        third.close()
     with Database.reader(folder / "escl-demo-1.db") as database:
         assert Watcher(database).progress().outcome == "finished"
+        assert len(database.rows("SELECT 1 FROM attempt")) == 2

@@ -89,6 +89,9 @@ class DialoguesScreen(RunScreen):
         self.call_after_refresh(self._focus_what_is_seen)
 
     def _focus_what_is_seen(self) -> None:
+        # It may have been left before it was laid out.
+        if not self.is_attached:
+            return
         seen = self.query_one(DialogueList) if self.query_one("#list-side").display else self.query_one(Reading).pane
         seen.focus()
 
