@@ -89,7 +89,7 @@ def _table(rows: Sequence[Row]) -> Table:
     table.add_column("95 %\ninterval", justify="center", no_wrap=True)
     for name in ("Holm\np", "Effect\ng", "Could\nsee", "\nCards"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("\nVerdict", no_wrap=True)
+    table.add_column("\nVerdict")
     for at, row in enumerate(rows):
         # The average, and the first of the user's own dimensions.
         if at and (row.dimension == AVERAGE or isinstance(row, OwnRow) > isinstance(rows[at - 1], OwnRow)):

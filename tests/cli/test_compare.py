@@ -47,6 +47,14 @@ def test_what_is_left_out_is_said_with_the_name_of_who_lacks_it(tmp_path: Path) 
     assert "It cannot be told how c compares with a." in text
 
 
+def test_no_number_is_cut_on_80_columns_where_the_verdict_is_long(tmp_path: Path) -> None:
+    labels = {"a": {f"c{at}": [4.0 * (at % 2)] for at in range(20)}, "b": {f"c{at}": [2.1] for at in range(20)}}
+    shown = escl(rated(tmp_path / "wide.db", labels)).stdout
+    assert "Information" in shown
+    assert "…" not in shown
+    assert "cannot" in shown
+
+
 def test_the_reference_is_the_supporter_named_first(run: Path) -> None:
     found = json.loads(escl(f"{run}:b", f"{run}:hf.co/owner/model:Q4_K_M", "--json").stdout)
     (pairing,) = found["pairings"]
