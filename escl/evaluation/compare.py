@@ -259,7 +259,7 @@ def _own_rows(
             values = {
                 each: [by_card(chosen_of(s.scored, each, crisis=crisis)) for s in (one, other)] for each in spoken
             }
-            tested[own.key] = pooled({each.value: _pair_cards(side, against, *found) for each, found in values.items()})
+            tested[own.key] = pooled({each.value: pair_cards(side, against, *found) for each, found in values.items()})
     return [
         OwnRow(dimension=key, name=names[key], comparison=comparison, n_one_sided=tested[key].n_one_sided)
         for key, comparison in compare(tested, margin=margin).items()
@@ -274,10 +274,10 @@ def _paired(side: Side, against: Side, dimension: str, language: Language | None
 
 def _paired_in(side: Side, against: Side, dimension: str, language: Language, *, crisis: bool) -> PairedValues:
     one, other = (values_by_card(s.scored, dimension, language, crisis=crisis) for s in (side, against))
-    return _pair_cards(side, against, one, other)
+    return pair_cards(side, against, one, other)
 
 
-def _pair_cards(
+def pair_cards(
     side: Side, against: Side, one: Mapping[str, list[float]], other: Mapping[str, list[float]]
 ) -> PairedValues:
     """Return the values of either side paired by card, without cards that only share an id."""

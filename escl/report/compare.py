@@ -23,7 +23,7 @@ from escl.stats.power import MAX_CARDS
 
 _LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese", None: "Both languages pooled"}
 _WIDEST_NAME = 24
-_MARKS: dict[Verdict, tuple[str, str]] = {
+MARKS: dict[Verdict, tuple[str, str]] = {
     "better": ("▲", "green"),
     "worse": ("▼", "red"),
     "equivalent": ("=", "cyan"),
@@ -103,11 +103,11 @@ def _cells(row: Row) -> Iterable[Text]:
     difference = found.difference
     interval = difference.reason or "-"
     if difference.low is not None and difference.high is not None:
-        interval = f"{_signed(difference.low)} to {_signed(difference.high)}"
-    mark, style = _MARKS[found.verdict]
-    yield Text(_signed(difference.mean), style="bold")
+        interval = f"{signed(difference.low)} to {signed(difference.high)}"
+    mark, style = MARKS[found.verdict]
+    yield Text(signed(difference.mean), style="bold")
     yield Text(interval)
-    yield Text(_p(found.p_holm))
+    yield Text(p_shown(found.p_holm))
     yield Text("-" if found.effect is None else f"{found.effect + 0.0:+.1f}")
     yield Text("-" if found.detectable is None else f"{found.detectable:.1f}")
     left_out = sum(found.left_out.values())
@@ -117,12 +117,14 @@ def _cells(row: Row) -> Iterable[Text]:
     yield Text(f"{mark} {found.verdict}{needed}", style=style)
 
 
-def _signed(value: float | None) -> str:
+def signed(value: float | None) -> str:
+    """Return a difference with its sign, "-" where there is none."""
     # Without -0.0, which would seem to have a direction.
     return "-" if value is None else f"{round(value, 1) + 0.0:+.1f}"
 
 
-def _p(value: float | None) -> str:
+def p_shown(value: float | None) -> str:
+    """Return a p as papers print it."""
     if value is None:
         return "-"
     return "<.001" if value < 0.001 else f"{value:.3f}".lstrip("0") if value < 1 else "1"
@@ -141,7 +143,7 @@ def _summary(name: str, against: str, group: Group) -> str:
 
 
 def _verdicts(name: str, against: str, rows: Sequence[Row]) -> str:
-    by_verdict = {verdict: [r.shown for r in rows if r.comparison.verdict == verdict] for verdict in _MARKS}
+    by_verdict = {verdict: [r.shown for r in rows if r.comparison.verdict == verdict] for verdict in MARKS}
     how_said: dict[Verdict, str] = {"better": "better in", "worse": "worse in", "equivalent": "as good in"}
     said = []
     for verdict, how in how_said.items():

@@ -150,6 +150,10 @@ class EsclApp(App[None]):
             from escl.tui.screens.scores import ScoresScreen
 
             return ScoresScreen(self.words, session)
+        if view == "compare":
+            from escl.tui.screens.compare import CompareScreen
+
+            return CompareScreen(self.words, session)
         if view == "dialogues":
             from escl.tui.screens.dialogues import DialoguesScreen
 

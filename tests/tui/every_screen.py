@@ -19,6 +19,7 @@ from escl.tui.app import EsclApp
 from escl.tui.keys import Key
 from escl.tui.playing import Choices
 from escl.tui.screens.ask import AskScreen
+from escl.tui.screens.choice import ChoiceScreen
 from escl.tui.screens.home import HomeScreen
 from escl.tui.screens.machine import MachineScreen
 from escl.tui.screens.play import PlayScreen
@@ -67,8 +68,14 @@ async def _play_chat(app: EsclApp, path: Path, said: str) -> None:
     await app.push_screen(PlayChatScreen(app.words, idle_play(path, Idle(code=0))))
 
 
+async def _choice(app: EsclApp, path: Path, said: str) -> None:
+    options = [said or "this one", "another one"]
+    await app.push_screen(ChoiceScreen(app.words, title=app.words("compare.first"), options=options))
+
+
 _OPENERS: dict[str, Opener] = {
     "AskScreen": _ask,
+    "ChoiceScreen": _choice,
     "HomeScreen": _home,
     "HelpScreen": _help,
     "MachineScreen": _machine,

@@ -15,6 +15,8 @@ from tests.tui.test_snapshots import assert_looks_as_before, settled
 SCREENS = (
     ("forest", ("2", "v"), "┤"),
     ("radar", ("v",), "rim 100"),
+    ("compare", ("4",), "Holm"),
+    ("compare-cards", ("j", "j", "enter"), "en-00"),
 )
 """Each with the keys that lead there from the one before, and what is seen then."""
 

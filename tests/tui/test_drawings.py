@@ -27,7 +27,7 @@ def test_an_interval_stands_where_its_numbers_say() -> None:
 
 
 def test_an_interval_beyond_the_scale_ends_in_an_arrow() -> None:
-    assert drawn(-3, -20, 10) == "●─┤                  "
+    assert drawn(-3, -20, 10) == "◂─┤                  "
     narrow = Scale(low=-10, high=10, width=21)
     assert drawn(5, -30, 30, scale=narrow) == "◂──────────────●────▸"
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 import string
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import escl.tui
 from escl.core.card import Category
 from escl.core.dimension import Dimension
+from escl.stats.paired import Verdict
 from escl.tui.strings import Strings, UiLanguage, language_of, names
 
 SOURCES = [path.read_text(encoding="utf-8") for path in Path(escl.tui.__path__[0]).rglob("*.py")]
+
+
+_VERDICTS = [one.replace(" ", "_") for one in get_args(Verdict)]
 
 
 def fields(text: str) -> set[str | None]:
@@ -47,7 +52,8 @@ def test_every_name_that_is_made_up_is_in_the_table() -> None:
     made += [f"dialogues.order.{one}" for one in ("planned", "lowest", "highest")]
     made += [f"dialogues.{one}" for one in ("disagreed", "unsure")]
     made += [f"home.{one}" for one in ("file", "state", "dialogues", "cards", "supporters", "scorer", "date")]
-    made += [f"key.{one}" for one in ("live", "scores", "dialogues")]
+    made += [f"key.{one}" for one in ("live", "scores", "dialogues", "compare")]
+    made += [f"compare.{kind}.{one}" for kind in ("verdict", "in") for one in _VERDICTS]
     made += [f"scores.{one}" for one in ("scale", "marks", "limits")]
     assert set(made) - names() == set()
 
@@ -60,6 +66,7 @@ def test_every_word_is_used() -> None:
     # Made of a kind and a value: said by the test above.
     kinds = r"(dimension|category|state|dialogue|language|speaker|home|scores|live|resume)\."
     kinds += r"|dialogues\.(order\.|disagreed|unsure)"
+    kinds += r"|compare\.(verdict|in)\."
     assert [name for name in unseen if not re.match(kinds, name)] == []
 
 

@@ -18,6 +18,8 @@ from escl.tui.screens.notice import NoticeScreen
 from escl.tui.widgets.bars import KeyBar, TopBar
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from textual.widget import Widget
 
     from escl.core.dimension import Dimension, Language
@@ -47,6 +49,25 @@ class ScoresView:
 
 
 @dataclass(slots=True, kw_only=True)
+class Compared:
+    """What is compared.
+
+    Attributes:
+        other: Another run whose supporters may be chosen too.
+        side: The supporter that the verdicts are about, and whether it is the other run's; None is the second one.
+        against: The reference; None is the first one.
+        group: Which of the sets of cards.
+        force: Whether to compare what is not comparable.
+    """
+
+    other: Path | None = None
+    side: tuple[str, bool] | None = None
+    against: tuple[str, bool] | None = None
+    group: int = 0
+    force: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
 class Session:
     """A run that is open, and where in it one is: kept while its views change.
 
@@ -62,6 +83,7 @@ class Session:
     started: Started | None = None
     boards: Leaderboards | None = None
     scores: ScoresView = field(default_factory=ScoresView)
+    compared: Compared = field(default_factory=Compared)
     wanted: Wanted | None = None
     at: int = 0
     beside: str | None = None

@@ -47,7 +47,7 @@ class Ink:
 def interval(
     scale: Scale, mean: float | None, ends: tuple[float | None, float | None], ground: str, *, ink: Ink
 ) -> Text:
-    """Return a mean with its interval on `ground`; an arrow stands where the interval goes on beyond the scale.
+    """Return a mean with its interval on `ground`; an arrow stands for what lies beyond the scale.
 
     Args:
         scale: Of all lines.
@@ -67,7 +67,7 @@ def interval(
             columns[first] = "◂" if low < scale.low else "├"
             columns[last] = "▸" if high > scale.high else "┤"
     if mean is not None:
-        columns[scale.column(mean)] = "●"
+        columns[scale.column(mean)] = "◂" if mean < scale.low else "▸" if mean > scale.high else "●"
         styles[scale.column(mean)] = ink.point
     return Text.assemble(*zip(columns, styles, strict=True), no_wrap=True)
 
