@@ -12,7 +12,7 @@ import pytest
 from escl.core.card import CrisisKind
 from escl.core.dimension import Language
 from tests.chromium import PROGRAM, Chromium, chromium
-from tests.report.test_html_page import PAYLOADS, full, page_of, two_supporters
+from tests.report.test_html_page import PAYLOADS, everything, full, page_of, two_supporters
 from tests.runs import card, rated
 
 pytestmark = [
@@ -42,10 +42,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )
     hostile = full(folder / "hostile.db", lambda field: f"{field} {' '.join(PAYLOADS)}")
     made = {
-        "english": page_of(two),
-        "chinese": page_of(two, language=Language.CHINESE),
-        "long": page_of(long),
-        "hostile": page_of(hostile),
+        "english": page_of(two, choices=everything(two)),
+        "chinese": page_of(two, choices=everything(two), language=Language.CHINESE),
+        "long": page_of(long, choices=everything(long)),
+        "hostile": page_of(hostile, choices=everything(hostile)),
     }
     for name, page in made.items():
         (folder / f"{name}.html").write_text(page, encoding="utf-8")

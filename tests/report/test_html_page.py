@@ -21,12 +21,16 @@ from escl.core.settings import JudgingSettings, SpeakerSettings, fingerprint
 from escl.core.wording import Rubric
 from escl.errors import StorageError, UsageError
 from escl.evaluation.arena_results import ArenaResults
+from escl.evaluation.calibration import CalibratedCell, Calibration
+from escl.evaluation.judged_runs import judged_by
 from escl.evaluation.validity import Validity, validity_of
 from escl.report.html.arena_file import read_arena
 from escl.report.html.page import render_page
 from escl.report.html.sections.transcripts import evenly
 from escl.report.html.subject import Choices, reported_run, subject_of
 from escl.report.html.words import words_of
+from escl.stats.cluster import clustered_mean
+from escl.stats.recalibration import Recalibrated
 from escl.store.database import Database
 from escl.store.records import FailureRow, ModelRow, OwnReading, Reading, TurnRow
 from escl.store.run import RunStore
@@ -137,8 +141,9 @@ def page_of(
     choices: Choices | None = None,
     arenas: Sequence[ArenaResults] = (),
 ) -> str:
-    runs = [reported_run(path, Database.reader(path)) for path in paths]
-    subject = subject_of(runs, choices or Choices(), arenas=arenas)
+    choices = choices or Choices()
+    runs = [reported_run(path, Database.reader(path), calibration=choices.calibration) for path in paths]
+    subject = subject_of(runs, choices, arenas=arenas)
     return render_page(subject, language=language, made_utc="2026-01-02T03:04:05")
 
 
@@ -248,6 +253,37 @@ def fought(say: Callable[[str], str]) -> ArenaResults:
     )
 
 
+def everything(path: Path, say: Callable[[str], str] = str) -> Choices:
+    """Choose all that a page shows on demand; the calibration's file has the name that `say` gives it."""
+    with Database.reader(path) as database:
+        store = RunStore.read(database)
+        by = judged_by(store, store.judging_settings(store.judgings()[-1][0]))
+    refused = Recalibrated(
+        map=None,
+        n_fit_cards=1,
+        n_check_cards=1,
+        error_before=None,
+        error_after=None,
+        gain=clustered_mean([], []),
+        helps=False,
+        reason=say("calibration reason"),
+    )
+    made = Calibration(
+        made_utc="2026-01-02T03:04:05",
+        escl=say("calibration version"),
+        judged_by=by,
+        ratings=say("ratings file"),
+        ratings_sha256="0" * 64,
+        n_raters=2,
+        runs=(say("calibration run"),),
+        seed=0,
+        cells=tuple(
+            CalibratedCell(language=Language.ENGLISH, dimension=dimension, found=refused) for dimension in Dimension
+        ),
+    )
+    return Choices(published=True, metrics=True, calibration=(made, say("calibration file")))
+
+
 @pytest.fixture
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the figures out, which take most of a page's time and hold no text from outside: `draw` is given none."""
@@ -283,7 +319,7 @@ def harmless(
 ) -> Counter[tuple[str, tuple[str, ...]]]:
     """The elements of a page on which every field holds a word."""
     path = full(tmp_path_factory.mktemp("harmless") / "run.db", lambda field: f"{field} a word")
-    return parsed(page_of(path, arenas=[fought(lambda field: f"{field} a word")])).found
+    return parsed(page_of(path, choices=everything(path), arenas=[fought(lambda field: f"{field} a word")])).found
 
 
 @pytest.mark.parametrize("first", range(0, len(PAYLOADS), 12))
@@ -295,7 +331,8 @@ def test_no_text_from_anywhere_becomes_an_element(
         def say(field: str, payload: str = payload) -> str:
             return f"{field} {payload}"
 
-        page = page_of(full(tmp_path / f"{number}.db", say), arenas=[fought(say)])
+        path = full(tmp_path / f"{number}.db", say)
+        page = page_of(path, choices=everything(path, say), arenas=[fought(say)])
         found = parsed(page)
         assert found.found == harmless, payload
         assert "�" in page or all(part in "".join(found.text) for part in payload.split())
