@@ -83,6 +83,7 @@ class ArenaResults(msgspec.Struct, frozen=True, kw_only=True):
         forced: In what the runs differ although they should not, when the user wanted them compared all the same.
         left_out: Dialogues that meet none, by reason.
         notices: What must be said wherever the results are shown.
+        unasked: What the budget did not reach at all; it has no board.
     """
 
     runs: list[str]
@@ -96,6 +97,7 @@ class ArenaResults(msgspec.Struct, frozen=True, kw_only=True):
     forced: list[str]
     left_out: dict[str, int]
     notices: list[str]
+    unasked: list[tuple[Language, Dimension]] = []
 
     @property
     def is_complete(self) -> bool:
@@ -118,8 +120,6 @@ def arena_results(
         if unread(batch, known):
             break
     asked = {key: [pair for pair in pairs if (pair.one.language, pair.dimension) == key] for key in contest.boards}
-    unasked = [f"{language.shown}, {dimension.shown}" for (language, dimension), its in asked.items() if not its]
-    beyond = [f"The budget was spent before {'; '.join(unasked)}: no pair of it was asked about."] if unasked else []
     return ArenaResults(
         runs=contest.runs,
         settings=settings,
@@ -131,7 +131,8 @@ def arena_results(
         pairs=[_judged(pair, known) for pair in pairs],
         forced=contest.forced,
         left_out=contest.left_out,
-        notices=list(dict.fromkeys([*contest.notices, *notices, *beyond])),
+        notices=list(dict.fromkeys([*contest.notices, *notices])),
+        unasked=[key for key, its in asked.items() if not its],
     )
 
 

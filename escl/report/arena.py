@@ -185,6 +185,9 @@ def _footer(results: ArenaResults) -> Iterable[Text]:
         yield Text(f"compared by --force although the runs differ in {printable(line)}", style="bold yellow")
     if any(board.n_judged for board in results.boards):
         yield _legend(results)
+    if results.unasked:
+        named = "; ".join(f"{language.shown}, {dimension.shown}" for language, dimension in results.unasked)
+        yield Text(f"The budget was spent before {named}: no pair of it was asked about.", style="bold yellow")
     for notice in results.notices:
         yield Text(printable(notice), style="bold yellow")
     yield Text(LIMITS, style="italic")

@@ -25,6 +25,7 @@ from escl.evaluation.arena_results import ArenaResults, arena_results
 from escl.evaluation.contest import Contest, contest_of
 from escl.memory import pool
 from escl.memory.plan import Plan
+from escl.report.arena import print_arena
 from escl.report.live import LineObserver
 from escl.shelf.manifest import find_model
 from escl.store.arena import ArenaStore, ComparisonFailure, ComparisonRow, Question
@@ -197,7 +198,12 @@ def test_a_budget_too_small_for_every_board_names_those_it_did_not_reach(
     contest = contest_of([spoken(tmp_path / "run.db", said)], OPEN, dimensions=dimensions)
     results = compare(contest, store, budget=1)
     assert len(results.boards) == 1
-    assert any("no pair of it was asked about" in notice for notice in results.notices)
+    assert len(results.unasked) == 1
+    assert (results.boards[0].language, results.boards[0].dimension) not in results.unasked
+    shown = io.StringIO()
+    print_arena(Console(file=shown, width=200), results)
+    (_, dimension) = results.unasked[0]
+    assert f"before English, {dimension.shown}: no pair of it was asked about" in shown.getvalue()
 
 
 def test_what_cannot_be_read_is_counted_by_reason_and_left_out(
