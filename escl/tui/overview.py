@@ -20,6 +20,7 @@ class Overview:
 
     Attributes:
         progress: None when it cannot be read; `trouble` says why.
+        is_paused: Whether somebody works on it and was asked to wait.
         averages: Of each supporter over the dimensions (0-4), the best first; empty until the run is finished.
     """
 
@@ -27,6 +28,7 @@ class Overview:
     changed: float
     progress: Progress | None = None
     work: Work | None = None
+    is_paused: bool = False
     averages: dict[str, float] = field(default_factory=dict)
     trouble: str | None = None
 
@@ -58,6 +60,7 @@ def runs_in(folder: Path, named: Iterable[Path]) -> list[tuple[Path, float]]:
 def overview(path: Path) -> Overview:
     """Return how far the run at `path` is and what it came to, or why that cannot be said."""
     from escl.errors import EsclError
+    from escl.store.beside import is_paused
     from escl.store.browse import Browser
     from escl.store.database import Database
     from escl.store.watch import Watcher, is_held
@@ -70,7 +73,14 @@ def overview(path: Path) -> Overview:
             averages = Browser(database).averages() if work == "finished" else {}
     except EsclError as error:
         return Overview(path=path, changed=changed, trouble=error.message)
-    return Overview(path=path, changed=changed, progress=progress, work=work, averages=averages)
+    return Overview(
+        path=path,
+        changed=changed,
+        progress=progress,
+        work=work,
+        is_paused=work == "running" and is_paused(path),
+        averages=averages,
+    )
 
 
 def _deleted_from(folder: Path) -> set[Path]:

@@ -78,6 +78,10 @@ def test_p_pauses_and_goes_on(tmp_path: Path) -> None:
             # Another terminal pauses it.
             beside.pause(path)
             await until(app, pilot, "‖ paused")
+            await type_keys(pilot, "escape")
+            await until(app, pilot, "x delete")
+            shown = await until(app, pilot, "‖ paused")
+            assert "one.db" in shown
 
         drive(steps, path)
 

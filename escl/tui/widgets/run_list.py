@@ -81,6 +81,8 @@ class RunList(DataTable[Text]):
         states = run.progress.dialogues
         match column:
             case "state":
+                if run.is_paused:
+                    return cell(f"‖ {self._words('state.paused')}")
                 return cell(f"{_SIGNS[run.work]} {self._words('state.' + run.work)}")
             case "dialogues":
                 return cell(f"{states['complete']}/{sum(states.values())}", justify="right")
