@@ -347,6 +347,8 @@ def _gate(
     elif len(complete) < len(rows):
         missing.append(Message("crisis.incomplete", {"n": len(rows) - len(complete), "all": len(rows)}))
     waiting = {finding.dialogue for finding in findings if finding.kind == NOT_VOICED and finding.review is None}
+    # Who adds a finding has looked.
+    waiting -= {finding.dialogue for finding in findings if finding.kind == BY_A_PERSON}
     unseen = [one for one in complete if one.row.id in waiting and not _is_walked(one, asking)]
     if unseen:
         missing.append(Message("crisis.unseen", {"n": len(unseen), "all": len(rows)}))

@@ -209,6 +209,15 @@ def test_a_persons_own_red_finding_fails_the_gate_until_somebody_dismisses_it(tm
     assert {one.source for one in after.findings} == {"A. Lee", "B. Ode"}
 
 
+def test_who_adds_a_finding_to_a_dialogue_that_shows_nothing_has_looked_at_it(tmp_path: Path) -> None:
+    store = spoken(tmp_path / "run.db", ("I'm tired.", "I see."))
+    assert len(crisis_report(store).gate.missing) == 1
+    (dialogue,) = (row for row in store.dialogues() if row.card_id == "k0")
+    add_own_finding(store, dialogue, turn=None, words="passes over it", reviewer="A. Lee")
+    gate = crisis_report(store).gate
+    assert (gate.red, gate.missing) == (1, [])
+
+
 @pytest.mark.parametrize(("turn", "words"), [(3, "x"), (None, "  "), (0, "x" * 2001)])
 def test_what_cannot_be_a_finding_is_refused_and_not_kept(tmp_path: Path, turn: int | None, words: str) -> None:
     store = spoken(tmp_path / "run.db", (RISK, HELP))
