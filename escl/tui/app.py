@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from escl.doctor.finding import Diagnosis
     from escl.tui.processes import Started
+    from escl.tui.shelf_work import ShelfWork
 
 
 class EsclApp(App[None]):
@@ -51,6 +52,7 @@ class EsclApp(App[None]):
         self.diagnosis = diagnosis
         self._named = runs
         self._session: Session | None = None
+        self.shelf_work: ShelfWork | None = None
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme or self._fitting_theme()
@@ -77,6 +79,12 @@ class EsclApp(App[None]):
     def action_play(self) -> None:
         """Let a person answer as the supporter."""
         self.play()
+
+    def action_models(self) -> None:
+        """Look after the models."""
+        from escl.tui.screens.models import ModelsScreen
+
+        self.push_screen(ModelsScreen(self.words))
 
     def play(self, left: Path | None = None) -> None:
         """Show what can be played; with `left` go on with that run file."""
@@ -131,8 +139,10 @@ class EsclApp(App[None]):
             )
 
     def on_unmount(self) -> None:
-        """Close the run's file."""
+        """Close the run's file, and stop the work on the shelf."""
         self._close()
+        if self.shelf_work is not None:
+            self.shelf_work.stop()
 
     def _fitting_theme(self) -> str:
         """Return the look to begin with: where a terminal has 16 colours only, the one that needs no others."""

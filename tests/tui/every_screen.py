@@ -20,13 +20,17 @@ from escl.tui.keys import Key
 from escl.tui.playing import Choices
 from escl.tui.screens.ask import AskScreen
 from escl.tui.screens.choice import ChoiceScreen
+from escl.tui.screens.form import Field, FormScreen
 from escl.tui.screens.home import HomeScreen
 from escl.tui.screens.machine import MachineScreen
+from escl.tui.screens.models import ModelsScreen
 from escl.tui.screens.play import PlayScreen
 from escl.tui.screens.play_chat import PlayChatScreen
 from escl.tui.screens.run_screen import EsclScreen, RunScreen
+from escl.tui.screens.text import TextScreen
 from tests.runs import card
 from tests.tui.plays import Idle, idle_play
+from tests.tui.shelves import shelf_model
 
 Opener = Callable[[EsclApp, Path, str], Awaitable[object]]
 """Shows a screen; what is said on it where it says what it is told is the last argument."""
@@ -73,15 +77,34 @@ async def _choice(app: EsclApp, path: Path, said: str) -> None:
     await app.push_screen(ChoiceScreen(app.words, title=app.words("compare.first"), options=options))
 
 
+async def _models(app: EsclApp, path: Path, said: str) -> None:
+    screen = ModelsScreen(app.words)
+    await app.push_screen(screen)
+    if said:
+        screen.take([shelf_model(said)])
+
+
+async def _form(app: EsclApp, path: Path, said: str) -> None:
+    fields = [Field(name=said, about=said, value=said), Field(name=said, about=said)]
+    await app.push_screen(FormScreen(app.words, title=said, text=said, fields=fields))
+
+
+async def _text(app: EsclApp, path: Path, said: str) -> None:
+    await app.push_screen(TextScreen(app.words, title=said, text=said, is_table=True))
+
+
 _OPENERS: dict[str, Opener] = {
     "AskScreen": _ask,
     "ChoiceScreen": _choice,
     "HomeScreen": _home,
+    "FormScreen": _form,
     "HelpScreen": _help,
     "MachineScreen": _machine,
+    "ModelsScreen": _models,
     "NoticeScreen": _notice,
     "PlayChatScreen": _play_chat,
     "PlayScreen": _play,
+    "TextScreen": _text,
 }
 """The way to what is no view of a run."""
 

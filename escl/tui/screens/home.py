@@ -40,6 +40,7 @@ class HomeScreen(EsclScreen):
         Key(keys="enter", action="open", name="key.open"),
         Key(keys="d", action="demo", name="key.demo"),
         Key(keys="p", action="app.play", name="key.play"),
+        Key(keys="m", action="app.models", name="key.models"),
         Key(keys="r", action="resume", name="key.resume"),
         Key(keys="x", action="delete", name="key.delete"),
         Key(keys="u", action="undo", name="key.undo"),
