@@ -62,8 +62,8 @@ def test_watching_says_so_and_leaving_says_it_no_more(tmp_path: Path) -> None:
     assert {one.name for one in tmp_path.iterdir()} <= {"one.db", "one.db.lock"}
 
 
-def test_p_pauses_and_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "one.db"
+def test_p_pauses_and_goes_on(folder: Path) -> None:
+    path = folder / "one.db"
     with run_at_work(path):
 
         async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
