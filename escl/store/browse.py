@@ -16,7 +16,7 @@ from escl.core.card import RoleCard
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
 from escl.store.database import Database
-from escl.store.records import DialogueRow, DialogueState, FailureRow, Reading, TurnRow
+from escl.store.records import DialogueRow, DialogueState, FailureRow, OwnReading, Reading, TurnRow
 from escl.store.run import OF_THE_SEVEN, RunStore, own_apart
 
 Order = Literal["planned", "lowest", "highest"]
@@ -112,6 +112,14 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     readings: list[Reading]
 
 
+class OwnRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read in a dimension of the user's own; `name` is what it is called in the dialogue's language."""
+
+    name: str
+    scorer: str
+    reading: OwnReading
+
+
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
     """One dialogue with all that is known of it.
 
@@ -119,6 +127,7 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
         card: None for an imported dialogue.
         scorer: Whose readings these are; None when nothing was scored.
         others: What was read besides, by other scorers or the same one another time.
+        own: What was read in the user's own dimensions.
     """
 
     dialogue: DialogueRow
@@ -128,6 +137,7 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
     readings: list[Reading]
     failures: list[FailureRow]
     others: list[Judged]
+    own: list[OwnRead] = []
 
 
 class Browser:
@@ -231,14 +241,24 @@ class Browser:
         others = [
             Judged(scorer=name, readings=self._run.readings(one, dialogue_id=dialogue_id)) for one, name in judgings
         ]
+        own = self._run.own_judgings()
         return Whole(
             dialogue=dialogue,
             card=self._card(dialogue.card_id),
             turns=self._turns(dialogue_id),
             scorer=scorer,
             readings=[] if judging_id is None else self._run.readings(judging_id, dialogue_id=dialogue_id),
-            failures=self._failures(dialogue_id, judging_id),
+            failures=self._failures(dialogue_id, [judging_id, *(number for number, _ in own)]),
             others=[one for one in others if one.readings],
+            own=[
+                OwnRead(
+                    name=dimension.shown(dialogue.language),
+                    scorer=self._run.judging_settings(number).scorer,
+                    reading=reading,
+                )
+                for number, dimension in own
+                for reading in self._run.own_readings(number, dialogue_id=dialogue_id)
+            ],
         )
 
     def _card(self, card_id: str) -> RoleCard | None:
@@ -261,12 +281,13 @@ class Browser:
             for row in rows
         ]
 
-    def _failures(self, dialogue_id: int, judging_id: int | None) -> list[FailureRow]:
+    def _failures(self, dialogue_id: int, judging_ids: Sequence[int | None]) -> list[FailureRow]:
+        marks = ", ".join("?" * len(judging_ids))
         rows = self._database.rows(
             "SELECT dialogue_id, error, message, dimension, position FROM failure WHERE dialogue_id = ?"
-            " AND NOT retried AND (judging_id IS NULL OR judging_id = ?) ORDER BY id",
+            f" AND NOT retried AND (judging_id IS NULL OR judging_id IN ({marks})) ORDER BY id",
             dialogue_id,
-            judging_id,
+            *judging_ids,
         )
         return [msgspec.convert(own_apart(dict(row)), FailureRow) for row in rows]
 

@@ -437,12 +437,13 @@ class RunStore:
             for dialogue_id, dimension, reply, label, p0, p1, p2, p3, p4, mass, drafted, busy_s in rows
         ]
 
-    def own_readings(self, judging_id: int) -> list[OwnReading]:
-        """Return everything one judging read about the dimension of the user's own that it is about."""
+    def own_readings(self, judging_id: int, *, dialogue_id: int | None = None) -> list[OwnReading]:
+        """Return what one judging read about the dimension of the user's own that it is about, as `readings` does."""
+        among, ids = ("", [judging_id]) if dialogue_id is None else (" AND dialogue_id = ?", [judging_id, dialogue_id])
         rows = self._database.rows(
             "SELECT dialogue_id, dimension AS own, reply, label, p0, p1, p2, p3, p4, off_label_mass, drafted, busy_s"
-            " FROM reading WHERE judging_id = ? ORDER BY dialogue_id",
-            judging_id,
+            f" FROM reading WHERE judging_id = ?{among} ORDER BY dialogue_id",
+            *ids,
         )
         return [
             OwnReading(

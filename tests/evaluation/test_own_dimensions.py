@@ -125,6 +125,10 @@ def test_own_dimensions_stand_beside_the_seven_and_change_nothing_of_them(run: P
     assert len(found) == 3
     assert whole is not None
     assert len(whole.readings) == len(Dimension)
+    assert [(one.name, one.scorer, one.reading.label) for one in whole.own] == [
+        ("Patience", "s", 4),
+        ("Plain words", "s", 4),
+    ]
 
 
 def test_a_scorer_that_fails_or_names_no_label_is_counted_with_its_reason(run: Path) -> None:

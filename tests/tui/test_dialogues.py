@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 
-from escl.core.dimension import Dimension
+from escl.core.dimension import Dimension, Language
+from escl.core.own_dimension import OwnDimension
 from escl.store.run import RunStore
 from escl.tui.app import EsclApp
 from escl.tui.screens import dialogues
+from tests.evaluation.test_own_dimensions import Answers, ask
+from tests.rubrics import PATIENCE, PLAIN_WORDS
 from tests.runs import PROTOCOL, judging_by, rated, reading, settings
 from tests.tui.driving import drive, finished_run, quick_writer, seen, speak, type_keys, until
 
@@ -130,3 +134,23 @@ def test_a_copied_dialogue_is_harmless_text(tmp_path: Path, monkeypatch: pytest.
         assert "card-0 · curt\n\nsupporter: Good" in app.clipboard
 
     drive(steps, path)
+
+
+def test_what_was_read_in_dimensions_of_ones_own_stands_below_the_seven_as_plain_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = rated(tmp_path / "one.db", {"warm": {"a": [1.0]}})
+    rubric = msgspec.structs.replace(PATIENCE.languages[Language.ENGLISH], name="[b]Own[/b]")
+    ask(path, Answers(), [OwnDimension(key="own", languages={Language.ENGLISH: rubric})])
+    ask(path, Answers(fails=True), [PLAIN_WORDS])
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "3")
+        shown = await until(app, pilot, "[b]Own[/b]")
+        assert "3.8" in row_of(shown, "[b]Own[/b]")
+        # The line is folded where the column ends.
+        assert "× plain-words:" in shown
+
+    drive(steps, path, size=(160, 48))

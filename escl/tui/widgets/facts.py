@@ -12,7 +12,7 @@ from escl.tui.widgets.meters import spread
 
 if TYPE_CHECKING:
     from escl.store.browse import Whole
-    from escl.store.records import Reading
+    from escl.store.records import LabelReading, Reading
     from escl.tui.strings import Strings
 
 _NAME = 12
@@ -30,18 +30,29 @@ def labels(whole: Whole | None, words: Strings, *, wide: bool) -> Content:
     by_dimension = {reading.dimension: reading for reading in whole.readings}
     for one in Dimension:
         if one in by_dimension:
-            lines.append(_label(one, by_dimension[one], words, wide=wide))
+            lines.append(_label(words(f"dimension.{one.value}"), by_dimension[one], words, wide=wide))
             lines += _disagreeing(by_dimension[one], whole)
     scorers = [*([whole.scorer] if whole.scorer is not None else []), *(f"+ {one.scorer}" for one in whole.others)]
     lines += [Content.styled(line(scorer), "$muted") for scorer in scorers]
+    lines += _own(whole, words, wide=wide)
     for failure in whole.failures:
-        where = "" if failure.dimension is None else words(f"dimension.{failure.dimension.value}") + ": "
+        asked = failure.own if failure.dimension is None else words(f"dimension.{failure.dimension.value}")
+        where = "" if asked is None else f"{asked}: "
         lines.append(Content.assemble(("× ", "bold $error"), line(f"{where}{failure.error}: {failure.message}", 600)))
     return Content("\n").join(lines)
 
 
-def _label(dimension: Dimension, reading: Reading, words: Strings, *, wide: bool) -> Content:
-    name = fitted(words(f"dimension.{dimension.value}"), _NAME)
+def _own(whole: Whole, words: Strings, *, wide: bool) -> list[Content]:
+    """Return a line for each of the user's own dimensions, by whom below them."""
+    lines: list[Content] = []
+    for scorer in dict.fromkeys(one.scorer for one in whole.own):
+        lines += [_label(line(one.name), one.reading, words, wide=wide) for one in whole.own if one.scorer == scorer]
+        lines.append(Content.styled(line(scorer), "$muted"))
+    return lines
+
+
+def _label(named: str, reading: LabelReading, words: Strings, *, wide: bool) -> Content:
+    name = fitted(named, _NAME)
     expected = reading.expected
     if reading.probabilities is None or expected is None:
         said = f" {words('dialogues.no_label')}: {line(reading.reply, 80)}"
