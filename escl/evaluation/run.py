@@ -33,7 +33,7 @@ from escl.memory.choices import Role
 from escl.shelf.manifest import Model
 from escl.store.records import DialogueRow, ModelRow
 from escl.store.run import RunStore
-from escl.supporters.outside import OutsideSupporter
+from escl.supporters.outside import HUMAN, OutsideSupporter
 
 Supporter = Model | OutsideSupporter
 """A model that is loaded here, an endpoint, Python code, or a person."""
@@ -96,6 +96,8 @@ class Simulation:
         if twice:
             is_file = all(isinstance(one, Model) for one in self.supporters if one.name == twice[0])
             renamed = "rename one of the files" if is_file else "give one another name in a TOML file of its own"
+            if twice[0] == HUMAN:
+                renamed = "one person answers; --repeats lets you play the same card again"
             raise UsageError(f"two supporters are named {twice[0]}", hint=renamed)
         return SimulationSettings(
             cards_sha256=cards_sha256,

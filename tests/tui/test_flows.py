@@ -43,7 +43,7 @@ def test_home_lists_runs_and_enter_opens_the_scores(folder: Path) -> None:
         shown = await until(app, pilot, "Fluency")
         assert shown.index("warm") < shown.index("curt")
         await type_keys(pilot, "escape")
-        await until(app, pilot, "u undo")
+        await until(app, pilot, "enter open")
 
     drive(steps)
 

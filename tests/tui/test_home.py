@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from escl.core.dimension import Dimension
+from escl.doctor.finding import Diagnosis, ok
 from escl.evaluation.results import chosen_judging, scored_of
 from escl.report.html.shown import average
 from escl.store.browse import Browser
@@ -151,3 +152,33 @@ def test_a_killed_run_goes_on_from_home_to_its_end(folder: Path) -> None:
         progress = Watcher(database).progress()
         assert progress.outcome == "finished"
         assert len(database.rows("SELECT 1 FROM attempt")) == 2
+
+
+def test_the_machine_is_looked_at_again_when_that_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mended = Diagnosis(escl="0", findings=(ok("memory", "32 GiB"),))
+    monkeypatch.setattr("escl.tui.screens.home._diagnosis", lambda columns, lines, colours: mended)
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "with 1 to note")
+        await type_keys(pilot, "c")
+        await until(app, pilot, "close programs")
+        await type_keys(pilot, "r")
+        await until(app, pilot, "32 GiB")
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "This machine is ready. ")
+
+    drive(steps)
+
+
+def test_models_that_came_are_counted_when_home_is_seen_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = iter([(5, 11), (6, 12)])
+    monkeypatch.setattr("escl.tui.screens.home._models", lambda: next(counts, (6, 12)))
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "models here: 5 of 11")
+        await type_keys(pilot, "m")
+        await until(app, pilot, "demo/warm")
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "models here: 6 of 12")
+
+    drive(steps)

@@ -110,6 +110,9 @@ class HomeScreen(EsclScreen):
         """Look again after another screen."""
         if self.runs.display:
             self.load()
+        if self._models is not None and self._diagnosis is not None:
+            # Models may have come or gone.
+            self.in_background(self._examine, group="machine")
 
     def load(self) -> None:
         """Look at the run files."""
@@ -187,7 +190,7 @@ class HomeScreen(EsclScreen):
         from escl.tui.screens.machine import MachineScreen
 
         if self._diagnosis is not None:
-            self.app.push_screen(MachineScreen(self.words, self._diagnosis))
+            self.app.push_screen(MachineScreen(self.words, self._diagnosis), self._examine_again)
 
     def _watch(self, started: Started) -> None:
         self.escl.open_run(started.path, view="live", started=started)
@@ -240,6 +243,15 @@ class HomeScreen(EsclScreen):
         self.runs.show([self._known[path] for path in paths])
         if paths and not was_there:
             self.runs.focus()
+
+    def _examine_again(self, again: bool | None) -> None:
+        async def examined() -> None:
+            self._diagnosis = None
+            await self._examine()
+            self.action_machine()
+
+        if again:
+            self.in_background(examined, group="machine")
 
     async def _examine(self) -> None:
         self._models = await asyncio.to_thread(_models)

@@ -14,17 +14,21 @@ from textual.widgets import Static
 
 from escl.tui.keys import Key, bindings
 from escl.tui.plain import plain
+from escl.tui.widgets.bars import KeyBar
 
 if TYPE_CHECKING:
     from escl.doctor.finding import Diagnosis, Finding
     from escl.tui.strings import Strings
 
-_KEYS = (Key(keys="escape,q,c,enter", action="dismiss(None)", name="key.back"),)
+_KEYS = (
+    Key(keys="escape,q,c,enter", action="dismiss(False)", name="key.back", shown="esc"),
+    Key(keys="r", action="dismiss(True)", name="key.refresh"),
+)
 _SIGNS = {"ok": ("✓", "$success"), "warn": ("!", "bold $warning"), "fail": ("×", "bold $error")}
 
 
-class MachineScreen(ModalScreen[None]):
-    """The findings, what needs attention first."""
+class MachineScreen(ModalScreen[bool]):
+    """The findings, what needs attention first; ends with whether to look again."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(_KEYS)
 
@@ -41,7 +45,7 @@ class MachineScreen(ModalScreen[None]):
             yield Static(Content.styled(self._words("machine.title"), "bold $primary"), markup=False)
             for finding in findings:
                 yield Static(_shown(finding), markup=False, classes="finding")
-            yield Static(Content.styled("\n" + self._words("help.close"), "$muted"), markup=False)
+            yield KeyBar(self._words, _KEYS)
 
 
 def _shown(finding: Finding) -> Content:
