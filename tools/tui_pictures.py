@@ -49,9 +49,15 @@ MACHINE = Diagnosis(
 )
 
 
+UNTIL = "until "
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One picture: of which run, what is pressed from its Live view on (or from Home), and what is seen then."""
+    """One picture: of which run, what is pressed from its Live view on (or from Home), and what is seen then.
+
+    A key that begins with `UNTIL` waits for words, and one that is a sentence is typed.
+    """
 
     name: str
     seen: str
@@ -69,6 +75,22 @@ PICTURES = (
     Picture(name="machine", run=None, keys=("c",), seen="close programs"),
     Picture(name="scores", keys=("2",), seen="Fluency", size=(100, 24)),
     Picture(name="scores-light", keys=("2",), seen="Fluency", theme="light", size=(100, 24)),
+    Picture(name="forest", keys=("2", "v"), seen="demo/curt", size=(100, 24)),
+    Picture(name="radar", keys=("2", "v", "v"), seen="demo/curt", size=(100, 30)),
+    Picture(name="side-by-side", keys=("3", "v"), seen="demo/curt", size=(130, 36)),
+    Picture(
+        name="play-chat",
+        run=None,
+        keys=(
+            *("p", "j", "enter", f"{UNTIL}your turn", "I am glad that you tell me. Since when do they worry you?"),
+            *("enter", f"{UNTIL}reply 2 of 5", "I see. What is the worst of it, when you lie awake?"),
+            *("enter", f"{UNTIL}reply 3 of 5", "I would be scared too. Who knows how much you carry?"),
+        ),
+        seen="Who knows",
+        size=(110, 32),
+    ),
+    Picture(name="compare", keys=("4",), seen="demo/curt", size=(120, 40)),
+    Picture(name="models", run=None, keys=("m",), seen="esc-rank", size=(110, 34)),
     Picture(name="dialogues", keys=("3",), seen="1 of", size=(130, 36)),
     Picture(name="dialogues-small", keys=("3",), seen="1 of", size=(80, 24), theme="light"),
     Picture(name="help", keys=("3", "question_mark"), seen="On this screen", size=(100, 36)),
@@ -148,7 +170,10 @@ async def _shown(picture: Picture, folder: Path) -> str:
         else:
             await rest(app, pilot)
         for key in picture.keys:
-            await type_keys(pilot, key)
+            if key.startswith(UNTIL):
+                await until(app, pilot, key.removeprefix(UNTIL))
+                continue
+            await type_keys(pilot, *(key if key.startswith("I ") else (key,)))
             await rest(app, pilot)
         await until(app, pilot, picture.seen)
         # A run that goes on is shown once there is something to see of its speed.
