@@ -23,6 +23,8 @@ from escl.errors import CardError, UsageError
 
 QUICK_CARDS: Final = 16
 """A quick look plays so many."""
+STANDARD_CARDS: Final = 48
+"""What the app offers between a quick look and all cards: three times as many show differences about half as large."""
 
 
 class CardChoice(msgspec.Struct, frozen=True, kw_only=True):

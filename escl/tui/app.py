@@ -119,9 +119,13 @@ class EsclApp(App[None]):
         """Speak the other language; the open view is laid out anew, where one was."""
         self.words = Strings("zh" if self.words.language == "en" else "en")
         view = next((one.VIEW for one in self.screen_stack if isinstance(one, RunScreen)), None)
+        again = [one.anew(self.words) for one in self.screen_stack if isinstance(one, EsclScreen)]
         while len(self.screen_stack) > 2:
             self.pop_screen()
         self.switch_screen(self._home())
+        for one in again:
+            if one is not None:
+                self.push_screen(one)
         if view is not None and self._session is not None:
             self.push_screen(self._view(view, self._session))
 

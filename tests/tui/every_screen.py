@@ -16,7 +16,9 @@ from textual.worker import WorkerError
 import escl.tui.screens
 from escl.doctor.finding import Diagnosis, ok, warn
 from escl.tui.app import EsclApp
+from escl.tui.draft import Draft
 from escl.tui.keys import Key
+from escl.tui.offers import Offer
 from escl.tui.playing import Choices
 from escl.tui.screens.ask import AskScreen
 from escl.tui.screens.choice import ChoiceScreen
@@ -24,6 +26,9 @@ from escl.tui.screens.form import Field, FormScreen
 from escl.tui.screens.home import HomeScreen
 from escl.tui.screens.machine import MachineScreen
 from escl.tui.screens.models import ModelsScreen
+from escl.tui.screens.new_run import NewRunScreen
+from escl.tui.screens.pick_cards import CardsScreen
+from escl.tui.screens.pick_supporters import SupportersScreen
 from escl.tui.screens.play import PlayScreen
 from escl.tui.screens.play_chat import PlayChatScreen
 from escl.tui.screens.run_screen import EsclScreen, RunScreen
@@ -93,11 +98,28 @@ async def _text(app: EsclApp, path: Path, said: str) -> None:
     await app.push_screen(TextScreen(app.words, title=said, text=said, is_table=True))
 
 
+async def _new_run(app: EsclApp, path: Path, said: str) -> None:
+    await app.push_screen(NewRunScreen(app.words, Draft(supporters=(said or "demo/warm",), out=said)))
+
+
+async def _supporters(app: EsclApp, path: Path, said: str) -> None:
+    offers = (Offer(reference=said or "demo/warm", kind="supporter", size_bytes=5),)
+    await app.push_screen(SupportersScreen(app.words, offers, (said or "demo/warm", "demo/curt")))
+
+
+async def _cards(app: EsclApp, path: Path, said: str) -> None:
+    cards = (card(said or "c1", text=said or "Age: 30", source=said or "test", subcategory=said or None),)
+    await app.push_screen(CardsScreen(app.words, (Path(said),) if said else (), lambda files: cards))
+
+
 _OPENERS: dict[str, Opener] = {
     "AskScreen": _ask,
     "ChoiceScreen": _choice,
+    "CardsScreen": _cards,
     "HomeScreen": _home,
     "FormScreen": _form,
+    "NewRunScreen": _new_run,
+    "SupportersScreen": _supporters,
     "HelpScreen": _help,
     "MachineScreen": _machine,
     "ModelsScreen": _models,

@@ -52,7 +52,7 @@ def test_no_byte_of_a_payload_steers_the_terminal(start: Start, tmp_path: Path) 
         terminal.until(f"{at + 1} of {len(PAYLOADS)}")
         terminal.press("n")
     terminal.press("q")
-    terminal.until("u undo")
+    terminal.until("n new run")
     terminal.press("q")
     assert terminal.ended() == 0
     written = OURS.sub("", terminal.written.decode("utf-8")).replace("\r", "")

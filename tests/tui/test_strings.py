@@ -48,6 +48,7 @@ def test_every_name_that_is_made_up_is_in_the_table() -> None:
     made += [f"category.{one.value}" for one in Category]
     made += [f"state.{one}" for one in ("running", "finished", "interrupted", "error", "killed")]
     made += [f"resume.{one}" for one in ("running", "finished")]
+    made += [f"pick.{one}" for one in ("supporter", "seeker", "scorer", "judge", "file", "outside")]
     made += [f"dialogue.{one}" for one in ("pending", "speaking", "complete", "failed")]
     made += [f"dialogues.order.{one}" for one in ("planned", "lowest", "highest")]
     made += [f"dialogues.{one}" for one in ("disagreed", "unsure")]
@@ -64,7 +65,7 @@ def test_every_word_is_used() -> None:
     )
     unseen = [name for name in names() if f'"{name}"' not in rest]
     # Made of a kind and a value: said by the test above.
-    kinds = r"(dimension|category|state|dialogue|language|speaker|home|scores|live|resume)\."
+    kinds = r"(dimension|category|state|dialogue|language|speaker|home|scores|live|resume|pick)\."
     kinds += r"|dialogues\.(order\.|disagreed|unsure)"
     kinds += r"|compare\.(verdict|in)\."
     assert [name for name in unseen if not re.match(kinds, name)] == []

@@ -57,7 +57,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_told_and_left(folder: Path) ->
         await type_keys(pilot, "r")
         await until(app, pilot, "is not there")
         await type_keys(pilot, "escape")
-        await until(app, pilot, "u undo")
+        await until(app, pilot, "n new run")
 
     drive(steps, path)
 
@@ -107,7 +107,7 @@ def test_a_command_that_ends_before_its_run_began_shows_what_it_said(folder: Pat
         shown = await until(app, pilot, "error: no memory")
         assert "× failed" in shown
         await type_keys(pilot, "escape")
-        await until(app, pilot, "u undo")
+        await until(app, pilot, "n new run")
 
     drive(steps)
 

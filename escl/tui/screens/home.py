@@ -38,12 +38,13 @@ class HomeScreen(EsclScreen):
 
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key(keys="enter", action="open", name="key.open"),
+        Key(keys="n", action="new_run", name="key.new_run"),
         Key(keys="d", action="demo", name="key.demo"),
         Key(keys="p", action="app.play", name="key.play"),
         Key(keys="m", action="app.models", name="key.models"),
         Key(keys="r", action="resume", name="key.resume"),
         Key(keys="x", action="delete", name="key.delete"),
-        Key(keys="u", action="undo", name="key.undo"),
+        Key(keys="u", action="undo", name="key.undo", in_bar=False),
         Key(keys="c", action="machine", name="key.machine", in_bar=False),
         Key(keys="f5", action="refresh_runs", name="key.refresh", in_bar=False),
         Key(keys="j,down", action="move(1)", name="key.move", shown="↑↓ jk", in_bar=False),
@@ -142,6 +143,12 @@ class HomeScreen(EsclScreen):
     def on_data_table_row_selected(self) -> None:
         """Open the run that was clicked."""
         self.action_open()
+
+    def action_new_run(self) -> None:
+        """Lay out a run of one's own."""
+        from escl.tui.screens.new_run import NewRunScreen
+
+        self.app.push_screen(NewRunScreen(self.words))
 
     def action_demo(self) -> None:
         """Start the demo, and watch it."""

@@ -149,6 +149,11 @@ class EsclScreen(Screen[None]):
     def load(self) -> None:
         """Look at everything anew."""
 
+    def anew(self, words: Strings) -> EsclScreen | None:
+        """Return the same in other words; None for Home and the views of a run, which the app lays out itself."""
+        del words
+        return None
+
     def themed(self) -> None:
         """Draw anew what took its colours from the theme by itself."""
 

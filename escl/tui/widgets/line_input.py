@@ -1,0 +1,15 @@
+"""A line to write in that holds harmless characters only, however they come: typed, pasted, or from a file's name."""
+
+from __future__ import annotations
+
+from textual.widgets import Input
+
+from escl.core.printable import printable
+
+
+class LineInput(Input):
+    """Text on one line."""
+
+    def validate_value(self, value: str) -> str:
+        """Return the text without what would steer a terminal or reorder the line."""
+        return "".join(one for one in value if printable(one) == one and one not in "\n\t")
