@@ -6,7 +6,7 @@ import msgspec
 
 from escl.core.card import Category
 from escl.core.dimension import Language
-from escl.evaluation.results import chosen_judging, scored_of
+from escl.evaluation.results import OwnScores, chosen_judging, own_scores_of, scored_of
 from escl.stats.summary import Cell, summarize
 from escl.store.database import Database
 from escl.store.run import RunStore
@@ -20,6 +20,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
         languages: Those of the run's dialogues.
         has_crisis: Whether the run has crisis cards.
         cells: A cell for each supporter, language and dimension; crisis cards apart.
+        own: The user's own dimensions.
     """
 
     scorer: str | None
@@ -27,6 +28,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     categories: list[Category]
     has_crisis: bool
     cells: list[Cell]
+    own: list[OwnScores] = []
 
 
 class Leaderboards:
@@ -53,12 +55,14 @@ def leaderboard_of(store: RunStore, *, category: Category | None = None) -> Lead
     cards = store.cards()
     scored = [] if judging_id is None else scored_of(store, judging_id)
     spoken = {one.language for one in (scored if judging_id is not None else store.dialogues())}
-    if category is not None:
-        scored = [one for one in scored if one.cluster in cards and cards[one.cluster].category is category]
+    chosen = None if category is None else {card.id for card in cards.values() if card.category is category}
+    if chosen is not None:
+        scored = [one for one in scored if one.cluster in chosen]
     return Leaderboard(
         scorer=scorer,
         languages=[one for one in Language if one in spoken],
         categories=[one for one in Category if any(card.category is one for card in cards.values())],
         has_crisis=any(card.crisis is not None for card in cards.values()),
         cells=summarize(scored),
+        own=own_scores_of(store, cards=chosen),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 
 import msgspec
@@ -134,13 +134,18 @@ def results_of(store: RunStore, *, judging_id: int | None = None, adjust: Adjust
     )
 
 
-def own_scores_of(store: RunStore) -> list[OwnScores]:
-    """Return what was said about each of the user's own dimensions, as the latest judging of it read the run."""
+def own_scores_of(store: RunStore, *, cards: Collection[str] | None = None) -> list[OwnScores]:
+    """Return what was said about each of the user's own dimensions, as the latest judging of it read the run.
+
+    Args:
+        store: The run.
+        cards: Ids of the cards that count; None is all.
+    """
     return [
         OwnScores(
             dimension=own,
             scorer=store.judging_settings(judging_id).scorer,
-            cells=tally(own_scored_of(store, judging_id, own)),
+            cells=tally(one for one in own_scored_of(store, judging_id, own) if cards is None or one.cluster in cards),
             failures=store.failures(judging_id),
         )
         for judging_id, own in store.own_judgings()

@@ -17,6 +17,9 @@ from escl.store.database import Database
 from escl.store.run import RunStore
 from escl.tui.app import EsclApp
 from escl.tui.screens.dialogues import DialoguesScreen
+from tests.evaluation.test_own_dimensions import Answers, ask
+from tests.rubrics import PLAIN_WORDS
+from tests.runs import rated
 from tests.tui.contests import SUPPORTERS, contested_run
 from tests.tui.driving import drive, type_keys, until
 
@@ -109,3 +112,26 @@ def test_where_many_supporters_are_the_chosen_one_is_drawn_all_the_same(tmp_path
         assert "◆ model-3" not in shown
 
     drive(steps, path)
+
+
+@pytest.mark.parametrize("size", [(80, 48), (160, 48)])
+def test_the_forest_has_dimensions_of_ones_own_below_the_seven(
+    size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = rated(tmp_path / "run.db", {"warm": {"a": [3.0], "b": [3.5]}, "curt": {"a": [1.0], "b": [0.5]}})
+    ask(path, Answers(), [PLAIN_WORDS])
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "2")
+        await until(app, pilot, "scores 0-100")
+        await type_keys(pilot, "v")
+        shown = await until(app, pilot, "Plain words")
+        below = shown[shown.index("Plain words") :].splitlines()
+        assert "Overall" not in "".join(below)
+        assert all(name in row and "93.8" in row for name, row in zip(("warm", "curt"), below, strict=False))
+        await type_keys(pilot, *["j"] * 14)
+        await until(app, pilot, "warm · Plain words · s   2 of 2 dialogues")
+
+    drive(steps, path, size=size)

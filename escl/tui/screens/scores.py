@@ -22,7 +22,7 @@ from escl.tui.widgets.score_table import ScoreTable, Shown
 if TYPE_CHECKING:
     from escl.core.dimension import Language
     from escl.evaluation.leaderboard import Leaderboard
-    from escl.stats.summary import Cell
+    from escl.stats.summary import Cell, Tally
     from escl.store.database import Database
     from escl.tui.strings import Strings
 
@@ -219,7 +219,7 @@ class ScoresScreen(RunScreen):
             return
         layout, sort = self.session.scores.layout, self.session.scores.sort
         self._show_layout(layout)
-        self._view.show(Shown(cells=cells, order=_sorted(cells, sort), sort=sort))
+        self._view.show(Shown(cells=cells, order=_sorted(cells, sort), sort=sort, own=self._own(board)))
         self._focused.focus()
         self._show_choice(board, None)
         self._show_detail()
@@ -235,6 +235,15 @@ class ScoresScreen(RunScreen):
             for one in board.cells
             if one.language is language and one.crisis is crisis
         }
+
+    def _own(self, board: Leaderboard) -> list[tuple[str, dict[str, Tally]]]:
+        """Return the user's own dimensions by their names, with the cells of the cards that are shown."""
+        language, crisis = self._language(board), self.session.scores.crisis
+        found = [
+            (own.dimension.shown(language), {one.supporter: one for one in own.cells if _is_on(one, language, crisis)})
+            for own in board.own
+        ]
+        return [(name, cells) for name, cells in found if cells]
 
     def _language(self, board: Leaderboard) -> Language:
         chosen = self.session.scores.language
@@ -255,12 +264,12 @@ class ScoresScreen(RunScreen):
         self.query_one("#choice", Static).update(Content.assemble(*shown))
 
     def _show_detail(self) -> None:
-        at, board = self._at, self._board
+        found = self._under_cursor()
         detail = self.query_one("#detail", Static)
-        one = None if at is None or at[1] is None or board is None else self._cells(board).get((at[0], at[1]))
-        detail.display = one is not None
-        if one is None:
+        detail.display = found is not None
+        if found is None:
             return
+        name, one = found
         words = self.words
         counts = "  ".join(f"{label}:{n}" for label, n in enumerate(one.label_counts))
         said = words("scores.detail", n=one.n_used, asked=one.n_asked, cards=one.score.n_clusters)
@@ -268,11 +277,32 @@ class ScoresScreen(RunScreen):
         reasons += [f"{n} {reason}" for reason, n in one.failed.items()]
         detail.update(
             Content.assemble(
-                (f"{line(one.supporter)} · {words('dimension.' + one.dimension.value)}", "bold $primary"),
+                (f"{line(one.supporter)} · {name}", "bold $primary"),
                 f"   {said}   {words('scores.labels')} {counts}",
                 *([Content.styled("\n" + line("; ".join(reasons), 300), "$warning")] if reasons else []),
             )
         )
+
+    def _under_cursor(self) -> tuple[str, Tally] | None:
+        """Return the dimension's name and the cell under the cursor; one of the user's own names its scorer too."""
+        at, board, view = self._at, self._board, self._view
+        if at is None or board is None:
+            return None
+        if at[1] is not None:
+            cell = self._cells(board).get((at[0], at[1]))
+            return None if cell is None else (self.words(f"dimension.{at[1].value}"), cell)
+        name = view.own if isinstance(view, ScoreForest) else None
+        language, crisis = self._language(board), self.session.scores.crisis
+        own = next((each for each in board.own if line(each.dimension.shown(language)) == name), None)
+        cells = [] if own is None else own.cells
+        cell_of_own = next((one for one in cells if one.supporter == at[0] and _is_on(one, language, crisis)), None)
+        if own is None or cell_of_own is None:
+            return None
+        return f"{line(own.dimension.shown(language))} · {line(own.scorer)}", cell_of_own
+
+
+def _is_on(one: Tally, language: Language, crisis: bool) -> bool:
+    return one.language is language and one.crisis is crisis
 
 
 def _sorted(cells: dict[tuple[str, Dimension], Cell], by: Dimension | None) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from escl.tui.plain import fitted, line
 from escl.tui.widgets.meters import level
 
 if TYPE_CHECKING:
-    from escl.stats.summary import Cell
+    from escl.stats.summary import Cell, Tally
     from escl.tui.strings import Strings
 
 DIMENSIONS = tuple(Dimension)
@@ -32,19 +32,26 @@ class Shown:
     Attributes:
         order: The supporters.
         sort: By which dimension they are in this order; None as the run names them.
+        own: The user's own dimensions by their names, each with its supporters' cells.
     """
 
     cells: Mapping[tuple[str, Dimension], Cell]
     order: list[str]
     sort: Dimension | None
+    own: Sequence[tuple[str, Mapping[str, Tally]]] = ()
 
     def is_best(self, one: Cell) -> bool:
         """Whether no other supporter has a higher score in this dimension, and some have one at all."""
-        peers = [c.score.mean for (_, d), c in self.cells.items() if d is one.dimension and c.score.mean is not None]
-        return len(peers) > 1 and one.score.mean == max(peers)
+        return is_best(one, [cell for (_, dimension), cell in self.cells.items() if dimension is one.dimension])
 
 
-def marks(one: Cell) -> str:
+def is_best(one: Tally, among: Iterable[Tally]) -> bool:
+    """Return whether nobody among these has a higher score, and some others have one at all."""
+    peers = [cell.score.mean for cell in among if cell.score.mean is not None]
+    return len(peers) > 1 and one.score.mean == max(peers)
+
+
+def marks(one: Tally) -> str:
     """Return the signs that belong to a score: its labels are saturated, not all dialogues are in."""
     saturated = one.spread is not None and one.spread.saturated
     return ("s" if saturated else "") + ("!" if one.n_used < one.n_asked else "")
