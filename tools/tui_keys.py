@@ -20,7 +20,7 @@ _TABLE = re.compile(r"(<!-- keys of (\w+) -->\n).*?(<!-- end of keys -->)", re.D
 
 def screens() -> dict[str, tuple[Key, ...]]:
     """Return the keys of every screen with a bar, by its class's name, and those of all of them."""
-    found = {"EVERYWHERE": EVERYWHERE, "IN_A_RUN": IN_A_RUN}
+    found: dict[str, tuple[Key, ...]] = {"EVERYWHERE": EVERYWHERE, "IN_A_RUN": IN_A_RUN}
     for module in walk_packages(escl.tui.screens.__path__, "escl.tui.screens."):
         for one in vars(import_module(module.name)).values():
             if isinstance(one, type) and issubclass(one, EsclScreen) and one.KEYS and one.__module__ == module.name:

@@ -90,7 +90,7 @@ PICTURES = (
         size=(110, 32),
     ),
     Picture(name="compare", keys=("4",), seen="demo/curt", size=(120, 40)),
-    Picture(name="models", run=None, keys=("m",), seen="esc-rank", size=(110, 34)),
+    Picture(name="models", run=None, keys=("m", "j", "j", "j", "j", "j"), seen="esc-rank", size=(110, 34)),
     Picture(name="dialogues", keys=("3",), seen="1 of", size=(130, 36)),
     Picture(name="dialogues-small", keys=("3",), seen="1 of", size=(80, 24), theme="light"),
     Picture(name="help", keys=("3", "question_mark"), seen="On this screen", size=(100, 36)),
@@ -110,7 +110,7 @@ def main() -> None:
         os.environ["ESCL_HOME"] = str(Path(temporary) / "home")
         for picture in (one for one in wanted if one.name == "first"):
             _draw(browser, picture, empty)
-        _escl(folder, "demo", "--limit", "8", "--out", "demo.db")
+        _escl(folder, "demo", "--limit", "12", "--out", "demo.db")
         _escl(
             folder,
             "run",
