@@ -15,7 +15,6 @@ from escl.errors import UsageError
 
 if TYPE_CHECKING:
     from escl.evaluation.rating import Pair, Unrated
-    from escl.evaluation.rating_desk import Desk
 
 
 def rate(
@@ -49,7 +48,7 @@ def rate(
     from escl.cli.rating_desk import judge_pairs, rate_labels
     from escl.core.strict import identifier
     from escl.evaluation.rating import dialogues_to_rate, own_dimensions, pairs_to_judge, shown
-    from escl.evaluation.rating_desk import label_desk, preference_desk
+    from escl.evaluation.rating_desk import Desk, label_questions, preference_questions
     from escl.evaluation.rating_sheet import label_sheet, preference_sheet, sheet_name
     from escl.store.database import Database
     from escl.store.run import RunStore
@@ -68,14 +67,17 @@ def rate(
         read = partial(shown, stores)
         if pairs:
             asked = pairs_to_judge(stores, rater=rater, limit=limit)
-            desk = preference_desk(preference_sheet(path), asked, rater=rater, number=number)
+            sheet = preference_sheet(path)
+            desk = Desk(preference_questions(sheet.before, asked, rater=rater, number=number), sheet)
             judge_pairs(console, keys, desk, read)
         else:
             dialogues = dialogues_to_rate(stores, rater=rater, limit=limit)
             named = list(dict.fromkeys(dimension or Dimension))
             own = own_dimensions(stores, [name for name in named if name not in set(Dimension)])
             seven = [each for each in Dimension if each in named]
-            desk = label_desk(label_sheet(path), dialogues, dimensions=seven, own=own, rater=rater, number=number)
+            sheet = label_sheet(path)
+            questions = label_questions(sheet.before, dialogues, dimensions=seven, own=own, rater=rater, number=number)
+            desk = Desk(questions, sheet)
             rate_labels(console, keys, desk, read)
     rest = "nothing is left to rate" if desk.is_done else "the same command goes on"
     line = f"{desk.n_answered} judgements written to {path}; {rest}"

@@ -27,12 +27,10 @@ _WHICH: Final = "Which supporter is better for this person?  1 the first, 2 the 
 
 def rate_labels(console: Console, keys: Keys, desk: Desk[Unrated], read: Read) -> None:
     """Ask for labels until none is left or the rater leaves; `read` gives a dialogue's words."""
-    subjects = dict.fromkeys(question.subject for question in desk.questions)
-    place = {subject: at for at, subject in enumerate(subjects, start=1)}
 
     def show(subject: Unrated) -> dict[str, Text]:
         dialogue = read(subject)
-        console.print(dialogue_panel(dialogue.turns, title=f"dialogue {place[subject]} of {len(place)}"))
+        console.print(dialogue_panel(dialogue.turns, title=f"dialogue {desk.place} of {desk.n_subjects}"))
         return {
             **{each.value: _asked(each.shown, rubric) for each, rubric in dialogue.rubrics.items()},
             **{key: _asked(rubric.name, rubric) for key, rubric in dialogue.own.items()},
@@ -44,11 +42,10 @@ def rate_labels(console: Console, keys: Keys, desk: Desk[Unrated], read: Read) -
 
 def judge_pairs(console: Console, keys: Keys, desk: Desk[Pair], read: Read) -> None:
     """Ask which of two dialogues is better; otherwise as `rate_labels`."""
-    place = {question.subject: at for at, question in enumerate(desk.questions, start=1)}
 
     def show(pair: Pair) -> dict[str, Text]:
         for name, one in (("first", pair.first), ("second", pair.second)):
-            title = f"pair {place[pair]} of {len(place)}, the {name}"
+            title = f"pair {desk.place} of {desk.n_subjects}, the {name}"
             console.print(dialogue_panel(read(one).turns, title=title))
         return {}
 

@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 
 from escl.core.dimension import LABELS, Dimension
 from escl.core.own_dimension import OwnDimension
-from escl.core.ratings_file import GivenLabel, Preference
+from escl.core.ratings_file import GivenLabel, Preference, RatingsFile
 from escl.evaluation.rating import Pair, Unrated
 from escl.evaluation.rating_sheet import RatingSheet
 
@@ -37,20 +37,24 @@ class Question(Generic[Subject]):
     row: dict[str, object]
     own: str | None = None
 
+    @property
+    def column(self) -> str:
+        """Where the answer goes."""
+        return "preference" if self.dimension is None and self.own is None else "label"
+
 
 class Desk(Generic[Subject]):
     """Questions in order, and the sheet that their answers go to.
 
     Attributes:
-        questions: Those that were not answered in the sheet before.
-        n_before: How many more were.
+        questions: What is to be asked.
     """
 
-    def __init__(self, questions: Sequence[Question[Subject]], sheet: RatingSheet, *, column: str, n_all: int) -> None:
+    def __init__(self, questions: Sequence[Question[Subject]], sheet: RatingSheet) -> None:
         self.questions = questions
-        self.n_before = n_all - len(questions)
+        subjects = dict.fromkeys(question.subject for question in questions)
+        self._places = {subject: at for at, subject in enumerate(subjects, start=1)}
         self._sheet = sheet
-        self._column = column
         self._at = 0
         self._answers: dict[int, str] = {}
 
@@ -58,6 +62,17 @@ class Desk(Generic[Subject]):
     def question(self) -> Question[Subject] | None:
         """What is asked now; None at the end."""
         return self.questions[self._at] if self._at < len(self.questions) else None
+
+    @property
+    def n_subjects(self) -> int:
+        """How many dialogues or pairs there are."""
+        return len(self._places)
+
+    @property
+    def place(self) -> int:
+        """Which of them is asked about now, from 1; at the end their number."""
+        question = self.question
+        return self.n_subjects if question is None else self._places[question.subject]
 
     @property
     def n_answered(self) -> int:
@@ -69,14 +84,15 @@ class Desk(Generic[Subject]):
         """Whether nothing is left, not even what was skipped."""
         return self.n_answered == len(self.questions)
 
-    def answers(self) -> list[tuple[Question[Subject], str | None]]:
-        """Return the questions about the present subject with what was answered."""
+    def around(self) -> list[tuple[Question[Subject], str | None]]:
+        """Return the questions about the present one's subject, with what was answered; none at the end."""
         question = self.question
-        return [
-            (each, self._answers.get(at))
-            for at, each in enumerate(self.questions)
-            if question is not None and each.subject is question.subject
-        ]
+        first = last = self._at
+        while question is not None and first > 0 and self.questions[first - 1].subject is question.subject:
+            first -= 1
+        while question is not None and last < len(self.questions) and self.questions[last].subject is question.subject:
+            last += 1
+        return [(self.questions[at], self._answers.get(at)) for at in range(first, last)]
 
     def answer(self, answer: str) -> None:
         """Write the answer down, and ask the next question.
@@ -85,7 +101,7 @@ class Desk(Generic[Subject]):
             StorageError: It cannot be written; the question stands.
         """
         question = self.questions[self._at]
-        self._sheet.add({**question.row, self._column: answer})
+        self._sheet.add({**question.row, question.column: answer})
         self._answers[self._at] = answer
         self._at += 1
 
@@ -108,27 +124,27 @@ class Desk(Generic[Subject]):
             self._at += 1
 
 
-def label_desk(
-    sheet: RatingSheet,
+def label_questions(
+    before: RatingsFile,
     dialogues: Sequence[Unrated],
     *,
     dimensions: Sequence[Dimension],
     own: Sequence[OwnDimension] = (),
     rater: str,
-    number: int,
-) -> Desk[Unrated]:
-    """Return a desk that asks for labels.
+    number: int = 1,
+) -> list[Question[Unrated]]:
+    """Return what to ask of dialogues.
 
     Args:
-        sheet: Where they go; what the rater said in it before is not asked again.
+        before: What was answered; what the rater said in it is not asked again.
         dialogues: In order.
         dimensions: What is asked of each.
         own: Dimensions of the user's own that are asked of each in a language that they have words for.
         rater: The rater's name.
         number: Which pass of the rater this is.
     """
-    done = {(each.dialogue, each.dimension.value) for each in sheet.before.ratings if _by(each, rater, number)}
-    done |= {(each.dialogue, each.own) for each in sheet.before.own if _by(each, rater, number)}
+    done = {(each.dialogue, each.dimension.value) for each in before.ratings if _by(each, rater, number)}
+    done |= {(each.dialogue, each.own) for each in before.own if _by(each, rater, number)}
     asked: list[Question[Unrated]] = []
     for one in dialogues:
         keys = [each.key for each in own if one.language in each.languages]
@@ -141,14 +157,15 @@ def label_desk(
             )
             for about in [*dimensions, *keys]
         ]
-    questions = [each for each in asked if (each.row["dialogue"], each.row["dimension"]) not in done]
-    return Desk(questions, sheet, column="label", n_all=len(asked))
+    return [each for each in asked if (each.row["dialogue"], each.row["dimension"]) not in done]
 
 
-def preference_desk(sheet: RatingSheet, pairs: Sequence[Pair], *, rater: str, number: int) -> Desk[Pair]:
-    """Return a desk that asks which of two dialogues is better; otherwise as `label_desk`."""
-    done = {frozenset((each.a, each.b)) for each in sheet.before.preferences if _by(each, rater, number)}
-    questions: list[Question[Pair]] = [
+def preference_questions(
+    before: RatingsFile, pairs: Sequence[Pair], *, rater: str, number: int = 1
+) -> list[Question[Pair]]:
+    """Return what to ask of pairs: which is better; otherwise as `label_questions`."""
+    done = {frozenset((each.a, each.b)) for each in before.preferences if _by(each, rater, number)}
+    return [
         Question(
             subject=pair,
             dimension=None,
@@ -157,7 +174,6 @@ def preference_desk(sheet: RatingSheet, pairs: Sequence[Pair], *, rater: str, nu
         for pair in pairs
         if frozenset((pair.first.code, pair.second.code)) not in done
     ]
-    return Desk(questions, sheet, column="preference", n_all=len(pairs))
 
 
 def _by(each: GivenLabel | Preference, rater: str, number: int) -> bool:

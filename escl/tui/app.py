@@ -14,7 +14,7 @@ from escl.tui.keys import EVERYWHERE, bindings
 from escl.tui.open_run import OpenRun
 from escl.tui.screens.help import HelpScreen
 from escl.tui.screens.home import HomeScreen
-from escl.tui.screens.run_screen import EsclScreen, RunScreen, Session
+from escl.tui.screens.run_screen import EsclScreen, RatingView, RunScreen, Session
 from escl.tui.strings import Strings, UiLanguage, language_of
 from escl.tui.themes import CONTRAST, DARK, THEMES
 
@@ -53,6 +53,7 @@ class EsclApp(App[None]):
         self._named = runs
         self._session: Session | None = None
         self.shelf_work: ShelfWork | None = None
+        self._rating = RatingView()
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme or self._fitting_theme()
@@ -68,7 +69,7 @@ class EsclApp(App[None]):
     def open_run(self, path: Path, *, view: str, started: Started | None = None) -> None:
         """Open a run's file at one of its views."""
         self._close()
-        self._session = Session(run=OpenRun(path), started=started)
+        self._session = Session(run=OpenRun(path), started=started, rating=self._rating)
         self.push_screen(self._view(view, self._session))
 
     def action_show_view(self, view: str) -> None:
@@ -172,6 +173,10 @@ class EsclApp(App[None]):
             from escl.tui.screens.dialogues import DialoguesScreen
 
             return DialoguesScreen(self.words, session)
+        if view == "rate":
+            from escl.tui.screens.rate import RateScreen
+
+            return RateScreen(self.words, session)
         from escl.tui.screens.live import LiveScreen
 
         return LiveScreen(self.words, session)

@@ -24,7 +24,7 @@ from escl.core.ratings_file import read_ratings
 from escl.core.settings import ImportSettings
 from escl.errors import RatingsError, UsageError
 from escl.evaluation.rating import dialogues_to_rate, own_dimensions, pairs_to_judge, shown
-from escl.evaluation.rating_desk import label_desk, preference_desk
+from escl.evaluation.rating_desk import Desk, label_questions, preference_questions
 from escl.evaluation.rating_sheet import label_sheet, preference_sheet
 from escl.store.database import Database
 from escl.store.run import RunStore
@@ -71,7 +71,7 @@ def rate(run: Path, tmp_path: Path) -> Rate:
             stores = [RunStore.read(database)]
             dialogues = dialogues_to_rate(stores, rater="ann")
             sheet = label_sheet(tmp_path / "r.csv")
-            desk = label_desk(sheet, dialogues, dimensions=DIMENSIONS, rater="ann", number=1)
+            desk = Desk(label_questions(sheet.before, dialogues, dimensions=DIMENSIONS, rater="ann"), sheet)
             rate_labels(console, typed(keys), desk, partial(shown, stores))
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue()
@@ -144,7 +144,8 @@ def test_pairs_are_of_two_supporters_on_one_card(run: Path, tmp_path: Path) -> N
         stores = [RunStore.read(database)]
         pairs = pairs_to_judge(stores, rater="ann")
         console = Console(file=io.StringIO(), width=80)
-        desk = preference_desk(preference_sheet(tmp_path / "p.csv"), pairs, rater="ann", number=1)
+        sheet = preference_sheet(tmp_path / "p.csv")
+        desk = Desk(preference_questions(sheet.before, pairs, rater="ann"), sheet)
         judge_pairs(console, typed("1ut2"), desk, partial(shown, stores))
     assert (desk.n_answered, desk.is_done) == (2, True)
     found = read_ratings(tmp_path / "p.csv").preferences
@@ -153,8 +154,7 @@ def test_pairs_are_of_two_supporters_on_one_card(run: Path, tmp_path: Path) -> N
         (pairs[1].first.code, pairs[1].second.code, "b"),
     ]
     assert {each.card for each in found} == {"c1", "c2"}
-    again = preference_desk(preference_sheet(tmp_path / "p.csv"), pairs, rater="ann", number=1)
-    assert (again.question, again.n_before) == (None, 2)
+    assert preference_questions(preference_sheet(tmp_path / "p.csv").before, pairs, rater="ann") == []
 
 
 def test_a_real_terminal_gives_its_keys_and_is_left_as_it_was(run: Path, tmp_path: Path) -> None:
@@ -203,23 +203,16 @@ def test_own_dimensions_are_rated_by_their_words_and_validated_apart(run: Path, 
     with Database.reader(run) as database:
         stores = [RunStore.read(database)]
         own = own_dimensions(stores, ["plain-words"])
-        desk = label_desk(
-            label_sheet(sheet),
-            dialogues_to_rate(stores, rater="ann"),
-            dimensions=[Dimension.OVERALL],
-            own=own,
-            rater="ann",
-            number=1,
-        )
+        dialogues, opened = dialogues_to_rate(stores, rater="ann"), label_sheet(sheet)
+        asked = label_questions(opened.before, dialogues, dimensions=[Dimension.OVERALL], own=own, rater="ann")
+        desk = Desk(asked, opened)
         rate_labels(console, typed("34" * 4), desk, partial(shown, stores))
-        again = label_desk(
-            label_sheet(sheet), dialogues_to_rate(stores, rater="ann"), dimensions=[], own=own, rater="ann", number=1
-        )
+        again = label_questions(label_sheet(sheet).before, dialogues, dimensions=[], own=own, rater="ann")
         with pytest.raises(UsageError, match="did you mean plain-words"):
             own_dimensions(stores, ["plain-word"])
     assert isinstance(console.file, io.StringIO)
     assert "0: Hard to follow: jargon or tangled sentences throughout." in console.file.getvalue()
-    assert (desk.is_done, again.questions, again.n_before) == (True, [], 4)
+    assert (desk.is_done, again) == (True, [])
     held = read_ratings(sheet, own={"plain-words"})
     assert ([one.label for one in held.own], [one.label for one in held.ratings]) == ([4] * 4, [3] * 4)
     with pytest.raises(RatingsError, match='dimension is "plain-words"'):

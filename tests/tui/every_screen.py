@@ -14,7 +14,13 @@ from textual.screen import Screen
 from textual.worker import WorkerError
 
 import escl.tui.screens
+from escl.core.dimension import Dimension
 from escl.doctor.finding import Diagnosis, ok, warn
+from escl.evaluation.rating import dialogues_to_rate
+from escl.evaluation.rating_desk import Desk, label_questions
+from escl.evaluation.rating_sheet import label_sheet
+from escl.store.database import Database
+from escl.store.run import RunStore
 from escl.tui.app import EsclApp
 from escl.tui.draft import Draft
 from escl.tui.keys import Key
@@ -31,6 +37,8 @@ from escl.tui.screens.pick_cards import CardsScreen
 from escl.tui.screens.pick_supporters import SupportersScreen
 from escl.tui.screens.play import PlayScreen
 from escl.tui.screens.play_chat import PlayChatScreen
+from escl.tui.screens.rate import RateScreen
+from escl.tui.screens.rating import RatingScreen
 from escl.tui.screens.run_screen import EsclScreen, RunScreen
 from escl.tui.screens.text import TextScreen
 from tests.runs import card
@@ -112,6 +120,16 @@ async def _cards(app: EsclApp, path: Path, said: str) -> None:
     await app.push_screen(CardsScreen(app.words, (Path(said),) if said else (), lambda files: cards))
 
 
+async def _rating(app: EsclApp, path: Path, said: str) -> None:
+    app.open_run(path, view="rate")
+    assert isinstance(app.screen, RateScreen)
+    with Database.reader(path) as database:
+        dialogues = dialogues_to_rate([RunStore.read(database)], rater="ann")
+    sheet = label_sheet(path.with_name("ratings-ann.csv"))
+    desk = Desk(label_questions(sheet.before, dialogues, dimensions=tuple(Dimension), rater="ann"), sheet)
+    await app.push_screen(RatingScreen(app.words, app.screen.session.run, desk, n_before=0))
+
+
 _OPENERS: dict[str, Opener] = {
     "AskScreen": _ask,
     "ChoiceScreen": _choice,
@@ -127,6 +145,7 @@ _OPENERS: dict[str, Opener] = {
     "PlayChatScreen": _play_chat,
     "PlayScreen": _play,
     "TextScreen": _text,
+    "RatingScreen": _rating,
 }
 """The way to what is no view of a run."""
 

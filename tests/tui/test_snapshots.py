@@ -25,6 +25,9 @@ SCREENS = (
     ("live", ("1",), "The run is finished"),
     ("dialogues", ("3",), "1 of 8"),
     ("side-by-side", ("v",), "curt   mean 2.0"),
+    ("rate", ("6", *"ann", "enter"), "Answers go to"),
+    ("rate-labels", ("enter",), "▸Fluency"),
+    ("rate-pairs", ("escape", "j", "enter"), "Which supporter is better"),
 )
 """Each with the keys that lead there from the one before, and what is seen then."""
 

@@ -52,6 +52,8 @@ def test_every_name_that_is_made_up_is_in_the_table() -> None:
     made += [f"dialogue.{one}" for one in ("pending", "speaking", "complete", "failed")]
     made += [f"dialogues.order.{one}" for one in ("planned", "lowest", "highest")]
     made += [f"dialogues.{one}" for one in ("disagreed", "unsure")]
+    made += [f"rate.{start}{one}" for one in ("labels", "pairs") for start in ("", "no_")]
+    made += [f"rate.{one}_about" for one in ("labels", "pairs")]
     made += [f"home.{one}" for one in ("file", "state", "dialogues", "cards", "supporters", "scorer", "date")]
     made += [f"key.{one}" for one in ("live", "scores", "dialogues", "compare")]
     made += [f"compare.{kind}.{one}" for kind in ("verdict", "in") for one in _VERDICTS]
@@ -68,6 +70,7 @@ def test_every_word_is_used() -> None:
     kinds = r"(dimension|category|state|dialogue|language|speaker|home|scores|live|resume|pick)\."
     kinds += r"|dialogues\.(order\.|disagreed|unsure)"
     kinds += r"|compare\.(verdict|in)\."
+    kinds += r"|rate\.(no_)?(labels|pairs)"
     assert [name for name in unseen if not re.match(kinds, name)] == []
 
 

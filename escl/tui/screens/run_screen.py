@@ -68,6 +68,14 @@ class Compared:
 
 
 @dataclass(slots=True, kw_only=True)
+class RatingView:
+    """Who rates, and whether pairs or labels: kept from run to run, so that the name is asked for once."""
+
+    rater: str | None = None
+    is_pairs: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
 class Session:
     """A run that is open, and where in it one is: kept while its views change.
 
@@ -84,6 +92,7 @@ class Session:
     boards: Leaderboards | None = None
     scores: ScoresView = field(default_factory=ScoresView)
     compared: Compared = field(default_factory=Compared)
+    rating: RatingView = field(default_factory=RatingView)
     wanted: Wanted | None = None
     at: int = 0
     beside: str | None = None
