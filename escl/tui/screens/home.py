@@ -113,7 +113,7 @@ class HomeScreen(EsclScreen):
             self.load()
         if self._models is not None and self._diagnosis is not None:
             # Models may have come or gone.
-            self.in_background(self._examine, group="machine")
+            self.in_background(self._examine, group="models")
 
     def load(self) -> None:
         """Look at the run files."""
