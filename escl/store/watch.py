@@ -44,6 +44,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     dialogue_id: int
     card_id: str
     supporter: str
+    repeat: int
     position: int
     speaker: Speaker
     text: str
@@ -147,7 +148,8 @@ class Watcher:
         """Return the last turn of dialogues that are being spoken, the newest first; `among` names their ids."""
         ids = [] if among is None else list(among)[:_LATEST]
         rows = self._database.rows(
-            "SELECT d.id AS dialogue_id, d.card_id, d.supporter, t.position, t.speaker, t.text FROM dialogue d"
+            "SELECT d.id AS dialogue_id, d.card_id, d.supporter, d.repeat, t.position, t.speaker, t.text"
+            " FROM dialogue d"
             " JOIN turn t ON t.dialogue_id = d.id"
             " WHERE d.state = 'speaking' AND t.position = (SELECT max(position) FROM turn WHERE dialogue_id = d.id)"
             + ("" if among is None else f" AND d.id IN ({', '.join('?' * len(ids))})")

@@ -79,7 +79,7 @@ def test_p_pauses_and_goes_on(folder: Path) -> None:
             beside.pause(path)
             await until(app, pilot, "‖ paused")
             await type_keys(pilot, "escape")
-            await until(app, pilot, "x delete")
+            await until(app, pilot, "Emotional-support models")
             shown = await until(app, pilot, "‖ paused")
             assert "one.db" in shown
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_read_beside_the_run_leaves_its_stored_turns(tmp_path: Pa
 @pytest.mark.parametrize("text", ["I hear. " * 80, "睡不着" * 200, "a" * 900, ""])
 def test_the_end_of_what_grows_and_the_beginning_of_what_was_said_fit_the_width(width: int, text: str) -> None:
     said = [
-        Said(dialogue_id=at, card_id="c", supporter="s", position=2, speaker=Speaker.SUPPORTER, text=text)
+        Said(dialogue_id=at, card_id="c", supporter="s", repeat=0, position=2, speaker=Speaker.SUPPORTER, text=text)
         for at in (1, 2)
     ]
     speech = Speech(dialogue_id=1, text=f"{text}END")

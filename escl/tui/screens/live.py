@@ -17,6 +17,7 @@ from escl.tui.look import Look, change_pause, look
 from escl.tui.plain import fitted, line, plain
 from escl.tui.screens.run_screen import RunScreen, Session
 from escl.tui.speed import Speed
+from escl.tui.widgets.lines import Lines
 from escl.tui.widgets.meters import clock, meter, sparkline
 from escl.tui.widgets.residents import memory_lines, swap_lines
 from escl.tui.widgets.speaking import LINES_EACH, WIDE, speaking_lines
@@ -53,22 +54,21 @@ class LiveScreen(RunScreen):
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
-        begun = "live.looking" if self.session.started is None else "state.starting"
         body = VerticalScroll(
-            Static(Content.styled(self.words(begun), "$muted"), markup=False, id="state"),
-            Static(markup=False, id="phases"),
-            Vertical(self._heading("live.failures"), Static(markup=False, id="failures"), id="failed"),
+            Lines(id="state"),
+            Lines(id="phases"),
+            Vertical(self._heading("live.failures"), Lines(id="failures"), id="failed"),
             Horizontal(
                 Vertical(
                     self._heading("live.speed"),
-                    Static(markup=False, id="speed"),
+                    Lines(id="speed"),
                     self._heading("live.swaps"),
-                    Static(markup=False, id="swaps"),
+                    Lines(id="swaps"),
                 ),
-                Vertical(self._heading("live.in_memory"), Static(markup=False, id="memory")),
+                Vertical(self._heading("live.in_memory"), Lines(id="memory")),
                 id="gauges",
             ),
-            Vertical(self._heading("live.now"), Static(markup=False, id="now"), id="speaking"),
+            Vertical(self._heading("live.now"), Lines(id="now"), id="speaking"),
             classes="page",
         )
         # Nothing is known yet, and empty headings say nothing.
@@ -77,6 +77,8 @@ class LiveScreen(RunScreen):
 
     def on_mount(self) -> None:
         """Begin to look, and go on looking."""
+        begun = "live.looking" if self.session.started is None else "state.starting"
+        self._say_state(Content.styled(self.words(begun), "$muted"))
         self.set_interval(_EVERY_S, self._tick)
         self.set_interval(_SPEAKING_EVERY_S, self._listen)
         super().on_mount()
@@ -136,8 +138,7 @@ class LiveScreen(RunScreen):
         if self._work != "running":
             return
         width = max(20, self.size.width - 7)
-        shown = speaking_lines(self.words, said, now, width)
-        self.query_one("#now", Static).update(shown)
+        self.query_one("#now", Lines).show(speaking_lines(self.words, said, now, width))
         # While the scorer reads nothing is spoken, and an empty heading says nothing.
         self.query_one("#speaking").display = bool(said)
 
@@ -209,7 +210,7 @@ class LiveScreen(RunScreen):
                 *self._log(),
             ]
         self._say_state(Content.assemble(*parts))
-        self.query_one("#phases", Static).update(self._phases(progress))
+        self.query_one("#phases", Lines).show(self._phases(progress))
         self.query_one("#gauges").display = work == "running"
         if work != "running":
             self.query_one("#speaking").display = False
@@ -253,12 +254,12 @@ class LiveScreen(RunScreen):
             ("live.tokens_s", self._tokens),
         )
         rows = [self._rate(self.words(name), speed, width) for name, speed in rates]
-        self.query_one("#speed", Static).update(Content("\n").join(rows))
+        self.query_one("#speed", Lines).show(Content("\n").join(rows))
         nothing = Content.styled(self.words("live.nothing_loaded"), "$muted")
         swaps = swap_lines(self.words, found.swaps, width)
-        self.query_one("#swaps", Static).update(swaps if found.swaps else nothing)
+        self.query_one("#swaps", Lines).show(swaps if found.swaps else nothing)
         memory = memory_lines(self.words, found.memories, found.stays, width)
-        self.query_one("#memory", Static).update(memory if found.memories or found.stays else nothing)
+        self.query_one("#memory", Lines).show(memory if found.memories or found.stays else nothing)
 
     def _rate(self, name: str, speed: Speed, width: int) -> Content:
         now = "" if speed.per_s is None else f"{speed.per_s:,.1f}" if speed.per_s < 100 else f"{speed.per_s:,.0f}"
@@ -277,7 +278,7 @@ class LiveScreen(RunScreen):
         ]
         if n > len(troubles):
             shown.append(Content.styled(self.words("live.more_failures", n=n - len(troubles)), "$muted"))
-        self.query_one("#failures", Static).update(Content("\n").join(shown))
+        self.query_one("#failures", Lines).show(Content("\n").join(shown))
         self.query_one("#failed").display = bool(shown)
 
     def _where(self, trouble: Trouble) -> str:
@@ -293,7 +294,7 @@ class LiveScreen(RunScreen):
         self._say_state(Content.assemble((f"× {words('state.error')}", "bold $error"), *self._log()))
 
     def _say_state(self, content: Content) -> None:
-        self.query_one("#state", Static).update(content)
+        self.query_one("#state", Lines).show(content)
 
     def _heading(self, name: str) -> Static:
         return Static(self.words(name), markup=False, classes="heading")

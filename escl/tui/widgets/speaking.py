@@ -34,7 +34,8 @@ def speaking_lines(words: Strings, said: Sequence[Said], now: Now | None, width:
         turn, speaker, text = one.position, one.speaker, one.text
         if (growing := written.get(one.dialogue_id)) is not None:
             turn, speaker, text = turn + 1, speaker.other, growing
-        who = fitted(line(f"{one.card_id} {one.supporter}"), name)
+        card = f"{one.card_id} ({one.repeat + 1})" if one.repeat else one.card_id
+        who = fitted(line(f"{card} {one.supporter}"), name)
         turn_words = words("live.turn", n=turn, speaker=words(f"speaker.{speaker.value}"))
         if is_wide:
             shown.append(_wide(who, fitted(turn_words, name), text, growing is not None, width - name - 2))
