@@ -13,6 +13,7 @@ from escl.core.own_dimension import OwnDimension
 from escl.store.run import RunStore
 from escl.tui.app import EsclApp
 from escl.tui.screens import dialogues
+from escl.tui.widgets.dialogue_list import DialogueList
 from tests.evaluation.test_own_dimensions import Answers, ask
 from tests.rubrics import PATIENCE, PLAIN_WORDS
 from tests.runs import PROTOCOL, judging_by, rated, reading, settings
@@ -152,5 +153,32 @@ def test_what_was_read_in_dimensions_of_ones_own_stands_below_the_seven_as_plain
         assert "3.8" in row_of(shown, "[b]Own[/b]")
         # The line is folded where the column ends.
         assert "× plain-words:" in shown
+
+    drive(steps, path, size=(160, 48))
+
+
+def test_of_ten_thousand_dialogues_the_last_is_reached_and_found_with_few_rows_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "one.db"
+    store = RunStore.begin(quick_writer(path), settings(), PROTOCOL, command="test", versions={})
+    store.plan_dialogues((f"card-{n}", "en", "warm", 0) for n in range(10_000))
+    store.finish("finished")
+    store.close()
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "3")
+        await until(app, pilot, "1 of 10,000")
+        await type_keys(pilot, "G")
+        await until(app, pilot, "10,000 of 10,000")
+        await until(app, pilot, "▸ card-9999")
+        rows = app.screen.query_one(DialogueList)._pages.values()
+        assert sum(len(page) for page in rows) <= 300
+        # A search that is typed on is given up for the longer one.
+        await type_keys(pilot, "slash", *"card-99", "9", "8", "enter")
+        await until(app, pilot, "1 of 1 ")
+        await until(app, pilot, "▸ card-9998")
 
     drive(steps, path, size=(160, 48))
