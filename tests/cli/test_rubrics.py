@@ -72,7 +72,9 @@ def test_any_scorer_reads_a_run_that_exists_and_leaves_the_seven_alone(
     path.write_bytes(run.read_bytes())
     with Database.reader(path) as database:
         seven = RunStore.read(database).readings(1)
-    done = escl("score", path, "--rubrics", rubrics, "--scorer", JUDGE, "--device", "cpu", "--no-tune")
+    done = escl(
+        "score", path, "--rubrics", rubrics, "--scorer", JUDGE, "--device", "cpu", "--threads", "1", "--no-tune"
+    )
     assert done.exit_code in (ExitCode.OK, ExitCode.INCOMPLETE), done.output
     assert {own["scorer"] for own in own_of(path).values()} == {"judge"}
     with Database.reader(path) as database:
