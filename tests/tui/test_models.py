@@ -144,6 +144,27 @@ def test_a_model_that_cannot_be_had_says_what_to_do(folder: Path, hub: Hub) -> N
     drive(steps, size=(120, 40))
 
 
+def test_a_model_of_the_shelf_is_pulled_only_once_the_network_was_agreed_to(folder: Path, hub: Hub) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await app.push_screen(ModelsScreen(app.words))
+        await until(app, pilot, "demo/warm")
+        while _under_cursor(app) != "esc-role":
+            await type_keys(pilot, "j")
+        await type_keys(pilot, "p")
+        await until(app, pilot, "opens connections")
+        await type_keys(pilot, "escape")
+        assert app.shelf_work is None
+        assert hub.requests == []
+        await type_keys(pilot, "p")
+        await until(app, pilot, "opens connections")
+        await type_keys(pilot, "enter")
+        # The hub on loopback has no such repository.
+        await until(app, pilot, "ESC-Role, or does not show")
+        assert hub.requests
+
+    drive(steps, size=(120, 40))
+
+
 def test_a_checkpoint_folder_is_converted(folder: Path) -> None:
     write_qwen2(folder / "src")
 

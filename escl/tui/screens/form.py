@@ -63,7 +63,9 @@ class FormScreen(ModalScreen[list[str] | None]):
             yield Static(plain(f"\n{self._text}\n"), markup=False)
             for field in self._fields:
                 yield Static(Content.styled(printable(field.name), "$muted"), markup=False)
-                yield Input(value=printable(field.value), placeholder=printable(field.about), max_length=_LONGEST)
+                line = Input(value=printable(field.value), placeholder=printable(field.about), max_length=_LONGEST)
+                line.cursor_blink = False
+                yield line
             yield KeyBar(self._words, _KEYS)
 
     def on_input_submitted(self) -> None:

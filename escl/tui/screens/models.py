@@ -128,9 +128,13 @@ class ModelsScreen(EsclScreen):
             self._fill()
 
     def action_pull(self) -> None:
-        """Bring the model under the cursor."""
-        if (model := self._chosen) is not None:
-            self._begin(Pull(name=model.name))
+        """Bring the model under the cursor, once that was agreed to."""
+        if (model := self._chosen) is None:
+            return
+        task = Pull(name=model.name)
+        text, about = self.words("models.pull_text"), line(model.source or model.name)
+        question = AskScreen(self.words, title=self._named(task).capitalize(), text=text, about=about)
+        self.app.push_screen(question, lambda agreed: self._begin(task) if agreed else None)
 
     def action_pull_other(self) -> None:
         """Bring a model that is named."""

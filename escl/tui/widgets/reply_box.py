@@ -31,6 +31,7 @@ class ReplyBox(TextArea):
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(placeholder=placeholder, compact=True, highlight_cursor_line=False, soft_wrap=True)
+        self.cursor_blink = False
 
     async def _on_key(self, event: Key) -> None:
         # For other keys the widget's own handler comes after this one.
