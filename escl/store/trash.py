@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from escl.errors import StorageError
+from escl.store import beside
 from escl.store.database import locked
 
 FOLDER: Final = ".escl-trash"
@@ -46,6 +47,8 @@ def discard(path: Path) -> Discarded:
         raise StorageError(f"{lock_path} is no plain file", hint="a run's lock is one: do not trust this folder")
     try:
         with locked(path):
+            # What a killed run told those who watched it is no part of it, and would stay behind, readable.
+            beside.clear(path)
             entry = _new_entry(path.parent)
             # The run first: killed right after, undo finds it with what is still beside its old place.
             for one in (path, *_beside(path)):

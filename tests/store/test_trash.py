@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from escl.errors import StorageError
+from escl.store import beside
+from escl.store.beside import Now, Speech
 from escl.store.database import Database
 from escl.store.run import RunStore
 from escl.store.trash import FOLDER, discard, discarded, restore
@@ -39,6 +41,14 @@ def test_a_run_goes_with_what_is_beside_it_and_comes_back_whole(run: Path) -> No
     assert names(run.parent) == before
     assert run.read_bytes() == content
     assert discarded([run.parent]) == []
+
+
+def test_what_a_killed_run_was_saying_does_not_stay_behind(run: Path) -> None:
+    beside.tell(run, Now(attempt=1, n_evaluated=0, n_generated=0, speaking=(Speech(dialogue_id=1, text="mine"),)))
+    beside.watch(run)
+    beside.pause(run)
+    discard(run)
+    assert names(run.parent) == {"one.txt"}
 
 
 def test_a_run_that_a_process_works_on_is_refused_and_stays(run: Path) -> None:
