@@ -165,6 +165,11 @@ def contest_of(
     )
 
 
+def transcript_sha256(transcript: str) -> str:
+    """Return by what a transcript is found again among the judge's readings."""
+    return hashlib.sha256(transcript.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _names(paths: Sequence[Path]) -> dict[tuple[Path, str], str]:
     """Return what each supporter of each run is called: its name, with the run's where two runs have it."""
     if len({path.resolve() for path in paths}) < len(paths):
@@ -219,7 +224,7 @@ def _read(store: RunStore, names: dict[str, str], rubric: JudgingRubric, found: 
                 repeat=row.repeat,
                 language=row.language,
                 transcript=transcript,
-                sha256=hashlib.sha256(transcript.encode("utf-8", "surrogatepass")).hexdigest(),
+                sha256=transcript_sha256(transcript),
                 n_characters=sum(map(len, said)),
                 n_tokens=tokens_in(transcript),
             )

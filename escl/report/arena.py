@@ -102,32 +102,34 @@ def _table(board: Board, results: ArenaResults) -> Table:
 
 def _row(rating: Rating, against: Against | None, *, is_reference: bool) -> list[Text]:
     interval = "-" if rating.low is None or rating.high is None else f"{rating.low:.0f}–{rating.high:.0f}"
-    won = "reference" if is_reference else "-" if against is None else _percent(against.rate)
+    won = "reference" if is_reference else "-" if against is None else percent(against.rate)
     return [
         Text(printable(rating.supporter)),
         Text(f"{rating.rating:.0f}", style="bold"),
         Text(interval),
-        Text(_share(rating.ranks[0]) if rating.ranks else "-"),
+        Text(share(rating.ranks[0]) if rating.ranks else "-"),
         Text(f"{rating.elo:.0f}"),
         Text(f"{rating.wins}-{rating.ties}-{rating.losses}"),
         Text(won, style="dim" if is_reference else ""),
-        Text("" if against is None else _equal(against)),
+        Text("" if against is None else equal(against)),
     ]
 
 
-def _percent(rate: ClusteredMean) -> str:
+def percent(rate: ClusteredMean) -> str:
+    """Return a win rate with its error, "-" where there is none."""
     if rate.mean is None:
         return "-"
     return f"{100 * rate.mean:.1f} %" if rate.error is None else f"{100 * rate.mean:.1f} ± {100 * rate.error:.1f} %"
 
 
-def _equal(against: Against) -> str:
+def equal(against: Against) -> str:
+    """Return the win rate at equal length, with a star where it is extrapolated."""
     rate = against.at_equal_length
     mark = "*" if rate.extrapolated else ""
     return "-" if rate.rate is None else f"{100 * rate.rate:.0f} %{mark}"
 
 
-def _share(probability: float) -> str:
+def share(probability: float) -> str:
     """Return a probability that was drawn 2000 times: nothing is surer than that shows."""
     return "> 99 %" if probability > 0.99 else "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
 
@@ -141,9 +143,9 @@ def _said_of(board: Board) -> Iterable[Text]:
         yield Text("A judge must follow instructions, and answer at once with one of the labels 0 to 4.", style="red")
     for one in board.against:
         if one.rate.error is None and one.rate.low is not None and one.rate.high is not None:
-            ends = f"{100 * one.rate.low:.1f} to {100 * one.rate.high:.1f} %"
+            within = f"{100 * one.rate.low:.1f} to {100 * one.rate.high:.1f} %"
             name = printable(one.supporter)
-            yield Text(f"{name}: every card came out the same; win rate within {ends}", style="dim")
+            yield Text(f"{name}: every card came out the same; win rate within {within}", style="dim")
         if one.at_equal_length.extrapolated and one.longer_by is not None:
             more = "longer" if one.longer_by > 0 else "shorter"
             yield Text(f"* {printable(one.supporter)}'s dialogues are all {more}: extrapolated", style="dim")
@@ -154,21 +156,22 @@ def _consistency(found: Consistency) -> Iterable[Text]:
     flipped = found.flip_rate.mean or 0.0
     many = flipped > MUCH_FLIPPED
     yield Text(
-        f"Both orders: {counts} ({100 * flipped:.0f} %{_ends(found.flip_rate)})",
+        f"Both orders: {counts} ({100 * flipped:.0f} %{ends(found.flip_rate)})",
         style="bold yellow" if many else "",
     )
     first = found.first_rate
     if first.mean is not None:
         is_biased = first.low is not None and first.high is not None and not first.low <= 0.5 <= first.high
         yield Text(
-            f"First place preferred in {100 * first.mean:.0f} % of the readings with a preference{_ends(first)}",
+            f"First place preferred in {100 * first.mean:.0f} % of the readings with a preference{ends(first)}",
             style="yellow" if is_biased else "",
         )
     if many:
         yield Text("This judge contradicts itself when the order is turned; the ratings rest on the rest.", "yellow")
 
 
-def _ends(found: ClusteredMean) -> str:
+def ends(found: ClusteredMean) -> str:
+    """Return the interval of a share in percent, behind a comma; nothing where there is none."""
     if found.low is None or found.high is None or found.low == found.high:
         return ""
     return f", {100 * found.low:.0f}–{100 * found.high:.0f}"

@@ -15,8 +15,9 @@ from escl.core.own_dimension import OwnDimension
 from escl.core.settings import SimulationSettings
 from escl.errors import StorageError
 from escl.store import beside
+from escl.store.arena import ARENA
 from escl.store.beside import Now
-from escl.store.database import APPLICATION_ID, Database
+from escl.store.database import RUN, Database
 from escl.store.records import Outcome
 from escl.store.run import OF_THE_SEVEN, RunStore, own_apart
 
@@ -211,14 +212,12 @@ class Watcher:
 
 def is_run(path: Path) -> bool:
     """Return whether a file's first bytes are those of a run; never raises, and opens no database."""
-    try:
-        if not path.is_file() or path.is_symlink():
-            return False
-        with path.open("rb") as file:
-            head = file.read(_ID_AT + 4)
-    except OSError:
-        return False
-    return head.startswith(_MAGIC) and int.from_bytes(head[_ID_AT:], "big") == APPLICATION_ID
+    return _has_id(path, RUN.application_id)
+
+
+def is_arena(path: Path) -> bool:
+    """Return whether a file's first bytes are those of an arena; never raises, and opens no database."""
+    return _has_id(path, ARENA.application_id)
 
 
 def is_held(path: Path) -> bool:
@@ -235,3 +234,14 @@ def is_held(path: Path) -> bool:
         return False
     lock.release()
     return False
+
+
+def _has_id(path: Path, application_id: int) -> bool:
+    try:
+        if not path.is_file() or path.is_symlink():
+            return False
+        with path.open("rb") as file:
+            head = file.read(_ID_AT + 4)
+    except OSError:
+        return False
+    return head.startswith(_MAGIC) and int.from_bytes(head[_ID_AT:], "big") == application_id

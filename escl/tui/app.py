@@ -165,6 +165,14 @@ class EsclApp(App[None]):
             from escl.tui.screens.scores import ScoresScreen
 
             return ScoresScreen(self.words, session)
+        if view == "arena":
+            from escl.tui.screens.arena import ArenaScreen
+
+            return ArenaScreen(self.words, session)
+        if view == "pair":
+            from escl.tui.screens.pair import PairScreen
+
+            return PairScreen(self.words, session)
         if view == "compare":
             from escl.tui.screens.compare import CompareScreen
 

@@ -46,6 +46,7 @@ IN_A_RUN = (
     Key(keys="2", action="app.show_view('scores')", name="key.scores", in_bar=False),
     Key(keys="3", action="app.show_view('dialogues')", name="key.dialogues", in_bar=False),
     Key(keys="4", action="app.show_view('compare')", name="key.compare", in_bar=False),
+    Key(keys="5", action="app.show_view('arena')", name="key.arena", in_bar=False),
     Key(keys="6", action="app.show_view('rate')", name="key.rate", in_bar=False),
     Key(keys="escape,q", action="app.leave", name="key.back", shown="esc"),
 )

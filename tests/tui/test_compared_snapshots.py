@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from escl.tui.app import EsclApp
-from tests.tui.contests import contested_run
+from tests.tui.contests import contested_run, judged_arena
 from tests.tui.driving import drive, type_keys, until
 from tests.tui.test_snapshots import assert_looks_as_before, settled
 
@@ -17,6 +17,8 @@ SCREENS = (
     ("radar", ("v",), "rim 100"),
     ("compare", ("4",), "Holm"),
     ("compare-cards", ("j", "j", "enter"), "en-00"),
+    ("arena", ("5",), "first place"),
+    ("pair", ("tab", "enter"), "prefers"),
 )
 """Each with the keys that lead there from the one before, and what is seen then."""
 
@@ -28,6 +30,7 @@ def test_screens_look_as_before(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = contested_run(tmp_path / "night-shift.db")
+    judged_arena(tmp_path / "arena.db", path)
     drawn: dict[str, str] = {}
 
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:

@@ -55,7 +55,7 @@ def test_every_name_that_is_made_up_is_in_the_table() -> None:
     made += [f"rate.{start}{one}" for one in ("labels", "pairs") for start in ("", "no_")]
     made += [f"rate.{one}_about" for one in ("labels", "pairs")]
     made += [f"home.{one}" for one in ("file", "state", "dialogues", "cards", "supporters", "scorer", "date")]
-    made += [f"key.{one}" for one in ("live", "scores", "dialogues", "compare")]
+    made += [f"key.{one}" for one in ("live", "scores", "dialogues", "compare", "arena")]
     made += [f"compare.{kind}.{one}" for kind in ("verdict", "in") for one in _VERDICTS]
     made += [f"scores.{one}" for one in ("scale", "marks", "limits")]
     assert set(made) - names() == set()

@@ -44,10 +44,9 @@ class CompareScreen(RunScreen):
         Key(keys="tab", action="other_table", name="key.cards", in_bar=False),
         Key(keys="F", action="force", name="key.force", in_bar=False),
         Key(keys="down,j", action="move(1)", name="key.move", shown="↑↓ jk", in_bar=False),
-        Key(keys="up,k", action="move(-1)", name="key.move", in_bar=False),
         Key(keys="r", action="look_again", name="key.refresh", in_bar=False),
     )
-    BINDINGS: ClassVar[list[BindingType]] = bindings(KEYS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings((*KEYS, Key(keys="up,k", action="move(-1)", name="key.move")))
 
     def __init__(self, words: Strings, session: Session) -> None:
         super().__init__(words, session)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from escl.core.dimension import Dimension, Language
+    from escl.evaluation.arena_results import JudgedPair
     from escl.evaluation.leaderboard import Leaderboards
     from escl.store.browse import Wanted
     from escl.store.database import Database
@@ -68,6 +69,21 @@ class Compared:
 
 
 @dataclass(slots=True, kw_only=True)
+class ArenaView:
+    """What of the arenas is looked at.
+
+    Attributes:
+        path: The arena's file; None is the first that judged the run.
+        board: Which language and dimension.
+        pair: The pair whose dialogues are read.
+    """
+
+    path: Path | None = None
+    board: int = 0
+    pair: JudgedPair | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class RatingView:
     """Who rates, and whether pairs or labels: kept from run to run, so that the name is asked for once."""
 
@@ -92,6 +108,7 @@ class Session:
     boards: Leaderboards | None = None
     scores: ScoresView = field(default_factory=ScoresView)
     compared: Compared = field(default_factory=Compared)
+    arena: ArenaView = field(default_factory=ArenaView)
     rating: RatingView = field(default_factory=RatingView)
     wanted: Wanted | None = None
     at: int = 0

@@ -11,7 +11,14 @@ from escl.tui.keys import Key
 from escl.tui.plain import fitted, line
 from escl.tui.strings import Strings
 
-VIEWS = (("live", "1"), ("scores", "2"), ("dialogues", "3"), ("compare", "4"), ("rate", "6"))
+VIEWS = (
+    ("live", "1"),
+    ("scores", "2"),
+    ("dialogues", "3"),
+    ("compare", "4"),
+    ("arena", "5"),
+    ("rate", "6"),
+)
 
 Spots = list[tuple[range, str]]
 """Which columns of a bar do what when they are clicked."""
