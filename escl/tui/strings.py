@@ -22,7 +22,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "key.compare": ("compare", "比较"),
     "key.arena": ("arena", "竞技场"),
     "key.judge": ("other judge", "换裁判"),
-    "key.pairs": ("ratings / pairs", "评级／对局"),
+    "key.judged": ("ratings / pairs", "评级／对局"),
     "key.pair": ("both dialogues", "两段对话"),
     "key.choose": ("choose", "选择"),
     "key.first": ("first", "前者"),

@@ -30,7 +30,7 @@ class ArenaScreen(RunScreen):
     VIEW = "arena"
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key(keys="enter", action="open", name="key.pair"),
-        Key(keys="tab", action="other_table", name="key.pairs"),
+        Key(keys="tab", action="other_table", name="key.judged"),
         Key(keys="L", action="next_board", name="key.card_language"),
         Key(keys="J", action="next_arena", name="key.judge"),
         Key(keys="down,j", action="move(1)", name="key.move", shown="↑↓ jk", in_bar=False),
