@@ -60,7 +60,7 @@ def stored(path: Path) -> list[list[str]]:
     try:
         with Database.reader(path) as database:
             store = RunStore.read(database)
-            return [[turn.text for turn in store.turns(dialogue.id)] for dialogue in store.dialogues()]
+            return [[turn.text for turn in store.turns(dialogue.id)] for dialogue in store.dialogues()] or [[]]
     except Exception:  # noqa: BLE001 - the file is being made
         return [[]]
 
