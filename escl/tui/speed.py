@@ -24,6 +24,10 @@ class Speed:
             self.history.append(max(0.0, (amount - last) / (now - before)))
         self._marks.append((now, amount))
 
+    def rest(self) -> None:
+        """Forget the last minute: what comes after a pause is not slowed by it."""
+        self._marks.clear()
+
     @property
     def per_s(self) -> float | None:
         """Growth per second over the last minute; None where nothing grew or too little is known."""

@@ -183,6 +183,10 @@ class LiveScreen(RunScreen):
         return self._watcher
 
     def _note(self, found: Look) -> None:
+        if found.is_paused:
+            for speed in (self._turns, self._readings, self._tokens):
+                speed.rest()
+            return
         now = _now_s()
         self._turns.note(now, found.progress.n_turns)
         if found.progress.n_readings is not None:
