@@ -16,6 +16,7 @@ from escl.store.watch import Watcher
 from escl.tui.app import EsclApp
 from escl.tui.screens.live import LiveScreen
 from escl.tui.screens.new_run import NewRunScreen
+from tests.planning import GIB, HARDWARE
 from tests.runs import card
 from tests.tui.driving import drive, finished_run, seen, type_keys, until
 from tests.tui.hostile import PAYLOADS, assert_harmless
@@ -26,7 +27,11 @@ BAD = [one for one in PAYLOADS if one.isprintable() and len(one) < 300]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    budget = Budget(host_bytes=14 * GIB, device_bytes=None, device=None, shares_ram=False)
     monkeypatch.chdir(tmp_path)
+    # The form's machine is made up, which is found sooner; a run that it starts has the real one.
+    monkeypatch.setattr("escl.memory.devices.probe_hardware", lambda: HARDWARE)
+    monkeypatch.setattr("escl.memory.devices.budget_of", lambda hardware, **wishes: budget)
     return tmp_path
 
 

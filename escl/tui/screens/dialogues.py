@@ -22,6 +22,7 @@ from escl.tui.keys import Key, bindings
 from escl.tui.screens.run_screen import RunScreen, Session
 from escl.tui.widgets.dialogue_list import PAGE, DialogueList
 from escl.tui.widgets.filters import filters
+from escl.tui.widgets.line_input import LineInput
 from escl.tui.widgets.reading import Looked, Reading, look
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class DialoguesScreen(RunScreen):
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
-        search = Input(placeholder=self.words("dialogues.search"), id="search")
+        search = LineInput(placeholder=self.words("dialogues.search"), id="search")
         search.display = False
         listed = Vertical(Static(markup=False, id="filters"), search, DialogueList(), id="list-side")
         yield from self.bars(

@@ -17,6 +17,7 @@ from escl.core.printable import printable
 from escl.tui.keys import Key, bindings
 from escl.tui.plain import plain
 from escl.tui.widgets.bars import KeyBar
+from escl.tui.widgets.line_input import LineInput
 
 if TYPE_CHECKING:
     from escl.tui.strings import Strings
@@ -63,9 +64,7 @@ class FormScreen(ModalScreen[list[str] | None]):
             yield Static(plain(f"\n{self._text}\n"), markup=False)
             for field in self._fields:
                 yield Static(Content.styled(printable(field.name), "$muted"), markup=False)
-                line = Input(value=printable(field.value), placeholder=printable(field.about), max_length=_LONGEST)
-                line.cursor_blink = False
-                yield line
+                yield LineInput(value=printable(field.value), placeholder=printable(field.about), max_length=_LONGEST)
             yield KeyBar(self._words, _KEYS)
 
     def on_input_submitted(self) -> None:

@@ -8,7 +8,11 @@ from escl.core.printable import printable
 
 
 class LineInput(Input):
-    """Text on one line."""
+    """Text on one line, with a cursor that stands still."""
+
+    def on_mount(self) -> None:
+        """Let nothing blink."""
+        self.cursor_blink = False
 
     def validate_value(self, value: str) -> str:
         """Return the text without what would steer a terminal or reorder the line."""
