@@ -110,6 +110,7 @@ PICTURES = (
         size=(110, 32),
     ),
     Picture(name="compare", keys=("4",), seen="demo/curt", size=(120, 40)),
+    Picture(name="rating", keys=("6", "a", "n", "n", "enter", "enter"), seen="0", size=(110, 32)),
     Picture(name="models", run=None, keys=("m", "j", "j", "j", "j", "j"), seen="esc-rank", size=(110, 34)),
     Picture(name="dialogues", keys=("3",), seen="1 of", size=(130, 36)),
     Picture(name="dialogues-small", keys=("3",), seen="1 of", size=(80, 24), theme="light"),
@@ -156,6 +157,8 @@ def _draw(browser: Chromium, picture: Picture, folder: Path) -> None:
     os.chdir(folder)
     svg = asyncio.run(_shown(picture, folder))
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", "DejaVu Sans Mono")
+    # Where this checkout lies is nobody's business.
+    svg = svg.replace(str(DOCS.parents[1]), "/home/you/escl")
     # No window of any one system, and wide characters at their own width.
     svg = re.sub(r"<circle .*?/>", "", svg)
     svg = re.sub(r'textLength="[\d.]+"([^>]*)>([^<]*)<', _as_wide_as_in_cells, svg)
