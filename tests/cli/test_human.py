@@ -141,9 +141,9 @@ class Pty:
         )
         os.close(theirs)
 
-    def until(self, words: bytes, *, times: int = 1) -> None:
+    def until(self, words: bytes) -> None:
         deadline = time.monotonic() + 60
-        while self.shown.count(words) < times:
+        while words not in self.shown:
             assert time.monotonic() < deadline, self.shown
             self.look()
 
@@ -186,14 +186,18 @@ def test_at_a_terminal_a_paste_is_one_reply_and_control_c_keeps_what_was_said(tm
     try:
         terminal.until(b"you  ")
         assert b"supportive listener" in terminal.shown
+        terminal.shown = b""
         terminal.type(b"\r")
-        terminal.until(b"you  ", times=2)
+        terminal.until(b"you  ")
         terminal.type(b"x" * 61 + b"\r")
         terminal.until(b"has 61 bytes, and 60 are allowed")
-        terminal.until(b"you  ", times=3)
+        # Readline may draw a prompt more than once: what comes after the answer to it is the next one.
+        terminal.shown = terminal.shown.partition(b"has 61 bytes")[2]
+        terminal.until(b"you  ")
         terminal.type(b"\x1b[200~first line\nsecond\x1b[201~\r")
         terminal.until(b"the seeker is writing")
-        terminal.until(b"you  ", times=4)
+        terminal.shown = terminal.shown.partition(b"the seeker is writing")[2]
+        terminal.until(b"you  ")
         terminal.type(b"\x03")
         assert terminal.ended() == ExitCode.INTERRUPTED, terminal.shown
     finally:
