@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +110,7 @@ PICTURES = (
         size=(110, 32),
     ),
     Picture(name="compare", keys=("4",), seen="demo/curt", size=(120, 40)),
+    Picture(name="arena", keys=("5",), seen="demo/warm", size=(120, 34)),
     Picture(name="rating", keys=("6", "a", "n", "n", "enter", "enter"), seen="0", size=(110, 32)),
     Picture(name="models", run=None, keys=("m", "j", "j", "j", "j", "j"), seen="esc-rank", size=(110, 34)),
     Picture(name="dialogues", keys=("3",), seen="1 of", size=(130, 36)),
@@ -146,7 +147,8 @@ def main() -> None:
             "--out",
             "baseline.db",
         )
-        with _long_night(folder):
+        _escl(folder, "arena", "demo.db", "--judge", "demo/judge")
+        with _long_night(folder) if any(one.name in ("live", "home") for one in wanted) else nullcontext():
             for picture in (one for one in wanted if one.run == "long-night.db"):
                 _draw(browser, picture, folder)
         for picture in (one for one in wanted if one.name != "first" and one.run != "long-night.db"):
