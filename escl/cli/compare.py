@@ -155,9 +155,11 @@ def _against_baseline(sides: list[Side], baselines: list[Side]) -> list[tuple[Si
 
 
 def _gate(checks: list[GateCheck]) -> dict[str, object]:
+    from escl.report.compare import n_unmoved
     from escl.stats.noninferiority import all_shown
 
-    return {"passed": all_shown([check.outcome for check in checks]), "checks": checks}
+    passed = all_shown([check.outcome for check in checks])
+    return {"passed": passed, "passed_without_resolution": n_unmoved(checks), "checks": checks}
 
 
 def _judge(checks: list[GateCheck], baseline: str, junit: Path | None, *, margin: float, as_json: bool) -> ExitCode:

@@ -13,6 +13,7 @@ from escl.core.dimension import LABEL_TO_PERCENT, LABELS, Dimension, Language
 from escl.core.draw import drawn_order
 from escl.errors import UsageError
 from escl.evaluation.comparability import differing, lesser_differences
+from escl.evaluation.resolution import average_stuck, with_stuck
 from escl.evaluation.sides import AVERAGE, OwnAsked, Side, SideName, by_card, chosen_of, values_by_card
 from escl.stats.noninferiority import Noninferiority, noninferiority
 from escl.stats.paired import Comparison, PairedValues, compare, pair_up, pooled
@@ -92,13 +93,14 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that a gate asks."""
+    """One thing that a gate asks; `comparison` is what its outcome is about."""
 
     supporter: str
     language: Language
     crisis: bool
     dimension: Dimension
     outcome: Noninferiority
+    comparison: Comparison
 
 
 def pairing(
@@ -157,6 +159,7 @@ def gate_checks(found: Pairing) -> list[GateCheck]:
             crisis=group.crisis,
             dimension=Dimension(row.dimension),
             outcome=noninferiority(row.comparison.difference, margin=found.margin, n_one_sided=row.n_one_sided),
+            comparison=row.comparison,
         )
         for group in found.groups
         if group.language is not None
@@ -200,12 +203,16 @@ def _group(
     margin: float,
 ) -> Group:
     tested = {
-        dimension.value: _paired(side, against, dimension.value, language, crisis=crisis) for dimension in dimensions
+        dimension.value: with_stuck(
+            _paired(side, against, dimension.value, language, crisis=crisis),
+            *((item for item in s.scored if item.dimension == dimension) for s in (side, against)),
+        )
+        for dimension in dimensions
     }
     found = dict(compare(tested, margin=margin))
     if len(dimensions) == len(Dimension):
         # The average is one question of its own, so its p is not adjusted for the dimensions.
-        tested[AVERAGE] = _paired(side, against, AVERAGE, language, crisis=crisis)
+        tested[AVERAGE] = average_stuck(_paired(side, against, AVERAGE, language, crisis=crisis), list(tested.values()))
         found |= compare({AVERAGE: tested[AVERAGE]}, margin=margin)
     rows = [
         Row(dimension=name, comparison=comparison, n_one_sided=tested[name].n_one_sided)
@@ -259,7 +266,8 @@ def _own_rows(
             values = {
                 each: [by_card(chosen_of(s.scored, each, crisis=crisis)) for s in (one, other)] for each in spoken
             }
-            tested[own.key] = pooled({each.value: pair_cards(side, against, *found) for each, found in values.items()})
+            paired = pooled({each.value: pair_cards(side, against, *found) for each, found in values.items()})
+            tested[own.key] = with_stuck(paired, one.scored, other.scored)
     return [
         OwnRow(dimension=key, name=names[key], comparison=comparison, n_one_sided=tested[key].n_one_sided)
         for key, comparison in compare(tested, margin=margin).items()

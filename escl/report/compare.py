@@ -18,7 +18,9 @@ from escl.core.printable import printable
 from escl.evaluation.compare import GateCheck, Group, OwnRow, Pairing, Row
 from escl.evaluation.sides import AVERAGE, SideName
 from escl.report.terminal import LIMITS
-from escl.stats.paired import Verdict
+from escl.stats.cluster import ClusteredMean
+from escl.stats.paired import Comparison, Verdict
+from escl.stats.points import NONE_SHOWN, alike_said, ends_said, signed, stuck_said
 from escl.stats.power import MAX_CARDS
 
 _LANGUAGE = {Language.ENGLISH: "English", Language.CHINESE: "Chinese", None: "Both languages pooled"}
@@ -42,6 +44,8 @@ def print_pairings(console: Console, pairings: Sequence[Pairing]) -> None:
             console.print(_title(group))
             console.print(_table([*group.rows, *group.own]))
             console.print(Text(printable(_summary(one, other, group))))
+            for line in reserves([*group.rows, *group.own]):
+                console.print(Text(printable(line), style="yellow"))
         if found.anytime is not None:
             console.print(Text(_anytime(found), style="yellow"))
         for line in found.notes:
@@ -53,8 +57,6 @@ def print_pairings(console: Console, pairings: Sequence[Pairing]) -> None:
 def print_gate(console: Console, checks: Sequence[GateCheck], *, passed: bool) -> None:
     """Print a gate's outcome and what it failed on, with the differences and their intervals."""
     n = sum(check.outcome.passed for check in checks)
-    said = f"\nGate {'passed' if passed else 'failed'}: {n} of {len(checks)} checks."
-    console.print(Text(said, style="bold green" if passed else "bold red"))
     for supporter, found in groupby(checks, key=lambda check: check.supporter):
         failed = [check for check in found if not check.outcome.passed]
         if failed:
@@ -62,6 +64,36 @@ def print_gate(console: Console, checks: Sequence[GateCheck], *, passed: bool) -
         for check in failed:
             line = f"  {gate_name(check)}: {check.outcome.reason}"
             console.print(Text(printable(line), style="red" if check.outcome.is_worse else "yellow"))
+    said = f"Gate {'passed' if passed else 'failed'}: {n} of {len(checks)} checks"
+    blind = n_unmoved(checks)
+    but = f", {blind} of them only because the scorer does not move." if blind else "."
+    console.print(Text(said + but, style="bold green" if passed else "bold red"))
+
+
+def n_unmoved(checks: Sequence[GateCheck]) -> int:
+    """Return how many checks passed although the scorer could not have shown otherwise."""
+    return sum(check.outcome.passed and bool(check.comparison.stuck) for check in checks)
+
+
+def reserves(rows: Sequence[Row]) -> list[str]:
+    """Return what must be known of how much the rows' intervals and verdicts can be relied on, in sentences."""
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        for reserve in reserves_of(row.comparison):
+            said.setdefault(reserve, []).append(row.shown)
+    return [f"{', '.join(names)}: {reserve}." for reserve, names in said.items()]
+
+
+def reserves_of(found: Comparison) -> list[str]:
+    """Return the same of one comparison, each a clause; empty where there is nothing to say."""
+    said = []
+    if found.stuck:
+        said.append(stuck_said(found.stuck))
+    if found.unseen is not None and found.difference.mean is not None:
+        said.append(alike_said(found.difference.mean, found.unseen))
+    if found.rests_on_few:
+        said.append(f"the interval rests on the {found.n_differing} of {found.n_cards} cards that differ")
+    return said
 
 
 def gate_name(check: GateCheck) -> str:
@@ -101,15 +133,12 @@ def _table(rows: Sequence[Row]) -> Table:
 def _cells(row: Row) -> Iterable[Text]:
     found = row.comparison
     difference = found.difference
-    interval = difference.reason or "-"
-    if difference.low is not None and difference.high is not None:
-        interval = f"{signed(difference.low)} to {signed(difference.high)}"
     mark, style = MARKS[found.verdict]
     yield Text(signed(difference.mean), style="bold")
-    yield Text(interval)
+    yield Text(interval_shown(difference, between=" to "))
     yield Text(p_shown(found.p_holm))
     yield Text("-" if found.effect is None else f"{found.effect + 0.0:+.1f}")
-    yield Text("-" if found.detectable is None else f"{found.detectable:.1f}")
+    yield Text(detectable_shown(found.detectable))
     left_out = sum(found.left_out.values())
     asked = found.n_cards + left_out
     yield Text(f"{found.n_cards}/{asked}" if left_out else str(asked), style="bold red" if left_out else "")
@@ -117,10 +146,16 @@ def _cells(row: Row) -> Iterable[Text]:
     yield Text(f"{mark} {found.verdict}{needed}", style=style)
 
 
-def signed(value: float | None) -> str:
-    """Return a difference with its sign, "-" where there is none."""
-    # Without -0.0, which would seem to have a direction.
-    return "-" if value is None else f"{round(value, 1) + 0.0:+.1f}"
+def interval_shown(found: ClusteredMean, *, between: str) -> str:
+    """Return an interval, or why there is none."""
+    if found.low is None or found.high is None:
+        return found.reason or "-"
+    return ends_said(found.low, found.high, between=between)
+
+
+def detectable_shown(value: float | None) -> str:
+    """Return the difference that could be seen; never as 0, which no number of cards shows."""
+    return "-" if value is None else "<0.1" if value < NONE_SHOWN else f"{value:.1f}"
 
 
 def p_shown(value: float | None) -> str:

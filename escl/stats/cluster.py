@@ -22,6 +22,10 @@ BOOTSTRAP_TO: Final = 1000
 """Above this both intervals are the same for every practical purpose, and Student's t costs nothing."""
 
 
+ALIKE: Final = "all cards alike"
+"""The reason where a mean has no interval because there is no difference between the cards that it could come from."""
+
+
 class ClusteredMean(msgspec.Struct, frozen=True, kw_only=True):
     """A mean and its 95 % interval.
 
@@ -100,6 +104,14 @@ def scaled(found: ClusteredMean, factor: float) -> ClusteredMean:
     return msgspec.structs.replace(
         found, mean=times(found.mean), low=times(found.low), high=times(found.high), error=times(found.error)
     )
+
+
+def without_width(found: ClusteredMean) -> ClusteredMean:
+    """Return the same; without the interval if it has no width, for that would claim certainty."""
+    # Means of repeats that are equal on paper may differ in the last digit.
+    if found.low is None or found.high is None or found.high - found.low > 1e-9:
+        return found
+    return msgspec.structs.replace(found, low=None, high=None, error=None, method=None, reason=ALIKE)
 
 
 def _t_interval(mean: float, error: float, count: int) -> tuple[float, float]:

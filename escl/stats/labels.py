@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -40,3 +41,20 @@ def label_spread(counts: Sequence[int]) -> LabelSpread | None:
     # Adding 0.0 turns -0.0 into 0.0.
     entropy = -math.fsum(share * math.log2(share) for share in shares) + 0.0
     return LabelSpread(entropy_bits=entropy, modal_share=modal, saturated=modal >= SATURATED)
+
+
+def stuck_label(one: Sequence[int], other: Sequence[int]) -> int | None:
+    """Return the label that either supporter gets so often that the labels cannot tell the two apart, else None.
+
+    Args:
+        one: The labels of one supporter's dialogues.
+        other: Those of the other.
+    """
+    found = set()
+    for labels in (one, other):
+        counts = Counter(labels)
+        spread = label_spread(list(counts.values()))
+        if spread is None or not spread.saturated:
+            return None
+        found.add(counts.most_common(1)[0][0])
+    return found.pop() if len(found) == 1 else None

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from escl.stats.cluster import ClusteredMean
+from escl.stats.cluster import ALIKE, ClusteredMean
 from escl.stats.equivalence import FEW_CARDS
+from escl.stats.points import ends_said, signed
 
 
 class Noninferiority(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +31,8 @@ def noninferiority(difference: ClusteredMean, *, margin: float, n_one_sided: int
 
     The lower end of the two-sided 95 % interval, a one-sided test at 2.5 % (D'Agostino, Massaro and Sullivan,
     "Non-inferiority trials: design concepts and issues", Statistics in Medicine 22, 2003). What cannot be told is not
-    shown. Cards that only one of the two has a value for leave it open: the hard ones may be those.
+    shown. Cards that only one of the two has a value for leave it open: the hard ones may be those. Where all cards
+    came out alike there is no interval; their difference decides, so that what changes nothing passes.
 
     Args:
         difference: With its interval.
@@ -42,10 +44,16 @@ def noninferiority(difference: ClusteredMean, *, margin: float, n_one_sided: int
     """
     if not 0 < margin < math.inf:
         raise ValueError("a margin is a finite number above 0")
-    if difference.mean is None or difference.low is None or difference.high is None:
+    low, high = difference.low, difference.high
+    if difference.reason == ALIKE and difference.mean is not None:
+        low = high = difference.mean
+        ends = "on every card"
+    elif low is not None and high is not None:
+        ends = ends_said(low, high)
+    if difference.mean is None or low is None or high is None:
         return Noninferiority(passed=False, is_worse=False, reason=f"cannot tell: {difference.reason}")
-    found = f"{difference.mean:+.1f} ({difference.low:+.1f} to {difference.high:+.1f})"
-    if difference.high < -margin:
+    found = f"{signed(difference.mean)} ({ends})"
+    if high < -margin:
         return Noninferiority(passed=False, is_worse=True, reason=f"worse by more than {margin:g} points: {found}")
     if difference.n_clusters < FEW_CARDS:
         return Noninferiority(
@@ -55,7 +63,7 @@ def noninferiority(difference: ClusteredMean, *, margin: float, n_one_sided: int
         return Noninferiority(
             passed=False, is_worse=False, reason=f"cannot tell: {n_one_sided} cards have a value of one supporter only"
         )
-    if difference.low > -margin:
+    if low > -margin:
         return Noninferiority(passed=True, is_worse=False, reason=f"not worse by {margin:g} points: {found}")
     return Noninferiority(passed=False, is_worse=False, reason=f"may be worse by {margin:g} points: {found}")
 

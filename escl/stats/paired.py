@@ -12,10 +12,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from escl.stats.cluster import ClusteredMean, clustered_mean
-from escl.stats.equivalence import cards_needed, equivalence
+from escl.stats.cluster import ALIKE, ClusteredMean, clustered_mean, without_width
+from escl.stats.equivalence import FEW_CARDS, cards_needed, equivalence
 from escl.stats.permutation import holm, sign_flip_p, smallest_p
+from escl.stats.points import NONE_SHOWN, alike_said, stuck_said
 from escl.stats.power import cards_for, detectable
+from escl.stats.proportion import unseen
 
 Verdict = Literal["better", "worse", "equivalent", "cannot tell"]
 
@@ -32,28 +34,35 @@ class PairedValues(msgspec.Struct, frozen=True, kw_only=True):
         differences: Mean of the first minus mean of the second over the repeats, by card.
         left_out: Number of cards without a difference, by reason.
         n_one_sided: How many of those only one of the two has a value for.
+        stuck: The label that the scorer gives both on nearly every dialogue, one for each dimension in the values;
+            empty where it moves in one of them.
     """
 
     differences: dict[str, float]
     left_out: dict[str, int] = {}
     n_one_sided: int = 0
+    stuck: tuple[int, ...] = ()
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """How the first supporter compares with the second in one dimension.
 
     Attributes:
-        difference: Mean paired difference in points of 100, with its 95 % interval.
+        difference: Mean paired difference in points of 100, with its 95 % interval; without where all cards are alike.
         n_cards: Cards in it.
         left_out: Cards not in it, by reason.
         p: Of the sign-flip permutation test; None without cards.
         p_holm: The same, adjusted for the dimensions it was tested with.
         effect: Hedges' g of the paired differences; None where it is undefined.
         deviation: Standard deviation of the differences over cards.
-        detectable: The difference that this many cards show with probability 0.8; None below two cards.
+        detectable: The difference that this many cards show with probability 0.8; None below two cards, or when all
+            are alike.
         verdict: About the first supporter.
         reason: The verdict's, in words.
         cards_needed: With how many cards a verdict could be expected if the difference is what it seems.
+        n_differing: Cards on which the two differ by `NONE_SHOWN` or more.
+        unseen: The share of cards that may still differ where all are alike; None where they are not.
+        stuck: As `PairedValues` has it. There being alike is no evidence.
     """
 
     difference: ClusteredMean
@@ -67,6 +76,14 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     reason: str
     cards_needed: int | None = None
+    n_differing: int = 0
+    unseen: float | None = None
+    stuck: tuple[int, ...] = ()
+
+    @property
+    def rests_on_few(self) -> bool:
+        """Whether the interval comes from a few cards that differ among others that do not."""
+        return self.difference.low is not None and self.n_differing < FEW_CARDS <= self.n_cards
 
 
 def pair_up(first: Mapping[str, Sequence[float]], second: Mapping[str, Sequence[float]]) -> PairedValues:
@@ -153,18 +170,24 @@ def _comparison(
     found = clustered_mean(differences, cards, lowest=-100, highest=100)
     deviation = standard_deviation(differences)
     verdict, reason = _verdict(found, paired, p_holm=p_holm, tests=tests, margin=margin)
+    shown = without_width(found)
+    alike = shown.reason == ALIKE
+    is_open = verdict == "cannot tell" and not paired.stuck
     return Comparison(
-        difference=found,
+        difference=shown,
         n_cards=len(cards),
         left_out=paired.left_out,
         p=p,
         p_holm=p_holm,
         effect=hedges_g(differences),
         deviation=deviation,
-        detectable=None if deviation is None else detectable(len(cards), deviation),
+        detectable=None if deviation is None or alike else detectable(len(cards), deviation),
         verdict=verdict,
         reason=reason,
-        cards_needed=_would_decide(found, margin=margin) if verdict == "cannot tell" else None,
+        cards_needed=_would_decide(found, margin=margin) if is_open else None,
+        n_differing=sum(abs(value) >= NONE_SHOWN for value in differences),
+        unseen=unseen(len(cards)) if alike else None,
+        stuck=paired.stuck,
     )
 
 
@@ -173,7 +196,8 @@ def _verdict(
 ) -> tuple[Verdict, str]:
     """Return the verdict and why: better or worse by the adjusted p, equivalent by the interval.
 
-    With two cards or more a small p without the interval clear of 0 is no verdict either: both must say it.
+    With two cards or more a small p without the interval clear of 0 is no verdict either: both must say it. Where the
+    scorer does not move, that the two are alike is no evidence of it.
     """
     same = equivalence(found, margin=margin, n_one_sided=paired.n_one_sided)
     if found.mean is None or found.low is None or found.high is None:
@@ -182,8 +206,11 @@ def _verdict(
     if p_holm is not None and p_holm <= SIGNIFICANT and is_clear:
         small = f", but within ±{margin:g}" if same.verdict == "equivalent" else ""
         return ("better" if found.mean > 0 else "worse"), f"Holm p {p_holm:.2g}{small}"
+    if paired.stuck:
+        return "cannot tell", stuck_said(paired.stuck)
     if same.verdict == "equivalent":
-        return "equivalent", same.reason
+        alike = without_width(found).reason == ALIKE
+        return "equivalent", alike_said(found.mean, unseen(found.n_clusters)) if alike else same.reason
     n = len(paired.differences)
     if smallest_p(n) * tests > SIGNIFICANT:
         return "cannot tell", f"{n} cards are too few for a p under {SIGNIFICANT:g}"

@@ -138,3 +138,27 @@ def test_a_dimension_of_ones_own_is_chosen_by_its_key_and_is_no_gate(run: Path) 
         refused = escl(run, *words)
         assert isinstance(refused.exception, UsageError)
         assert said in refused.exception.message
+
+
+def test_what_passes_only_because_the_scorer_does_not_move_is_counted_on_every_way_out(tmp_path: Path) -> None:
+    path = rated(tmp_path / "run.db", {name: {f"c{at}": [4.0] for at in range(20)} for name in "ab"})
+    words, junit = (f"{path}:b", "--baseline", f"{path}:a"), tmp_path / "gate.xml"
+    done = escl(*words, "--junit", junit)
+    assert done.exit_code == ExitCode.OK
+    assert "7 of 7 checks, 7 of them only because the scorer does not move." in done.stdout.strip().splitlines()[-1]
+    said = " ".join(done.stdout.split())
+    assert "Overall: no resolution: the scorer gives both the label 4 on nearly every dialogue." in said
+    assert "every card differs by +0.0; up to 17 % of cards could still differ" in said
+    assert "as good" not in said
+    assert "+0.0 to +0.0" not in said
+    root = ET.parse(junit).getroot()
+    properties = {one.get("name"): one.get("value") for one in root.iter("property")}
+    assert properties["passed_only_because_the_scorer_does_not_move"] == "7"
+    assert all("no resolution" in (one.text or "") for one in root.iter("system-out"))
+    assert json.loads(escl(*words, "--json").stdout)["gate"]["passed_without_resolution"] == 7
+
+
+def test_a_gate_on_a_scorer_that_moves_speaks_of_nothing_else(run: Path) -> None:
+    done = escl(f"{run}:c", "--baseline", f"{run}:hf.co/owner/model:Q4_K_M")
+    assert done.stdout.strip().splitlines()[-1] == "Gate passed: 7 of 7 checks."
+    assert "resolution" not in done.stdout

@@ -189,3 +189,24 @@ def test_own_dimensions_are_compared_in_rows_of_their_own_and_only_where_they_we
         "plain-words is not compared: it has other words in the other run",
         "only is not compared: only one of the runs was read in it",
     ]
+
+
+def test_a_scorer_that_gives_both_one_label_is_said_to_resolve_nothing_and_lets_the_gate_pass(tmp_path: Path) -> None:
+    labels = {
+        name: {f"c{at}": [3.8 + (at + more) % 12 / 100] for at in range(12)} for name, more in (("a", 0), ("b", 5))
+    }
+    path = rated(tmp_path / "run.db", {**labels, "moved": UP | {"c0": [4.0]}})
+    with paired(path, path) as found:
+        *dimensions, average = found.groups[0].rows
+        assert {(row.comparison.stuck, row.comparison.verdict) for row in dimensions} == {((4,), "cannot tell")}
+        assert (len(average.comparison.stuck), average.comparison.verdict) == (7, "cannot tell")
+        assert all(check.outcome.passed and check.comparison.stuck for check in gate_checks(found))
+    with paired(path, path, names=(0, 2)) as found:
+        assert not any(row.comparison.stuck for row in found.groups[0].rows)
+
+
+def test_what_few_cards_have_alike_is_not_called_saturated(tmp_path: Path) -> None:
+    labels = {name: {f"c{at}": [3.8 + at / 100] for at in range(9)} for name in "ab"}
+    path = rated(tmp_path / "run.db", labels)
+    with paired(path, path) as found:
+        assert not any(row.comparison.stuck for row in found.groups[0].rows)

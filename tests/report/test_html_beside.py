@@ -89,6 +89,35 @@ def test_what_counts_as_no_difference_is_the_users(tmp_path: Path) -> None:
     assert 'class="verdict equivalent"' not in narrow
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            Language.ENGLISH,
+            ("no resolution. The scorer gives both the label 4", "up to 17 % of cards", "all cards alike"),
+        ),
+        (Language.CHINESE, ("无法分辨。评分器几乎对每段对话都给双方同一标签 4", "至多 17 % 的卡", "各卡相同")),
+    ],
+)
+def test_the_page_says_where_the_scorer_does_not_move_and_claims_no_certainty(
+    language: Language, said: tuple[str, ...], tmp_path: Path
+) -> None:
+    labels = {name: {f"c{at}": [4.0] for at in range(20)} for name in "ab"}
+    shown = section(page_of(rated(tmp_path / "r.db", labels), choices=Choices(), language=language), "comparison")
+    for words in said:
+        assert words in shown
+    assert 'class="verdict equivalent"' not in shown
+    assert "+0.0 to +0.0" not in shown
+
+
+def test_the_page_says_where_an_interval_rests_on_few_cards(tmp_path: Path) -> None:
+    other = {f"c{at}": [3.0 if at % 2 else 2.0] for at in range(20)}
+    path = rated(tmp_path / "r.db", {"a": other, "b": other | {"c1": [1.0], "c2": [1.0]}})
+    assert "the interval rests on the 2 of 20 cards that differ" in section(
+        page_of(path, choices=Choices()), "comparison"
+    )
+
+
 def test_metrics_are_those_of_the_terminal_with_the_scorers_labels_or_peoples(tmp_path: Path) -> None:
     path = spoken(tmp_path / "r.db", {"a": {"c1": ["You did well, you did well."], "c2": ["Tell me more."]}})
     (one,) = text_metrics(RunStore.read(Database.reader(path))).supporters

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from escl.core.dimension import LABELS, Dimension
-from escl.stats.labels import label_spread
+from escl.stats.labels import label_spread, stuck_label
 
 COUNTS = st.lists(st.integers(0, 400), min_size=5, max_size=5).filter(any)
 
@@ -54,3 +54,19 @@ def test_the_published_example_scores_are_saturated_in_most_dimensions() -> None
     always = {Dimension.EXPRESSION, Dimension.EMPATHY, Dimension.INFORMATION, Dimension.SKILLFUL, Dimension.OVERALL}
     assert always <= saturated
     assert Dimension.HUMANOID not in saturated
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "label"),
+    [
+        ([4] * 20, [4] * 19 + [3], 4),
+        ([4] * 20, [4] * 18 + [3] * 2, None),
+        ([4] * 20, [1] * 20, None),
+        ([4] * 20, [], None),
+    ],
+)
+def test_a_label_is_stuck_only_where_both_get_it_nearly_always(
+    one: list[int], other: list[int], label: int | None
+) -> None:
+    assert stuck_label(one, other) == label
+    assert stuck_label(other, one) == label

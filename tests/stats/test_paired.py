@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import gamma
 
-from escl.stats.cluster import clustered_mean
+from escl.stats.cluster import ALIKE, clustered_mean
 from escl.stats.noninferiority import all_shown, noninferiority
 from escl.stats.paired import Comparison, PairedValues, compare, hedges_g, pair_up, pooled
 
@@ -146,3 +146,42 @@ def test_seven_dimensions_without_difference_give_a_false_alarm_in_5_percent_at_
         )
         alarms += any(one.verdict in ("better", "worse") for one in found.values())
     assert alarms / 400 <= 0.07
+
+
+@pytest.mark.parametrize(("value", "verdict", "passes"), [(0.0, "equivalent", True), (-20.0, "worse", False)])
+def test_where_all_cards_are_alike_no_interval_is_claimed_but_the_share_that_could_differ(
+    value: float, verdict: str, passes: bool
+) -> None:
+    found = compared([value] * 20)
+    assert (found.difference.low, found.difference.high, found.difference.reason) == (None, None, ALIKE)
+    assert (found.verdict, found.detectable) == (verdict, None)
+    assert found.unseen == pytest.approx(stats.binomtest(0, 20).proportion_ci(0.95, method="exact").high)
+    assert noninferiority(found.difference, margin=5).passed is passes
+    assert compared([value] * 19 + [value + 1]).unseen is None
+
+
+def test_repeats_that_are_equal_on_paper_are_alike() -> None:
+    assert compared([0.1 + 0.2, 0.3, *[0.3] * 10]).difference.reason == ALIKE
+
+
+def test_that_the_two_are_alike_to_a_scorer_that_does_not_move_is_no_verdict_and_no_failure() -> None:
+    near = drawn(0.5, 4, 30)
+    assert compared(near).verdict == "equivalent"
+    found = compared(near, stuck=(4,))
+    assert (found.verdict, found.cards_needed) == ("cannot tell", None)
+    assert "the label 4 on nearly every dialogue" in found.reason
+    assert noninferiority(found.difference, margin=5).passed
+    assert compared(drawn(10, 8, 20), stuck=(4,)).verdict == "better"
+
+
+@pytest.mark.parametrize(
+    ("differences", "few"),
+    [
+        ([0.0] * 31 + [-8.0] * 9, True),
+        ([0.0] * 30 + [-8.0] * 10, False),
+        ([0.01] * 39 + [0.02], True),
+        ([3.0, 4.0], False),
+    ],
+)
+def test_an_interval_that_rests_on_few_cards_is_known(differences: list[float], few: bool) -> None:
+    assert compared(differences).rests_on_few is few

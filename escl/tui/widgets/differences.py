@@ -109,7 +109,8 @@ class Differences(DataTable[Text]):
         return interval(self._scale, mean, ends, ground, ink=plot_ink(self.app))
 
     def _numbers(self, row: Row) -> list[Text]:
-        from escl.report.compare import p_shown, signed
+        from escl.report.compare import detectable_shown, p_shown
+        from escl.stats.points import signed
 
         found = row.comparison
         texts = [f"  {signed(found.difference.mean):>6}"]
@@ -119,7 +120,7 @@ class Differences(DataTable[Text]):
                 "  " + ends_of(row),
                 "  " + p_shown(found.p_holm),
                 "  " + ("-" if found.effect is None else f"{found.effect + 0.0:+.1f}"),
-                "  " + ("-" if found.detectable is None else f"{found.detectable:.1f}"),
+                "  " + detectable_shown(found.detectable),
                 f"  {found.n_cards}" + ("" if asked == found.n_cards else f"/{asked}"),
             ]
         return [Text(texts[0], style="bold"), *(Text(one, no_wrap=True) for one in texts[1:])]
@@ -154,12 +155,9 @@ def named(row: Row, words: Strings) -> str:
 
 def ends_of(row: Row) -> str:
     """Return the interval of a difference in numbers, or why there is none."""
-    from escl.report.compare import signed
+    from escl.report.compare import interval_shown
 
-    found = row.comparison.difference
-    if found.low is None or found.high is None:
-        return line(found.reason or "-", 16)
-    return f"{signed(found.low)} … {signed(found.high)}"
+    return line(interval_shown(row.comparison.difference, between=" … "), 16)
 
 
 def limit_of(group: Group, margin: float) -> float:

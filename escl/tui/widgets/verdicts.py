@@ -53,7 +53,7 @@ def sentence(group: Group, words: Strings) -> Content:
 
 def detail(row: Row, words: Strings) -> Content:
     """Return a dimension's numbers, and below them why the verdict is what it is and what cards are shown."""
-    from escl.report.compare import p_shown
+    from escl.report.compare import detectable_shown, p_shown
 
     found = row.comparison
     asked = found.n_cards + sum(found.left_out.values())
@@ -62,7 +62,7 @@ def detail(row: Row, words: Strings) -> Content:
         interval=ends_of(row),
         p=p_shown(found.p_holm),
         effect="-" if found.effect is None else f"{found.effect + 0.0:+.1f}",
-        detectable="-" if found.detectable is None else f"{found.detectable:.1f}",
+        detectable=detectable_shown(found.detectable),
         cards=found.n_cards if asked == found.n_cards else f"{found.n_cards}/{asked}",
     )
     verdict = words(verdict_word(found.verdict))
