@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -52,9 +53,10 @@ def seen(app: EsclApp) -> str:
     return "\n".join("".join(segment.text for segment in strip) for strip in lines[:height])[: (width + 1) * height * 2]
 
 
-async def until(app: EsclApp, pilot: Pilot[None], words: str) -> str:
+async def until(app: EsclApp, pilot: Pilot[None], words: str, *, within_s: float = 30) -> str:
     """Wait until `words` are seen, and return the screen's text."""
-    for _ in range(1500):
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
         await pilot.pause(0.01)
         if words in (text := seen(app)):
             return text

@@ -71,7 +71,7 @@ def test_sorting_puts_the_best_first_and_says_by_what(folder: Path) -> None:
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
         await until(app, pilot, "finished")
         await type_keys(pilot, "2")
-        await until(app, pilot, "zeta")
+        await until(app, pilot, "zeta · Fluency")
         await type_keys(pilot, "s")
         shown = await until(app, pilot, "Fluency▼")
         assert shown.index("zeta") < shown.index("alpha")
