@@ -67,7 +67,9 @@ class EsclApp(App[None]):
             self.call_after_refresh(self.open_run, self._named[0], view="live")
 
     def open_run(self, path: Path, *, view: str, started: Started | None = None) -> None:
-        """Open a run's file at one of its views."""
+        """Open a run's file at one of its views; while one is open, this is a key that was pressed twice."""
+        if any(isinstance(one, RunScreen) for one in self.screen_stack):
+            return
         self._close()
         self._session = Session(run=OpenRun(path), started=started, rating=self._rating)
         self.push_screen(self._view(view, self._session))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from textual.events import Key as KeyPressed
 from textual.pilot import Pilot
 
 from escl.core.dimension import Dimension
@@ -21,7 +22,9 @@ from escl.store.watch import Watcher
 from escl.tui.app import EsclApp
 from escl.tui.processes import start
 from escl.tui.screens.ask import AskScreen
+from escl.tui.screens.home import HomeScreen
 from escl.tui.screens.live import LiveScreen
+from escl.tui.screens.run_screen import RunScreen
 from tests.runs import begin, card, rated
 from tests.tui.driving import drive, finished_run, type_keys, until
 
@@ -143,9 +146,11 @@ def test_a_killed_run_goes_on_from_home_to_its_end(folder: Path) -> None:
         await until(app, pilot, "● running")
         os.killpg(begun._process.pid, signal.SIGKILL)
         await until(app, pilot, "× cut off")
-        await type_keys(pilot, "r", "enter")
+        await type_keys(pilot, "r")
+        await until(app, pilot, "Go on with this run")
+        await type_keys(pilot, "enter")
         assert isinstance(app.screen, LiveScreen)
-        await until(app, pilot, "The run is finished")
+        await until(app, pilot, "The run is finished", within_s=120)
 
     drive(kill)
     with Database.reader(path) as database:
@@ -180,5 +185,21 @@ def test_models_that_came_are_counted_when_home_is_seen_again(folder: Path, monk
         await until(app, pilot, "demo/warm")
         await type_keys(pilot, "escape")
         await until(app, pilot, "models here: 6 of 12")
+
+    drive(steps)
+
+
+def test_enter_pressed_twice_at_once_opens_a_run_once_and_escape_leads_home(folder: Path) -> None:
+    finished_run(folder / "one.db")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "one.db")
+        for _ in range(2):
+            app.post_message(KeyPressed("enter", None))
+        await until(app, pilot, "warm · Fluency")
+        assert sum(isinstance(one, RunScreen) for one in app.screen_stack) == 1
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "n new run")
+        assert isinstance(app.screen, HomeScreen)
 
     drive(steps)

@@ -162,7 +162,9 @@ class NewRunScreen(EsclScreen):
         self._take(event.field, event.value)
 
     def on_opener_opened(self, event: Opener.Opened) -> None:
-        """Show what is chosen on a screen of its own, or begin."""
+        """Show what is chosen on a screen of its own, or begin; once, however often it is pressed."""
+        if not self.is_current:
+            return
         if event.field == "begin":
             self.action_begin()
         elif event.field == "cards":
