@@ -44,7 +44,7 @@ def main() -> None:
     try:
         if (runs := _runs_for_app(sys.argv[1:])) is not None:
             sys.exit(open_app(runs))
-        app()
+        app(prog_name="escl")
     except EsclError as error:
         from escl.cli.output import progress_console
 

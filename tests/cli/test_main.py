@@ -26,6 +26,14 @@ def escl(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_as_a_module_it_goes_by_its_own_name() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "escl", "compare", "--nope"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == ExitCode.USAGE
+    assert "Usage: escl compare" in found.stderr
+
+
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys; from escl.cli.main import app; from typer.testing import CliRunner;"
