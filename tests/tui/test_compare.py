@@ -162,3 +162,23 @@ def test_what_is_not_comparable_says_in_what_it_differs_and_is_forced_by_a_key(r
         await until(app, pilot, "Compared although not comparable")
 
     drive(steps, run, size=(120, 40))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+def test_where_the_scorer_does_not_move_it_is_said_and_no_interval_is_drawn(
+    size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = rated(tmp_path / "run.db", {name: {f"c{at}": [4.0] for at in range(20)} for name in ("one-7b", "two-7b")})
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "4")
+        await until(app, pilot, "unclear in all 7")
+        said = " ".join((await until(app, pilot, "no resolution")).split())
+        assert "the scorer gives both the label 4 on nearly every dialogue" in said
+        assert "all cards alike · Holm p" in said
+        assert "+0.0 …" not in said
+        assert "could see -" in said
+
+    drive(steps, path, size=size)

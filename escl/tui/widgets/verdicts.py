@@ -53,7 +53,7 @@ def sentence(group: Group, words: Strings) -> Content:
 
 def detail(row: Row, words: Strings) -> Content:
     """Return a dimension's numbers, and below them why the verdict is what it is and what cards are shown."""
-    from escl.report.compare import detectable_shown, p_shown
+    from escl.report.compare import detectable_shown, p_shown, reserves_of
 
     found = row.comparison
     asked = found.n_cards + sum(found.left_out.values())
@@ -66,10 +66,11 @@ def detail(row: Row, words: Strings) -> Content:
         cards=found.n_cards if asked == found.n_cards else f"{found.n_cards}/{asked}",
     )
     verdict = words(verdict_word(found.verdict))
+    why = "; ".join(dict.fromkeys([found.reason, *reserves_of(found)]))
     return Content.assemble(
         (named(row, words), "bold $primary"),
         f"   {numbers}",
-        (f" · {verdict}: {line(found.reason, 200)}", "$muted"),
+        (f" · {verdict}: {line(why, 300)}", "$muted"),
     )
 
 
