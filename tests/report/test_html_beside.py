@@ -20,6 +20,8 @@ from escl.report.html.page import render_page
 from escl.report.html.subject import Choices, reported_run, subject_of
 from escl.store.database import Database
 from escl.store.run import RunStore
+from tests.evaluation.test_own_dimensions import Answers, ask
+from tests.rubrics import PLAIN_WORDS
 from tests.runs import card as one_card
 from tests.runs import rated, settings, spoken
 
@@ -116,6 +118,13 @@ def test_the_page_says_where_an_interval_rests_on_few_cards(tmp_path: Path) -> N
     assert "the interval rests on the 2 of 20 cards that differ" in section(
         page_of(path, choices=Choices()), "comparison"
     )
+
+
+def test_an_own_dimension_in_which_the_scorer_does_not_move_is_said_to_resolve_nothing(tmp_path: Path) -> None:
+    path = two(tmp_path)
+    ask(path, Answers(4), [PLAIN_WORDS])
+    shown = section(page_of(path, choices=Choices()), "own_dimensions")
+    assert "no resolution: label 4 for both nearly throughout" in shown
 
 
 def test_metrics_are_those_of_the_terminal_with_the_scorers_labels_or_peoples(tmp_path: Path) -> None:
