@@ -97,7 +97,7 @@ class EsclApp(App[None]):
 
     def action_leave(self) -> None:
         """Go back Home; what runs goes on running."""
-        if isinstance(self.screen, RunScreen):
+        while any(isinstance(one, RunScreen) for one in self.screen_stack):
             self.pop_screen()
         self._close()
 

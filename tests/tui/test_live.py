@@ -17,6 +17,7 @@ from escl.store.watch import Said
 from escl.tui.app import EsclApp
 from escl.tui.screens import live as live_module
 from escl.tui.screens.live import LiveScreen
+from escl.tui.screens.notice import NoticeScreen
 from escl.tui.strings import Strings
 from escl.tui.widgets.residents import memory_bar
 from escl.tui.widgets.speaking import speaking_lines
@@ -210,3 +211,35 @@ def test_a_run_at_work_looks_as_before(
 
         drive(steps, path, size=size, theme=theme)
     assert_looks_as_before("live-at-work", drawn[0], size=size, theme=theme)
+
+
+def test_a_run_that_vanishes_while_it_is_watched_is_told_once_and_left_and_keys_answer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "one.db"
+    failed: list[str] = []
+    say_failed = LiveScreen.say_failed
+
+    def noted(screen: LiveScreen, message: str, hint: str | None) -> None:
+        failed.append(message)
+        say_failed(screen, message, hint)
+
+    monkeypatch.setattr(LiveScreen, "say_failed", noted)
+    with run_at_work(path):
+
+        async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+            await until(app, pilot, "one.db")
+            await type_keys(pilot, "enter")
+            await until(app, pilot, "Being spoken")
+            path.rename(folder / "gone")
+            await until(app, pilot, "is not there")
+            # The screen behind goes on looking, and goes on failing.
+            while len(failed) < 4:
+                await pilot.pause(0.01)
+            assert sum(isinstance(one, NoticeScreen) for one in app.screen_stack) == 1
+            await type_keys(pilot, "escape")
+            await until(app, pilot, "n new run")
+            await type_keys(pilot, "question_mark")
+            await until(app, pilot, "On this screen")
+
+        drive(steps)

@@ -211,7 +211,7 @@ class ModelsScreen(EsclScreen):
         self._show_work()
 
     def _tick(self) -> None:
-        if not self.is_current:
+        if not self.is_active:
             return
         work = self.escl.shelf_work
         if work is not None and work.is_over:

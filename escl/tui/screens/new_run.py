@@ -163,7 +163,7 @@ class NewRunScreen(EsclScreen):
 
     def on_opener_opened(self, event: Opener.Opened) -> None:
         """Show what is chosen on a screen of its own, or begin; once, however often it is pressed."""
-        if not self.is_current:
+        if not self.is_active:
             return
         if event.field == "begin":
             self.action_begin()

@@ -164,7 +164,8 @@ class EsclScreen(Screen[None]):
 
     def say_failed(self, message: str, hint: str | None) -> None:
         """Show what failed, once, whatever fails after it; then go back, or look again."""
-        if not self.is_current:
+        # Not `is_current`: what is seen behind a notice is that too, and its looking would put notice upon notice.
+        if not self.is_active:
             return
         self.app.push_screen(NoticeScreen(self.words, message=message, hint=hint), self._after_failure)
 
