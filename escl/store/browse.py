@@ -169,7 +169,7 @@ class Browser:
             " JOIN dialogue one ON one.card_id = d.card_id AND one.repeat = d.repeat WHERE one.id = ? ORDER BY d.id",
             dialogue_id,
         )
-        return [msgspec.convert(dict(row), DialogueRow) for row in rows]
+        return [self._database.taken(dict(row), DialogueRow) for row in rows]
 
     def averages(self) -> dict[str, float]:
         """Return each supporter's mean (0-4) over quality dialogues that were read in all dimensions, the best first.
@@ -223,7 +223,7 @@ class Browser:
         )
         by_id = {row["id"]: row for row in rows}
         return [
-            msgspec.convert({**dict(by_id[one]), "troubled": bool(by_id[one]["troubled"])}, Found)
+            self._database.taken({**dict(by_id[one]), "troubled": bool(by_id[one]["troubled"])}, Found)
             for one in ids
             if one in by_id
         ]
@@ -235,7 +235,7 @@ class Browser:
         )
         if not rows:
             return None
-        dialogue = msgspec.convert(dict(rows[0]), DialogueRow)
+        dialogue = self._database.taken(dict(rows[0]), DialogueRow)
         judgings = self._run.judgings()
         judging_id, scorer = judgings.pop() if judgings else (None, None)
         others = [
@@ -265,7 +265,7 @@ class Browser:
         rows = self._database.rows(
             "SELECT id, language, text, category, subcategory, source, crisis FROM card WHERE id = ?", card_id
         )
-        return msgspec.convert(dict(rows[0]), RoleCard) if rows else None
+        return self._database.taken(dict(rows[0]), RoleCard) if rows else None
 
     def _turns(self, dialogue_id: int) -> list[TurnRow]:
         rows = self._database.rows(
@@ -289,7 +289,7 @@ class Browser:
             dialogue_id,
             *judging_ids,
         )
-        return [msgspec.convert(own_apart(dict(row)), FailureRow) for row in rows]
+        return [self._database.taken(own_apart(dict(row)), FailureRow) for row in rows]
 
 
 def _label(dimension: Dimension | None) -> tuple[str, list[object]]:

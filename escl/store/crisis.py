@@ -149,7 +149,7 @@ class CrisisStore:
     def reviews(self) -> list[ReviewRow]:
         """Return all reviews in order of time."""
         rows = self._database.rows("SELECT finding, verdict, reviewer, note, reviewed_utc FROM review ORDER BY id")
-        return [msgspec.convert(dict(row), ReviewRow) for row in rows]
+        return [self._database.taken(dict(row), ReviewRow) for row in rows]
 
 
 def _now() -> str:

@@ -10,17 +10,20 @@ import os
 import sqlite3
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import filelock
+import msgspec
 
 from escl.errors import StorageError
 from escl.store import upgrade
+
+T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 38, 0)
 """The first with both STRICT tables (3.37) and the JSON functions always built in."""
@@ -149,6 +152,22 @@ class Database:
             return self._connection.execute(query, parameters).fetchall()
         except sqlite3.DatabaseError as error:
             raise StorageError(f"{self.path}: {error}") from error
+
+    def taken(self, row: Mapping[str, object], kind: type[T]) -> T:
+        """Return a stored row as a value of its kind.
+
+        Raises:
+            StorageError: The file holds something there that escl does not write.
+        """
+        try:
+            return msgspec.convert(row, kind)
+        except msgspec.ValidationError as error:
+            names = (str(row[name]) for name in ("id", "card_id") if name in row)
+            where = f"{kind.__name__.removesuffix('Row')} {' '.join(names)}".rstrip()
+            raise StorageError(
+                f"{self.path} is damaged: {where}: {error}",
+                hint="escl wrote no such thing: take another copy of the file, or begin the run anew",
+            ) from error
 
     def version(self) -> int:
         """Return a number that another one takes the place of when somebody else has written to the file."""

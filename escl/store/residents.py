@@ -135,7 +135,7 @@ def swaps(database: Database, limit: int) -> list[Swap]:
         " ORDER BY at_utc DESC, what <> 'loaded' LIMIT ?",
         limit,
     )
-    return [msgspec.convert(dict(row), Swap) for row in rows]
+    return [database.taken(dict(row), Swap) for row in rows]
 
 
 def _plan(stored: str | None) -> _Plan | None:

@@ -315,12 +315,12 @@ class RunStore:
         rows = self._database.rows(
             "SELECT id, language, text, category, subcategory, source, crisis, severity FROM card"
         )
-        return {row["id"]: msgspec.convert(dict(row), RoleCard) for row in rows}
+        return {row["id"]: self._database.taken(dict(row), RoleCard) for row in rows}
 
     def models(self) -> list[ModelRow]:
         """Return the models that took part."""
         rows = self._database.rows("SELECT role, name, sha256, size_bytes, notice FROM model ORDER BY rowid")
-        return [msgspec.convert(dict(row), ModelRow) for row in rows]
+        return [self._database.taken(dict(row), ModelRow) for row in rows]
 
     def attempts(self) -> list[AttemptRow]:
         """Return every command that worked on this run, in order of time."""
@@ -329,7 +329,7 @@ class RunStore:
             " FROM attempt ORDER BY id"
         )
         return [
-            msgspec.convert(
+            self._database.taken(
                 {**dict(row), "versions": json.loads(row["versions"]), "host": json.loads(row["host"])}, AttemptRow
             )
             for row in rows
@@ -338,7 +338,7 @@ class RunStore:
     def dialogues(self) -> list[DialogueRow]:
         """Return all dialogues in the order they were planned."""
         rows = self._database.rows("SELECT id, card_id, language, supporter, repeat, state FROM dialogue ORDER BY id")
-        return [msgspec.convert(dict(row), DialogueRow) for row in rows]
+        return [self._database.taken(dict(row), DialogueRow) for row in rows]
 
     def turns(self, dialogue_id: int) -> list[Turn]:
         """Return the turns of a dialogue that exist, in order."""
@@ -364,7 +364,7 @@ class RunStore:
             " JOIN turn AS asked ON asked.dialogue_id = dialogue.id AND asked.position = reply.position - 1"
             " GROUP BY supporter, round ORDER BY min(dialogue.id), round"
         )
-        return [msgspec.convert(dict(row), RoundRow) for row in rows]
+        return [self._database.taken(dict(row), RoundRow) for row in rows]
 
     def finishes(self) -> dict[int, list[Literal["stop", "length"] | None]]:
         """Return how each turn of each dialogue ended, by dialogue id; None where nothing was generated."""
@@ -466,7 +466,7 @@ class RunStore:
             " json_extract(ready, '$.slots') AS slots, json_extract(ready, '$.load_s') AS load_s, peak_bytes,"
             " loaded_utc, left_utc FROM load ORDER BY id"
         )
-        return [msgspec.convert(dict(row), LoadRow) for row in rows]
+        return [self._database.taken(dict(row), LoadRow) for row in rows]
 
     def requests(self, dialogue_id: int | None = None) -> list[RequestRow]:
         """Return every time that a supporter which is no engine was asked: for one dialogue, or for all."""
@@ -476,7 +476,7 @@ class RunStore:
             dialogue_id,
             dialogue_id,
         )
-        return [msgspec.convert(dict(row), RequestRow) for row in rows]
+        return [self._database.taken(dict(row), RequestRow) for row in rows]
 
     def asked_again(self) -> dict[str, int]:
         """Return how often each supporter had to be asked again for a turn, by its name, zeros left out."""
@@ -509,7 +509,7 @@ class RunStore:
             " WHERE NOT retried AND judging_id IS ? ORDER BY id",
             judging_id,
         )
-        return [msgspec.convert(own_apart(dict(row)), FailureRow) for row in rows]
+        return [self._database.taken(own_apart(dict(row)), FailureRow) for row in rows]
 
     @property
     def attempt(self) -> int:

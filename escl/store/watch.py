@@ -143,7 +143,7 @@ class Watcher:
             " WHERE left_utc IS NULL AND id IN (SELECT max(id) FROM load"
             " WHERE attempt_id = (SELECT max(id) FROM attempt) GROUP BY name) ORDER BY id"
         )
-        return [msgspec.convert(dict(row), Stay) for row in rows]
+        return [self._database.taken(dict(row), Stay) for row in rows]
 
     def latest(self, limit: int = 8, *, among: Sequence[int] | None = None) -> list[Said]:
         """Return the last turn of dialogues that are being spoken, the newest first; `among` names their ids."""
@@ -158,7 +158,7 @@ class Watcher:
             *ids,
             min(limit, _LATEST),
         )
-        return [msgspec.convert(dict(row), Said) for row in rows]
+        return [self._database.taken(dict(row), Said) for row in rows]
 
     def speaking(self, now: Now | None, limit: int = 8) -> list[Said]:
         """Return dialogues that are being spoken with their last stored turn, in their own order.
@@ -185,7 +185,7 @@ class Watcher:
             " JOIN dialogue d ON d.id = f.dialogue_id WHERE NOT f.retried ORDER BY f.id DESC LIMIT ?",
             min(limit, _LATEST),
         )
-        return [msgspec.convert(own_apart(dict(row)), Trouble) for row in rows]
+        return [self._database.taken(own_apart(dict(row)), Trouble) for row in rows]
 
     def _n_turns(self, n_complete: int) -> int:
         """Return the turns said: of complete dialogues known without looking, of the others counted."""

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from typer.testing import CliRunner
 
+from escl.cli.main import app as commands
+from escl.errors import StorageError
+from escl.store.database import Database
 from escl.store.records import FailureRow
 from escl.tui.app import EsclApp
 from escl.tui.processes import Started, ask_to_stop
@@ -172,3 +176,27 @@ def test_no_color_leaves_no_colour_and_every_sign(folder: Path, monkeypatch: pyt
                     assert len(set(colour.triplet)) == 1, segment
 
     drive(steps, path)
+
+
+@pytest.mark.parametrize("view", ["scores", "dialogues", "compare"])
+def test_a_word_in_the_file_that_escl_does_not_know_is_told_as_damage_and_led_away_from(
+    folder: Path, view: str
+) -> None:
+    path = finished_run(folder / "odd.db")
+    with Database.writer(path) as database, database.transaction() as connection:
+        connection.execute("UPDATE card SET category = 'x'")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "odd.db")
+        app.open_run(path, view=view)
+        shown = await until(app, pilot, "This did not work")
+        assert "is damaged" in shown
+        assert "bug in escl" not in shown
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "n new run")
+
+    drive(steps, size=(160, 48))
+    for words in (["report", str(path)], ["compare", str(path)]):
+        done = CliRunner().invoke(commands, words)
+        assert isinstance(done.exception, StorageError)
+        assert "card-0: Invalid enum value 'x'" in done.exception.message
