@@ -100,7 +100,7 @@ class Differences(DataTable[Text]):
         self.add_column("", width=self._first)
         ticks = [self._limit * share for share in (-1, -0.5, 0, 0.5, 1)]
         self.add_column(Text(axis(self._scale, ticks, signed=True)), width=self._scale.width)
-        widths = {"compare.difference": 9, "compare.interval": 18, "compare.verdict": 23}
+        widths = {"compare.difference": 9, "compare.interval": 17, "compare.detectable": 11, "compare.verdict": 23}
         for head in heads:
             self.add_column(Text(f"  {self._words(head)}", no_wrap=True), width=widths.get(head, 10))
 
