@@ -68,7 +68,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         dialogues: By state.
-        n_turns: Said, without the greetings. `n_turns_asked` is None for imported dialogues.
+        n_turns: Said, without the greetings. `n_turns_asked` is None for imported dialogues; of a dialogue that has
+            failed it counts what was said, as nothing more will be.
         n_readings: Of the judging asked for last, and of the user's own dimensions; None before the first.
         outcome: Of the last command; None while it runs, or when it was killed.
     """
@@ -111,6 +112,7 @@ class Watcher:
         states = dict.fromkeys(("pending", "speaking", "complete", "failed"), 0)
         states |= {row["state"]: row["n"] for row in rows("SELECT state, count(*) AS n FROM dialogue GROUP BY state")}
         n_dialogues = sum(states.values())
+        n_said = self._n_turns()
         judging = rows(f"SELECT id, scorer FROM judging WHERE {OF_THE_SEVEN} ORDER BY asked_utc DESC, id DESC LIMIT 1")
         own = self._run.own_judgings()
         shown = [*(row["id"] for row in judging), *(judging_id for judging_id, _ in own)]
@@ -124,8 +126,10 @@ class Watcher:
             protocol=self._protocol,
             n_cards=rows("SELECT count(DISTINCT card_id) AS n FROM dialogue")[0]["n"],
             dialogues=states,
-            n_turns=self._n_turns(states["complete"]),
-            n_turns_asked=None if self._rounds is None else n_dialogues * 2 * self._rounds,
+            n_turns=sum(n_said.values()) + self._n_turns_of(states["complete"]),
+            n_turns_asked=None
+            if self._rounds is None
+            else self._n_turns_of(n_dialogues - states["failed"]) + n_said.get("failed", 0),
             n_readings=sum(map(self._n_readings, shown)) if shown else None,
             n_readings_asked=len(Dimension) * (n_dialogues - states["failed"]) + self._n_own_asked(own),
             n_failures=rows("SELECT count(*) AS n FROM failure WHERE NOT retried")[0]["n"],
@@ -187,15 +191,19 @@ class Watcher:
         )
         return [self._database.taken(own_apart(dict(row)), Trouble) for row in rows]
 
-    def _n_turns(self, n_complete: int) -> int:
-        """Return the turns said: of complete dialogues known without looking, of the others counted."""
+    def _n_turns(self) -> dict[str, int]:
+        """Return the turns said by the dialogue's state; complete dialogues only where their turns need counting."""
         if self._rounds is None:
-            return int(self._database.rows("SELECT count(*) AS n FROM turn WHERE position > 0")[0]["n"])
-        (row,) = self._database.rows(
-            "SELECT coalesce(sum((SELECT count(*) FROM turn WHERE dialogue_id = d.id AND position > 0)), 0) AS n"
-            " FROM dialogue d WHERE state IN ('speaking', 'failed')"
+            return {"complete": int(self._database.rows("SELECT count(*) AS n FROM turn WHERE position > 0")[0]["n"])}
+        rows = self._database.rows(
+            "SELECT state, sum((SELECT count(*) FROM turn WHERE dialogue_id = d.id AND position > 0)) AS n"
+            " FROM dialogue d WHERE state IN ('speaking', 'failed') GROUP BY state"
         )
-        return n_complete * 2 * self._rounds + int(row["n"])
+        return {row["state"]: int(row["n"]) for row in rows}
+
+    def _n_turns_of(self, n_dialogues: int) -> int:
+        """Return the turns that so many whole dialogues have, as far as the settings say."""
+        return 0 if self._rounds is None else n_dialogues * 2 * self._rounds
 
     def _n_own_asked(self, judgings: Sequence[tuple[int, OwnDimension]]) -> int:
         if not judgings:

@@ -30,6 +30,9 @@ def test_progress_counts_what_was_committed_while_the_writer_is_at_work(tmp_path
         store.add_failure(FailureRow(dialogue_id=1, error="GaveUpError", message="three times", position=3))
         assert [trouble.message for trouble in watcher.troubles()] == ["three times"]
         assert watcher.progress().n_failures == 1
+        store.set_state(1, "failed")
+        failed = watcher.progress()
+        assert (failed.n_turns, failed.n_turns_asked) == (2, 6)
         store.finish("interrupted")
         store.close()
         assert watcher.progress().work(is_held=is_held(path)) == "interrupted"

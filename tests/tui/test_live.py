@@ -127,6 +127,41 @@ def test_failures_are_shown_as_they_come(tmp_path: Path) -> None:
         drive(steps, path, size=(160, 48))
 
 
+def test_of_many_failures_of_a_run_at_work_the_latest_have_a_line_each_with_its_words_apart(tmp_path: Path) -> None:
+    path = tmp_path / "one.db"
+    with run_at_work(path) as store:
+        for at in range(1, 6):
+            store.add_failure(FailureRow(dialogue_id=at, error="SupporterError", message="no reply " * 60, position=2))
+
+        async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+            shown = await until(app, pilot, "and 4 earlier")
+            rows = shown.splitlines()
+            (at,) = (at for at, row in enumerate(rows) if "×" in row)
+            assert "moving warm  turns 2  SupporterError: no reply" in rows[at]
+            assert "and 4 earlier" in rows[at + 1]
+            store.finish("error")
+            store.close()
+            ended = await until(app, pilot, "× failed")
+            assert "earlier" not in ended
+
+        drive(steps, path)
+
+
+def test_a_run_that_has_ended_has_no_time_left(tmp_path: Path) -> None:
+    path = tmp_path / "one.db"
+    with run_at_work(path) as store:
+
+        async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+            await until(app, pilot, "Being spoken")
+            say(store, 1, 3, "Oh")
+            await until(app, pilot, " left")
+            store.finish("interrupted")
+            store.close()
+            assert " left" not in await until(app, pilot, "‖ stopped")
+
+        drive(steps, path)
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 48), (40, 10)])
 def test_hostile_text_that_is_being_said_is_shown_harmlessly(tmp_path: Path, size: tuple[int, int]) -> None:
     path = tmp_path / "one.db"

@@ -6,6 +6,7 @@ import asyncio
 from time import monotonic as _now_s
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _EVERY_S = 1.0
 _SPEAKING_EVERY_S = 0.25
 _SPOKEN = 10
+_FAILURES_AT_WORK = 3
+_HIGH = 30
 _PAUSED = ("‖", "$warning")
 _SIGNS = {"running": ("●", "$primary"), "finished": ("✓", "$success"), "interrupted": ("‖", "$warning")}
 
@@ -245,7 +248,8 @@ class LiveScreen(RunScreen):
     def _phase(self, done: int, total: int, unit: str, speed: Speed) -> Content:
         width = max(6, min(48, self.size.width - 62))
         parts: list[Content] = [meter(done, total, width), Content(f"  {done:,}/{total:,} {self.words(unit)}")]
-        if speed.per_s is not None and done < total:
+        # What nobody works on has no time left, however fast it was.
+        if self._work == "running" and speed.per_s is not None and done < total:
             left = self.words("live.left", time=clock((total - done) / speed.per_s))
             parts.append(Content.styled(f"   {speed.per_s:.1f}/s   {left}", "$muted"))
         return Content.assemble(*parts)
@@ -271,19 +275,22 @@ class LiveScreen(RunScreen):
         return Content.assemble((fitted(name, 12), "$muted"), sparkline(speed.history, line_width), f"{now:>8}")
 
     def _show_failures(self, troubles: list[Trouble], n: int) -> None:
-        shown = [
-            Content.assemble(
-                ("× ", "bold $error"),
-                (line(f"{one.card_id} {one.supporter} "), "bold"),
-                (self._where(one), "$muted"),
-                line(f" {one.error}: {one.message}", 400),
-            )
-            for one in troubles
-        ]
-        if n > len(troubles):
-            shown.append(Content.styled(self.words("live.more_failures", n=n - len(troubles)), "$muted"))
+        # Of a run at work the latest, a line each: what is being spoken has its place below them.
+        most, room = len(troubles), 480
+        if self._work == "running":
+            most = _FAILURES_AT_WORK if self.size.height >= _HIGH else 1
+            room = max(20, self.size.width - 10)
+        shown = [self._failure(one, room) for one in troubles[:most]]
+        if n > len(shown):
+            shown.append(Content.styled(self.words("live.more_failures", n=n - len(shown)), "$muted"))
         self.query_one("#failures", Lines).show(Content("\n").join(shown))
         self.query_one("#failed").display = bool(shown)
+
+    def _failure(self, one: Trouble, room: int) -> Content:
+        who, where = line(f"{one.card_id} {one.supporter}", room), self._where(one)
+        said = line(f"{one.error}: {one.message}", max(1, room - cell_len(f"{who}  {where}  ")))
+        gap = "  " if where else ""
+        return Content.assemble(("× ", "bold $error"), (who, "bold"), "  ", (where, "$muted"), gap, said)
 
     def _where(self, trouble: Trouble) -> str:
         if trouble.own is not None:
