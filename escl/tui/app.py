@@ -77,6 +77,8 @@ class EsclApp(App[None]):
     def action_show_view(self, view: str) -> None:
         """Show another view of the run that is open."""
         if self._session is not None and isinstance(self.screen, RunScreen) and view != self.screen.VIEW:
+            if view != "dialogues":
+                self._session.came_from = None
             self.switch_screen(self._view(view, self._session))
 
     def action_play(self) -> None:
@@ -94,6 +96,16 @@ class EsclApp(App[None]):
         from escl.tui.screens.play import PlayScreen
 
         self.push_screen(PlayScreen(self.words, left=left))
+
+    def action_back(self) -> None:
+        """Go back to the table that led here, or Home."""
+        session, screen = self._session, self.screen
+        if isinstance(screen, RunScreen) and screen.steps_back():
+            return
+        if session is None or session.came_from is None or not isinstance(screen, RunScreen):
+            self.action_leave()
+        else:
+            self.action_show_view(session.came_from)
 
     def action_leave(self) -> None:
         """Go back Home; what runs goes on running."""

@@ -195,4 +195,6 @@ def own_keys(screen: Screen[Any]) -> tuple[Key, ...]:
     """Return the keys that do something on this screen and do not lead away from it."""
     if not isinstance(screen, EsclScreen):
         return ()
-    return tuple(key for key in screen.KEYS if not key.action.startswith(("app.quit", "app.leave", "app.show_view")))
+    return tuple(
+        key for key in screen.KEYS if not key.action.startswith(("app.quit", "app.leave", "app.back", "app.show_view"))
+    )

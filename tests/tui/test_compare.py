@@ -105,6 +105,8 @@ def test_from_a_dimension_to_its_cards_to_both_dialogues_side_by_side(run: Path)
         assert isinstance(app.screen, DialoguesScreen)
         assert "(warm-7b)" in shown
         assert cards[1].card in shown
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "Holm p")
 
     drive(steps, run, size=(120, 30))
 
@@ -182,3 +184,22 @@ def test_where_the_scorer_does_not_move_it_is_said_and_no_interval_is_drawn(
         assert "could see -" in said
 
     drive(steps, path, size=size)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+def test_escape_leads_from_the_cards_back_to_the_dimensions_and_from_there_home(
+    run: Path, size: tuple[int, int]
+) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "4")
+        await until(app, pilot, "Average")
+        await type_keys(pilot, "enter")
+        await until(app, pilot, "The cards that differ most")
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "Average")
+        assert isinstance(app.screen, CompareScreen)
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "n new run")
+
+    drive(steps, run, size=size)

@@ -61,6 +61,14 @@ def test_enter_on_a_cell_lists_its_dialogues_the_lowest_first(folder: Path) -> N
         assert "curt · English · Expression" in shown
         assert "lowest first" in shown
         assert "curt · card-3" in shown
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "warm · Fluency")
+        assert isinstance(app.screen, ScoresScreen)
+        # Asked for by themselves they lead Home, as every view does.
+        await type_keys(pilot, "3")
+        await until(app, pilot, "1 of 4")
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "n new run")
 
     drive(steps, path, size=(160, 48))
 

@@ -100,6 +100,13 @@ class CompareScreen(RunScreen):
         table = self._table
         table.move_cursor(row=table.cursor_row + by)
 
+    def steps_back(self) -> bool:
+        """Go from the cards back to the dimensions, where they took their place."""
+        if self._at_cards:
+            self.action_other_table()
+            return True
+        return False
+
     def action_other_table(self) -> None:
         """Go to the cards, or back to the dimensions."""
         if self._now is not None and self._now.found is not None:
@@ -214,7 +221,7 @@ class CompareScreen(RunScreen):
         if found is not None:
             self.session.wanted, self.session.at = found
             self.session.beside = here[1] if len(here) > 1 else None
-            self.app.call_later(self.app.run_action, "app.show_view('dialogues')")
+            self.lead_to_dialogues()
 
     @property
     def _table(self) -> Differences:

@@ -101,6 +101,7 @@ class Session:
         wanted: Which dialogues are listed; None before the first look.
         at: Which of them is shown.
         beside: The supporter whose dialogue on the same card is shown beside it; None shows one dialogue.
+        came_from: The view whose table led to the dialogues; None where they were asked for by themselves.
     """
 
     run: OpenRun
@@ -113,6 +114,7 @@ class Session:
     wanted: Wanted | None = None
     at: int = 0
     beside: str | None = None
+    came_from: str | None = None
 
 
 class EsclScreen(Screen[None]):
@@ -203,6 +205,15 @@ class RunScreen(EsclScreen):
     async def ask(self, query: Callable[[Database], T]) -> T:
         """Return what a query finds in the run, from the run's own thread."""
         return await self.session.run.ask(query)
+
+    def steps_back(self) -> bool:
+        """Whether there was something here to go back from, and it was."""
+        return False
+
+    def lead_to_dialogues(self) -> None:
+        """Show the dialogues that the session wants, with this view as the way back."""
+        self.session.came_from = self.VIEW
+        self.app.call_later(self.app.run_action, "app.show_view('dialogues')")
 
     def on_mount(self) -> None:
         """Begin to look."""

@@ -149,7 +149,7 @@ class ScoresScreen(RunScreen):
             order="lowest",
         )
         self.session.at = 0
-        self.app.call_later(self.app.run_action, "app.show_view('dialogues')")
+        self.lead_to_dialogues()
 
     def on_data_table_cell_selected(self) -> None:
         """Follow a click or Enter on a cell."""
