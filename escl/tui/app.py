@@ -97,7 +97,7 @@ class EsclApp(App[None]):
 
         self.push_screen(PlayScreen(self.words, left=left))
 
-    def action_back(self) -> None:
+    def action_step_back(self) -> None:
         """Go back to the table that led here, or Home."""
         session, screen = self._session, self.screen
         if isinstance(screen, RunScreen) and screen.steps_back():

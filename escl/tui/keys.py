@@ -48,7 +48,7 @@ IN_A_RUN = (
     Key(keys="4", action="app.show_view('compare')", name="key.compare", in_bar=False),
     Key(keys="5", action="app.show_view('arena')", name="key.arena", in_bar=False),
     Key(keys="6", action="app.show_view('rate')", name="key.rate", in_bar=False),
-    Key(keys="escape,q", action="app.back", name="key.back", shown="esc"),
+    Key(keys="escape,q", action="app.step_back", name="key.back", shown="esc"),
 )
 """What works on every screen about one run; the bar at the top names the views."""
 

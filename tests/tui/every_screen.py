@@ -196,5 +196,7 @@ def own_keys(screen: Screen[Any]) -> tuple[Key, ...]:
     if not isinstance(screen, EsclScreen):
         return ()
     return tuple(
-        key for key in screen.KEYS if not key.action.startswith(("app.quit", "app.leave", "app.back", "app.show_view"))
+        key
+        for key in screen.KEYS
+        if not key.action.startswith(("app.quit", "app.leave", "app.step_back", "app.show_view"))
     )

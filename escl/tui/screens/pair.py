@@ -33,7 +33,7 @@ class PairScreen(RunScreen):
     @property
     def all_keys(self) -> tuple[Key, ...]:
         """The way back to the arena, in place of the way Home, and the other views."""
-        return (*self.KEYS, *(key for key in IN_A_RUN if key.action != "app.back"))
+        return (*self.KEYS, *(key for key in IN_A_RUN if key.action != "app.step_back"))
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
