@@ -574,6 +574,14 @@ class Strings:
         return words.format(**values) if values else words
 
 
+def told(sentence: str, words: Strings) -> str:
+    """Return a sentence that other modules made, in the app's language where it is known there."""
+    from escl.core.dimension import Language
+    from escl.core.message import in_language
+
+    return in_language(sentence, Language(words.language))
+
+
 def names() -> frozenset[str]:
     """Return what the table holds."""
     return frozenset(_WORDS)

@@ -22,6 +22,8 @@ from escl.tui.comparing import compared
 from escl.tui.screens.compare import CompareScreen
 from escl.tui.screens.dialogues import DialoguesScreen
 from escl.tui.screens.run_screen import Compared
+from escl.tui.strings import Strings
+from escl.tui.widgets.verdicts import notes
 from tests.runs import rated
 from tests.tui.contests import contested_run
 from tests.tui.driving import drive, finished_run, seen, type_keys, until
@@ -203,3 +205,13 @@ def test_escape_leads_from_the_cards_back_to_the_dimensions_and_from_there_home(
         await until(app, pilot, "n new run")
 
     drive(steps, run, size=size)
+
+
+def test_what_else_differs_is_said_in_the_language_of_the_app(run: Path, tmp_path: Path) -> None:
+    other = contested_run(tmp_path / "other.db", supporters=("hot-9b",), seed=7)
+    with Database.reader(run) as database:
+        found = compared(run, database, Compared(other=other, side=("warm-7b", False), against=("hot-9b", True))).found
+    assert found is not None
+    said = notes(found, found.groups[0], Strings("zh")).plain
+    assert "随机种子不同" in said
+    assert "seeds" not in said

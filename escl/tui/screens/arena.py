@@ -16,6 +16,7 @@ from escl.tui.judged import Judged, judged
 from escl.tui.keys import Key, bindings
 from escl.tui.plain import line
 from escl.tui.screens.run_screen import RunScreen, Session
+from escl.tui.strings import told
 from escl.tui.widgets.judged_tables import JudgedTable, deciding_first, rating_detail
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class ArenaScreen(RunScreen):
         self._pairs = deciding_first(found)
         self.query_one("#pairs", JudgedTable).show_pairs(self._pairs)
         legend = [self.words("arena.legend", reference=line(results.reference, 24))]
-        legend += [line(one, 300) for one in (*results.forced, *results.notices)]
+        legend += [line(told(one, self.words), 300) for one in (*results.forced, *results.notices)]
         self.query_one("#legend", Static).update(Content.styled("\n".join(legend), "$muted"))
         was.focus()
 

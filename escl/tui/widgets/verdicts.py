@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from escl.tui.plain import line
+from escl.tui.strings import told
 from escl.tui.widgets.differences import ends_of, lines_of, named, verdict_word
 
 if TYPE_CHECKING:
@@ -76,12 +77,12 @@ def detail(row: Row, words: Strings) -> Content:
 
 def notes(found: Pairing, group: Group, words: Strings) -> Content:
     """Return what must be known besides: forced comparisons, other differences, cards that are left out."""
-    said = [words("compare.forced", why=line(one, 300)) for one in found.forced]
+    said = [words("compare.forced", why=line(told(one, words), 300)) for one in found.forced]
     if found.anytime is not None and found.n_cards is not None:
         known = found.anytime
         ends = {"low": f"{known.low:+.2f}", "high": f"{known.high:+.2f}"}
         said.append(words("compare.looked", n=known.n, all=found.n_cards, **ends))
-    said += [line(one, 300) for one in found.notes]
+    said += [line(told(one, words), 300) for one in found.notes]
     most: dict[str, int] = {}
     for row in lines_of(group):
         for reason, n in row.comparison.left_out.items():
