@@ -117,6 +117,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "rate.nothing_back": ("nothing to take back", "没有可撤销的回答"),
     "home.runs": ("Runs", "评测"),
     "home.looking": ("looking for runs…", "正在查找评测…"),
+    "home.slow": ("locked by another program", "被其他程序锁定"),
     "home.none": ("No run is here yet.", "这里还没有评测。"),
     "home.begin": (
         "Press d for the demo: a whole evaluation on toy models, about a minute, offline.",

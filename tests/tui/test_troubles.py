@@ -200,3 +200,24 @@ def test_a_word_in_the_file_that_escl_does_not_know_is_told_as_damage_and_led_aw
         done = CliRunner().invoke(commands, words)
         assert isinstance(done.exception, StorageError)
         assert "card-0: Invalid enum value 'x'" in done.exception.message
+
+
+def test_home_lists_the_other_runs_while_one_is_locked_and_that_one_when_it_is_free(folder: Path) -> None:
+    finished_run(folder / "good.db")
+    path = finished_run(folder / "stuck.db")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        shown = await until(app, pilot, "locked by another program", within_s=20)
+        assert "good.db" in shown
+        assert "stuck.db" in shown
+        other.execute("ROLLBACK")
+        for _ in range(3000):
+            await pilot.pause(0.01)
+            if seen(app).count("✓ finished") == 2:
+                break
+        assert seen(app).count("✓ finished") == 2
+
+    drive(steps)
+    other.close()

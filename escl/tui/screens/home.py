@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from escl.tui.resuming import Resumption
     from escl.tui.strings import Strings
 
-_AGAIN_S = 3.0
+_AGAIN_S, _WAITS_S = 3.0, 1.0
 _LOOK_AFTER_S, _EXAMINE_AFTER_S = 0.02, 0.3
 
 
@@ -59,6 +59,7 @@ class HomeScreen(EsclScreen):
         super().__init__(words)
         self._named = named
         self._known: dict[Path, Overview] = {}
+        self._reading: dict[Path, asyncio.Future[Overview]] = {}
         self._diagnosis = diagnosis
         self._models: tuple[int, int] | None = None
 
@@ -237,8 +238,18 @@ class HomeScreen(EsclScreen):
         for path, changed in paths:
             known = self._known.get(path)
             if known is None or known.changed != changed or known.work == "running":
-                self._known[path] = await asyncio.to_thread(overview, path)
+                await self._read(path)
         self._show([path for path, _ in paths])
+
+    async def _read(self, path: Path) -> None:
+        """Read a run's file; one that answers slowly, as a locked one does, does not hide the others."""
+        if path not in self._reading:
+            self._reading[path] = asyncio.ensure_future(asyncio.to_thread(overview, path))
+        done, _ = await asyncio.wait([self._reading[path]], timeout=_WAITS_S)
+        if done:
+            self._known[path] = self._reading.pop(path).result()
+        else:
+            self._known.setdefault(path, Overview(path=path, changed=0.0, trouble=self.words("home.slow")))
 
     def _show(self, paths: list[Path]) -> None:
         welcome = self.query_one("#welcome", Static)
