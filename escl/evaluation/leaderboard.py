@@ -6,7 +6,7 @@ import msgspec
 
 from escl.core.card import Category
 from escl.core.dimension import Language
-from escl.evaluation.results import OwnScores, chosen_judging, own_scores_of, scored_of
+from escl.evaluation.results import OwnScores, chosen_judging, model_notices, own_scores_of, scored_of
 from escl.stats.summary import Cell, summarize
 from escl.store.database import Database
 from escl.store.run import RunStore
@@ -21,6 +21,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
         has_crisis: Whether the run has crisis cards.
         cells: A cell for each supporter, language and dimension; crisis cards apart.
         own: The user's own dimensions.
+        notices: What the models must have said of them, as that they are toys.
     """
 
     scorer: str | None
@@ -29,6 +30,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     has_crisis: bool
     cells: list[Cell]
     own: list[OwnScores] = []
+    notices: list[str] = []
 
 
 class Leaderboards:
@@ -58,11 +60,13 @@ def leaderboard_of(store: RunStore, *, category: Category | None = None) -> Lead
     chosen = None if category is None else {card.id for card in cards.values() if card.category is category}
     if chosen is not None:
         scored = [one for one in scored if one.cluster in chosen]
+    own = own_scores_of(store, cards=chosen)
     return Leaderboard(
         scorer=scorer,
         languages=[one for one in Language if one in spoken],
         categories=[one for one in Category if any(card.category is one for card in cards.values())],
         has_crisis=any(card.crisis is not None for card in cards.values()),
         cells=summarize(scored),
-        own=own_scores_of(store, cards=chosen),
+        own=own,
+        notices=model_notices(store, scorer, own),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -92,6 +92,13 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         return [*self.failures, *(failure for own in self.own for failure in own.failures)]
 
 
+def model_notices(store: RunStore, scorer: str | None, own: Sequence[OwnScores]) -> list[str]:
+    """Return what the models of a run, of its scorers those that are shown, must have said of them."""
+    models = store.models()
+    named = {model.name for model in models if model.role != "scorer"} | {scorer, *(each.scorer for each in own)}
+    return list(dict.fromkeys(m.notice for m in models if m.notice and m.name in named))
+
+
 def results_of(store: RunStore, *, judging_id: int | None = None, adjust: Adjust | None = None) -> Results:
     """Return the results of a run as the judging `judging_id` read it, by default the one asked for last.
 
@@ -107,15 +114,13 @@ def results_of(store: RunStore, *, judging_id: int | None = None, adjust: Adjust
     by_supporter = {d.supporter: 0 for d in dialogues}
     for dialogue in dialogues:
         by_supporter[dialogue.supporter] += cut.get(dialogue.id, 0)
-    models = store.models()
     own = own_scores_of(store)
-    named = {model.name for model in models if model.role != "scorer"} | {scorer, *(each.scorer for each in own)}
     return Results(
         settings=store.settings,
         protocol=store.protocol.name,
-        models=models,
+        models=store.models(),
         notices=[
-            *dict.fromkeys(m.notice for m in models if m.notice and m.name in named),
+            *model_notices(store, scorer, own),
             *_forgeries(store, dialogues),
             *_ended_early(store, dialogues),
             *validity_notice(store),

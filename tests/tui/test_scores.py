@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from escl.cli.main import app as escl
 from escl.core.dimension import Dimension
 from escl.evaluation.leaderboard import leaderboard_of
+from escl.shelf.manifest import load_manifest, manifests
 from escl.store.database import Database
 from escl.store.run import RunStore
 from escl.tui.app import EsclApp
@@ -42,6 +44,25 @@ def _dicts(value: object) -> list[dict[str, object]]:
     if isinstance(value, list):
         return [one for item in value for one in _dicts(item)]
     return [value, *_dicts(list(value.values()))] if isinstance(value, dict) else []
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "nothing outside the demo"), ("zh", "在演示之外没有任何意义")])
+def test_what_a_toy_must_have_said_of_it_stands_beside_its_scores(run: Path, language: str, said: str) -> None:
+    toy = load_manifest(manifests()["demo/warm"]).notice
+    assert toy is not None
+    with sqlite3.connect(run) as connection:
+        connection.execute(
+            "INSERT INTO model (role, name, sha256, size_bytes, notice) VALUES ('seeker', 'toy', ?, 1, ?)",
+            ("0" * 64, toy),
+        )
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "run.db")
+        await until(app, pilot, "✓")
+        await type_keys(pilot, "2")
+        await until(app, pilot, said)
+
+    drive(steps, run, language=language, size=(160, 48))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])

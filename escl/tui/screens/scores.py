@@ -13,7 +13,7 @@ from textual.widgets import DataTable, Static
 
 from escl.core.dimension import Dimension
 from escl.tui.keys import Key, bindings
-from escl.tui.plain import line
+from escl.tui.plain import line, plain
 from escl.tui.screens.run_screen import RunScreen, ScoreLayout, Session
 from escl.tui.widgets.score_forest import ScoreForest
 from escl.tui.widgets.score_radar import ScoreRadar
@@ -223,8 +223,16 @@ class ScoresScreen(RunScreen):
         self._focused.focus()
         self._show_choice(board, None)
         self._show_detail()
-        legend = "\n".join(self.words(f"scores.{name}") for name in _LEGENDS[layout])
-        self.query_one("#legend", Static).update(Content.styled(legend, "$muted"))
+        self._show_legend(board)
+
+    def _show_legend(self, board: Leaderboard) -> None:
+        from escl.core.dimension import Language
+        from escl.core.message import in_language
+
+        spoken = Language(self.words.language)
+        notices = [plain(f"! {line(in_language(one, spoken), 400)}", "$warning") for one in board.notices]
+        legend = [plain(self.words(f"scores.{name}"), "$muted") for name in _LEGENDS[self.session.scores.layout]]
+        self.query_one("#legend", Static).update(Content("\n").join([*notices, *legend]))
 
     def _cells(self, board: Leaderboard) -> dict[tuple[str, Dimension], Cell]:
         if not board.languages:
