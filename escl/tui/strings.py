@@ -178,6 +178,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "new.working_out": ("working the plan out…", "正在计算计划…"),
     "new.there_already": ("{run} is there already.", "{run} 已存在。"),
     "new.other_name": ("give it another name, or resume that run from Home", "换一个名字，或在首页继续那个评测"),
+    "new.other_model": (
+        "take a model that is here with ←→ in: {rows}; or fetch this one: esc, then m",
+        "在此行按 ←→ 选择本机已有的模型：{rows}；或按 esc 后按 m 下载",
+    ),
     "pick.title": ("Who is tested", "评测哪些支持者"),
     "pick.other": ("A file, an endpoint, Python code or a TOML file:", "文件、接口、Python 代码或 TOML 文件："),
     "pick.example": (

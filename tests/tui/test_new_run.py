@@ -140,6 +140,28 @@ def test_what_fits_nowhere_is_said_in_place_and_cannot_be_started(
     assert list(folder.iterdir()) == []
 
 
+def test_where_the_usual_seeker_and_scorer_are_absent_their_rows_are_named_and_lead_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(GGUF / "warm.gguf", folder / "mine.gguf")
+    monkeypatch.setenv("ESCL_HOME", str(folder / "shelf"))
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await to_new_run(app, pilot)
+        await type_keys(pilot, "enter")
+        await until(app, pilot, "[ ] mine.gguf")
+        await type_keys(pilot, "space", "escape")
+        shown = " ".join((await until(app, pilot, "→ take a model")).split())
+        assert "in: Seeker / Scorer" in shown
+        assert "--seeker" not in shown
+        for row in ("seeker", "scoring"):
+            app.screen.query_one(f"#row-{row}").focus()
+            await type_keys(pilot, "right")
+        await until(app, pilot, "about ")
+
+    drive(steps, size=(120, 40))
+
+
 def test_what_cannot_be_tested_is_said_beside_the_line_it_was_written_on(folder: Path) -> None:
     shutil.copy(GGUF / "warm.gguf", folder / "-mine.gguf")
 

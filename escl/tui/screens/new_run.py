@@ -15,9 +15,9 @@ from textual.content import Content
 from textual.events import Resize
 from textual.widgets import Input, Static
 
-from escl.errors import EsclError
+from escl.errors import EsclError, ManifestError
 from escl.tui.choices import CHOICES, options_of
-from escl.tui.draft import Draft, shown, suggested
+from escl.tui.draft import Draft, Scoring, shown, suggested
 from escl.tui.keys import Key, bindings
 from escl.tui.plain import fitted, line, plain
 from escl.tui.screens.run_screen import EsclScreen
@@ -43,12 +43,14 @@ class Outlook:
         usual: The seeker and the scorer where none is named.
         tally: Its cards; None where they cannot be read.
         plan: None where there is none; `trouble` says why, and what to do.
+        is_model_absent: Whether that is a model that is not here.
     """
 
     usual: tuple[str, str]
     tally: Tally | None = None
     plan: Plan | None = None
     trouble: tuple[str, str | None] | None = None
+    is_model_absent: bool = False
 
 
 class NewRunScreen(EsclScreen):
@@ -240,7 +242,8 @@ class NewRunScreen(EsclScreen):
             plan = planned(draft.prospect(), hardware=hardware, budget=budget_of(hardware, memory=None, device=None))
             plan.best()
         except EsclError as error:
-            return Outlook(usual=usual, tally=counted, trouble=(error.message, error.hint))
+            absent = isinstance(error, ManifestError)
+            return Outlook(usual=usual, tally=counted, trouble=(error.message, error.hint), is_model_absent=absent)
         except (OSError, ValueError) as error:
             # A name that no file can have.
             return Outlook(usual=usual, tally=counted, trouble=(str(error), None))
@@ -278,7 +281,7 @@ class NewRunScreen(EsclScreen):
         if outlook is None:
             return plain(words("new.working_out"), "$muted")
         if outlook.trouble is not None:
-            return _trouble_shown(*outlook.trouble)
+            return _trouble_shown(*self._way_on(*outlook.trouble))
         if outlook.plan is None or outlook.tally is None:
             return Content("")
         from escl.tui.widgets.plan_lines import plan_lines
@@ -291,12 +294,24 @@ class NewRunScreen(EsclScreen):
         if not self.draft.supporters:
             return self.words("new.choose_first"), None
         if self._outlook is not None and self._outlook.trouble is not None:
-            return self._outlook.trouble
+            return self._way_on(*self._outlook.trouble)
         try:
             is_there = Path(self.out).exists()
         except (OSError, ValueError) as error:
             return f"{self.out}: {error}", None
         return (self.words("new.there_already", run=line(self.out)), self.words("new.other_name")) if is_there else None
+
+    def _way_on(self, message: str, hint: str | None) -> tuple[str, str | None]:
+        """Return what is wrong with what to do about it here: of a usual model that is absent, which rows to change."""
+        offers, outlook, draft = self._offers, self._outlook, self.draft
+        if offers is None or outlook is None or not outlook.is_model_absent:
+            return message, hint
+        is_absent = {
+            "new.seeker": draft.seeker is None and outlook.usual[0] not in offers.seekers,
+            "new.scorer": draft.scoring == Scoring() and outlook.usual[1] not in offers.scorers,
+        }
+        rows = [self.words(name) for name, absent in is_absent.items() if absent]
+        return message, self.words("new.other_model", rows=" / ".join(rows)) if rows else hint
 
     def _start(self, path: Path) -> None:
         from escl.tui.app import EsclApp
