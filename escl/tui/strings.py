@@ -233,6 +233,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "resume.running": ("It is running: enter watches it.", "正在进行：按回车观看。"),
     "resume.finished": ("It is finished: nothing is left to do.", "评测已完成，没有剩余工作。"),
     "trash.deleted": ("{run} is in {folder}; u brings it back.", "{run} 已移到 {folder}，按 u 恢复。"),
+    "trash.at_work": ("{run}: another process is working on it", "{run}：另一进程正在处理此评测"),
+    "trash.stop_first": ("stop it first: esc, enter, then s", "请先停止：依次按 esc、回车、s"),
     "trash.restored": ("{run} is back.", "{run} 已恢复。"),
     "trash.empty": ("Nothing was deleted here.", "这里没有删除过评测。"),
     "machine.title": ("This machine", "本机"),

@@ -104,7 +104,9 @@ def test_a_run_that_is_worked_on_is_not_deleted(folder: Path) -> None:
         async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
             await until(app, pilot, "● running")
             await type_keys(pilot, "x")
-            await until(app, pilot, "another process is working")
+            shown = await until(app, pilot, "another process is working")
+            assert "stop it first" in shown
+            assert "--out" not in shown
             await type_keys(pilot, "escape")
             await until(app, pilot, "● running")
             await type_keys(pilot, "r")

@@ -213,7 +213,11 @@ class HomeScreen(EsclScreen):
 
     async def _delete(self, path: Path) -> None:
         from escl.store.trash import FOLDER, discard
+        from escl.store.watch import is_held
 
+        if await asyncio.to_thread(is_held, path):
+            self.say_failed(self.words("trash.at_work", run=line(path.name, 40)), self.words("trash.stop_first"))
+            return
         await asyncio.to_thread(discard, path)
         self.app.notify(self.words("trash.deleted", run=line(path.name, 40), folder=FOLDER), markup=False)
         await self._look()
