@@ -138,6 +138,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "home.file": ("run", "评测"),
     "home.state": ("state", "状态"),
     "home.supporters": ("supporters, average", "支持者与均分"),
+    "home.some_failed": ("{n} failed", "{n} 个失败"),
     "home.dialogues": ("dialogues", "对话"),
     "home.date": ("last", "最近"),
     "new.title": ("New run", "新建评测"),

@@ -17,6 +17,7 @@ from escl.evaluation.results import chosen_judging, scored_of
 from escl.report.html.shown import average
 from escl.store.browse import Browser
 from escl.store.database import Database
+from escl.store.records import FailureRow
 from escl.store.run import RunStore
 from escl.store.watch import Watcher
 from escl.tui.app import EsclApp
@@ -68,6 +69,20 @@ def test_home_shows_cards_and_averages_of_what_is_finished_and_progress_of_the_r
         assert one.split()[:7] == ["one.db", "✓", "finished", "4", "warm", "70,", "curt"]
         (two,) = (line for line in lines if "two.db" in line)
         assert two.split()[1:6] == ["×", "cut", "off", "1", "0%"]
+
+    drive(steps)
+
+
+def test_home_says_how_many_dialogues_of_a_finished_run_failed(folder: Path) -> None:
+    store = begin(folder / "one.db")
+    store.set_state(1, "speaking")
+    store.add_failure(FailureRow(dialogue_id=1, error="GaveUpError", message="three times", position=1))
+    store.finish("finished")
+    store.close()
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        shown = await until(app, pilot, "✓ finished")
+        assert "1 failed · supporter" in shown
 
     drive(steps)
 

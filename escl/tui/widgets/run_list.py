@@ -91,7 +91,8 @@ class RunList(DataTable[Text]):
             case "scorer":
                 return cell(line(run.progress.scorer or "–", self._room("scorer")))
             case _:
-                return cell(line(self._supporters(run, run.progress.supporters), self._room(column)))
+                failed = f"{self._words('home.some_failed', n=states['failed'])} · " if states["failed"] else ""
+                return cell(line(failed + self._supporters(run, run.progress.supporters), self._room(column)))
 
     def _supporters(self, run: Overview, names: list[str]) -> str:
         """Return who is tested, with what each came to, or with how far the run is."""
