@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from escl.core.dimension import LABEL_TO_PERCENT, Language
+from escl.core.message import Message
 from escl.core.printable import printable
 from escl.evaluation.compare import GateCheck, Group, OwnRow, Pairing, Row
 from escl.evaluation.sides import AVERAGE, SideName
@@ -84,7 +85,7 @@ def reserves(rows: Sequence[Row]) -> list[str]:
     return [f"{', '.join(names)}: {reserve}." for reserve, names in said.items()]
 
 
-def reserves_of(found: Comparison) -> list[str]:
+def reserves_of(found: Comparison) -> list[Message]:
     """Return the same of one comparison, each a clause; empty where there is nothing to say."""
     said = []
     if found.stuck:
@@ -92,7 +93,7 @@ def reserves_of(found: Comparison) -> list[str]:
     if found.unseen is not None and found.difference.mean is not None:
         said.append(alike_said(found.difference.mean, found.unseen))
     if found.rests_on_few:
-        said.append(f"the interval rests on the {found.n_differing} of {found.n_cards} cards that differ")
+        said.append(Message("compared.few-differ", {"n": found.n_differing, "all": found.n_cards}))
     return said
 
 

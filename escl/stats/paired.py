@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from escl.core.message import Message
 from escl.stats.cluster import ALIKE, ClusteredMean, clustered_mean, without_width
 from escl.stats.equivalence import FEW_CARDS, cards_needed, equivalence
 from escl.stats.permutation import holm, sign_flip_p, smallest_p
@@ -58,7 +59,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         detectable: The difference that this many cards show with probability 0.8; None below two cards, or when all
             are alike.
         verdict: About the first supporter.
-        reason: The verdict's, in words.
+        reason: The verdict's, in words; a `Message` as `compare` makes it.
         cards_needed: With how many cards a verdict could be expected if the difference is what it seems.
         n_differing: Cards on which the two differ by `NONE_SHOWN` or more.
         unseen: The share of cards that may still differ where all are alike; None where they are not.
@@ -193,7 +194,7 @@ def _comparison(
 
 def _verdict(
     found: ClusteredMean, paired: PairedValues, *, p_holm: float | None, tests: int, margin: float
-) -> tuple[Verdict, str]:
+) -> tuple[Verdict, Message]:
     """Return the verdict and why: better or worse by the adjusted p, equivalent by the interval.
 
     With two cards or more a small p without the interval clear of 0 is no verdict either: both must say it. Where the
@@ -201,24 +202,25 @@ def _verdict(
     """
     same = equivalence(found, margin=margin, n_one_sided=paired.n_one_sided)
     if found.mean is None or found.low is None or found.high is None:
-        return "cannot tell", "no card has a value of both" if found.mean is None else "1 card is too few"
+        return "cannot tell", Message("compared.no-card" if found.mean is None else "compared.one-card")
     is_clear = found.low > 0 or found.high < 0
     if p_holm is not None and p_holm <= SIGNIFICANT and is_clear:
-        small = f", but within ±{margin:g}" if same.verdict == "equivalent" else ""
-        return ("better" if found.mean > 0 else "worse"), f"Holm p {p_holm:.2g}{small}"
+        key = "compared.p-small" if same.verdict == "equivalent" else "compared.p"
+        return ("better" if found.mean > 0 else "worse"), Message(key, {"p": p_holm, "margin": margin})
     if paired.stuck:
         return "cannot tell", stuck_said(paired.stuck)
     if same.verdict == "equivalent":
         alike = without_width(found).reason == ALIKE
-        return "equivalent", alike_said(found.mean, unseen(found.n_clusters)) if alike else same.reason
+        within = Message("compared.within", {"margin": margin})
+        return "equivalent", alike_said(found.mean, unseen(found.n_clusters)) if alike else within
     n = len(paired.differences)
     if smallest_p(n) * tests > SIGNIFICANT:
-        return "cannot tell", f"{n} cards are too few for a p under {SIGNIFICANT:g}"
+        return "cannot tell", Message("compared.few-cards", {"n": n, "p": SIGNIFICANT})
     if paired.n_one_sided and not is_clear:
-        return "cannot tell", f"{paired.n_one_sided} cards have a value of one supporter only"
-    if is_clear:
-        return "cannot tell", f"Holm p {p_holm:.2g}"
-    return "cannot tell", f"the interval holds 0 and leaves ±{margin:g}"
+        return "cannot tell", Message("compared.one-sided", {"n": paired.n_one_sided})
+    if is_clear and p_holm is not None:
+        return "cannot tell", Message("compared.p", {"p": p_holm})
+    return "cannot tell", Message("compared.open", {"margin": margin})
 
 
 def _would_decide(found: ClusteredMean, *, margin: float) -> int | None:

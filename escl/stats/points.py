@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from escl.core.message import Message
+
 NONE_SHOWN: Final = 0.05
 """A difference below this is shown as none."""
 
@@ -18,20 +20,20 @@ def signed(value: float | None) -> str:
 def ends_said(low: float, high: float, *, between: str = " to ") -> str:
     """Return an interval; one too narrow for its digits by its width, for none has no width."""
     one, other = signed(low), signed(high)
-    return f"{one}{between}{other}" if one != other else "under 0.1 wide"
+    return f"{one}{between}{other}" if one != other else Message("compared.narrow")
 
 
-def stuck_said(stuck: Sequence[int]) -> str:
+def stuck_said(stuck: Sequence[int]) -> Message:
     """Return in words that the scorer does not move.
 
     Args:
         stuck: The label that it gives in each dimension; not empty.
     """
     if len(stuck) == 1:
-        return f"no resolution: the scorer gives both the label {stuck[0]} on nearly every dialogue"
-    return "no resolution: the scorer gives both one label on nearly every dialogue in every dimension"
+        return Message("compared.stuck", {"label": stuck[0]})
+    return Message("compared.all-stuck")
 
 
-def alike_said(mean: float, share: float) -> str:
+def alike_said(mean: float, share: float) -> Message:
     """Return in words that all cards have the difference `mean`, and what share of cards may still have another."""
-    return f"every card differs by {signed(mean)}; up to {100 * share:.0f} % of cards could still differ otherwise"
+    return Message("compared.alike", {"difference": signed(mean), "percent": 100 * share})

@@ -313,6 +313,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "Evidence about a simulated seeker and an automatic scorer, not about people or clinical efficacy.",
         "这些结果只说明模拟求助者与自动评分器，不代表真人，也不代表临床效果。",
     ),
+    "list.items": (", ", "、"),
+    "list.clauses": ("; ", "；"),
     "compare.loading": ("comparing…", "正在比较…"),
     "compare.one": (
         "There is one supporter here: nothing to compare. f chooses another run beside it.",
@@ -342,6 +344,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "{interval} · Holm p {p} · effect g {effect}\n{cards} cards, could see {detectable} points",
         "{interval} · Holm p {p} · 效应量 g {effect}\n{cards} 张卡片，可检出 {detectable} 分",
     ),
+    "compare.of_cards": ("{n} {reason}", "{reason}（{n} 张）"),
     "compare.left_out": ("left out: {reasons}", "未计入：{reasons}"),
     "compare.looked": (
         "Only {n} of {all} cards were played. Allowing for looking: average {low} to {high} labels.",

@@ -120,6 +120,23 @@ def test_the_page_says_where_an_interval_rests_on_few_cards(tmp_path: Path) -> N
     )
 
 
+def test_the_chinese_pages_comparison_gives_no_reason_in_english(tmp_path: Path) -> None:
+    some: dict[str, list[float | None]] = {f"c{at}": [at % 2 + 2.0] for at in range(20)}
+    labels: dict[str, dict[str, list[float | None]]] = {
+        "A": some,
+        "B": {f"c{at}": [at % 2 + 1.0] for at in range(20)},
+        "C": some | {"c1": [1.0], "c2": [1.0]},
+        "D": some | {"c3": [None]},
+        "E": {"c1": [2.0]},
+    }
+    shown = section(
+        page_of(rated(tmp_path / "r.db", labels), choices=Choices(), language=Language.CHINESE), "comparison"
+    )
+    for said in ("每张卡的差值都是", "区间只取决于 20 张卡中有差值的 2 张", "各卡相同", "只有一张卡"):
+        assert said in shown
+    assert not re.findall("[a-z]{2,} [a-z]{2,}", re.sub("<.*?>", " ", shown, flags=re.S))
+
+
 def test_an_own_dimension_in_which_the_scorer_does_not_move_is_said_to_resolve_nothing(tmp_path: Path) -> None:
     path = two(tmp_path)
     ask(path, Answers(4), [PLAIN_WORDS])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import gamma
 
+from escl.core.dimension import Language
+from escl.core.message import as_text, in_language
 from escl.stats.cluster import ALIKE, clustered_mean
 from escl.stats.noninferiority import all_shown, noninferiority
 from escl.stats.paired import Comparison, PairedValues, compare, hedges_g, pair_up, pooled
@@ -185,3 +189,44 @@ def test_that_the_two_are_alike_to_a_scorer_that_does_not_move_is_no_verdict_and
 )
 def test_an_interval_that_rests_on_few_cards_is_known(differences: list[float], few: bool) -> None:
     assert compared(differences).rests_on_few is few
+
+
+@pytest.mark.parametrize(
+    ("differences", "fields", "said"),
+    [
+        ([], {}, "no card has a value of both"),
+        ([3.0], {}, "1 card is too few"),
+        ([40.0, 41.0, 42.0, 43.0], {}, "4 cards are too few for a p under 0.05"),
+        ([7.0] * 12, {}, "Holm p 0.00049"),
+        ([2.0] * 12, {}, "Holm p 0.00049, but within ±5"),
+        (drawn(0.5, 4, 30), {}, "the interval lies within ±5"),
+        ([0.0] * 20, {}, "every card differs by +0.0; up to 17 % of cards could still differ otherwise"),
+        (drawn(4, 20, 20), {}, "the interval holds 0 and leaves ±5"),
+        (drawn(0.5, 4, 30), {"n_one_sided": 2}, "2 cards have a value of one supporter only"),
+        ([0.0] * 20, {"stuck": (4,)}, "no resolution: the scorer gives both the label 4 on nearly every dialogue"),
+        (
+            [0.0] * 20,
+            {"stuck": (4, 3)},
+            "no resolution: the scorer gives both one label on nearly every dialogue in every dimension",
+        ),
+    ],
+)
+def test_a_verdicts_reason_is_plain_text_in_files_and_can_be_said_in_chinese(
+    differences: list[float], fields: dict[str, object], said: str
+) -> None:
+    reason = compared(differences, margin=5, **fields).reason
+    assert msgspec.json.decode(msgspec.json.encode(reason, enc_hook=as_text)) == said
+    chinese = in_language(reason, Language.CHINESE)
+    assert re.search("[\u4e00-\u9fff]", chinese)
+    assert not re.search("[a-z]{3,}", chinese.replace("Holm", ""))
+    assert set(re.findall(r"\d[\d.]*", said)) <= set(re.findall(r"\d[\d.]*", chinese))
+
+
+@given(CARDS, CARDS)
+def test_why_a_card_is_left_out_can_be_said_in_chinese(
+    first: dict[str, list[float]], second: dict[str, list[float]]
+) -> None:
+    left_out = pair_up(first, second).left_out
+    told = {in_language(reason, Language.CHINESE) for reason in left_out}
+    assert len(told) == len(left_out)
+    assert not [one for one in told if re.search("[a-z]", one)]

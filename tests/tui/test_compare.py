@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ from escl.tui.screens.compare import CompareScreen
 from escl.tui.screens.dialogues import DialoguesScreen
 from escl.tui.screens.run_screen import Compared
 from escl.tui.strings import Strings
-from escl.tui.widgets.verdicts import notes
+from escl.tui.widgets.verdicts import detail, notes
 from tests.runs import rated
 from tests.tui.contests import contested_run
 from tests.tui.driving import drive, finished_run, seen, type_keys, until
@@ -215,3 +216,38 @@ def test_what_else_differs_is_said_in_the_language_of_the_app(run: Path, tmp_pat
     said = notes(found, found.groups[0], Strings("zh")).plain
     assert "随机种子不同" in said
     assert "seeds" not in said
+
+
+def test_every_reason_is_said_in_the_language_of_the_app(tmp_path: Path) -> None:
+    some: dict[str, list[float | None]] = {f"c{at}": [at % 2 + 2.0] for at in range(20)}
+    stuck: dict[str, list[float | None]] = {card: [4.0] for card in some}
+    lower: dict[str, list[float | None]] = {f"c{at}": [at % 2 + 1.0] for at in range(20)}
+    others: dict[str, dict[str, list[float | None]]] = {
+        "stuck": stuck,
+        "alike": lower,
+        "few-differ": some | {"c1": [1.0], "c2": [1.0]},
+        "one-card": {"c1": [2.0]},
+        "missing": some | {"c3": [None], "c4": [None]},
+    }
+    for name, labels in others.items():
+        path = rated(tmp_path / f"{name}.db", {"x": stuck if labels is stuck else some, "y": labels})
+        with Database.reader(path) as database:
+            found = compared(path, database, Compared()).found
+        assert found is not None
+        rows, words = found.groups[0].rows, Strings("zh")
+        said = [detail(row, words).plain for row in rows] + [notes(found, found.groups[0], words).plain]
+        assert not re.findall("[a-z]{2,}", "".join(said).replace("Holm", "")), name
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+def test_the_chinese_app_says_in_chinese_that_the_scorer_does_not_move(size: tuple[int, int], tmp_path: Path) -> None:
+    path = rated(tmp_path / "run.db", {name: {f"c{at}": [4.0] for at in range(20)} for name in ("one-7b", "two-7b")})
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "已完成")
+        await type_keys(pilot, "4")
+        said = "".join((await until(app, pilot, "无法分辨")).split())
+        assert "评分器几乎对每段对话都给双方同一标签4；每张卡的差值都是+0.0" in said
+        assert "各卡相同·Holmp" in said
+
+    drive(steps, path, size=size, language="zh")

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.widgets import DataTable
 
 from escl.tui.plain import fitted, line
+from escl.tui.strings import told
 from escl.tui.widgets.intervals import Scale, around_zero, axis, interval
 from escl.tui.widgets.score_forest import plot_ink
 
@@ -117,7 +118,7 @@ class Differences(DataTable[Text]):
         if self._is_wide:
             asked = found.n_cards + sum(found.left_out.values())
             texts += [
-                "  " + ends_of(row),
+                "  " + ends_of(row, self._words),
                 "  " + p_shown(found.p_holm),
                 "  " + ("-" if found.effect is None else f"{found.effect + 0.0:+.1f}"),
                 "  " + detectable_shown(found.detectable),
@@ -153,11 +154,11 @@ def named(row: Row, words: Strings) -> str:
     return words("compare.average" if row.dimension == AVERAGE else f"dimension.{row.dimension}")
 
 
-def ends_of(row: Row) -> str:
+def ends_of(row: Row, words: Strings) -> str:
     """Return the interval of a difference in numbers, or why there is none."""
     from escl.report.compare import interval_shown
 
-    return line(interval_shown(row.comparison.difference, between=" … "), 16)
+    return line(told(interval_shown(row.comparison.difference, between=" … "), words), 16)
 
 
 def limit_of(group: Group, margin: float) -> float:

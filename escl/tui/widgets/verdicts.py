@@ -46,10 +46,10 @@ def sentence(group: Group, words: Strings) -> Content:
     for verdict in MARKS:
         names = [named(row, words) for row in rows if row.comparison.verdict == verdict]
         if names:
-            every = words("compare.all", n=len(rows)) if len(names) == len(rows) else ", ".join(names)
+            every = words("compare.all", n=len(rows)) if len(names) == len(rows) else words("list.items").join(names)
             key = "compare.in." + verdict_word(verdict).rpartition(".")[2]
             said.append(words(key, dimensions=every))
-    return Content("; ".join(said))
+    return Content(words("list.clauses").join(said))
 
 
 def detail(row: Row, words: Strings) -> Content:
@@ -60,14 +60,14 @@ def detail(row: Row, words: Strings) -> Content:
     asked = found.n_cards + sum(found.left_out.values())
     numbers = words(
         "compare.detail",
-        interval=ends_of(row),
+        interval=ends_of(row, words),
         p=p_shown(found.p_holm),
         effect="-" if found.effect is None else f"{found.effect + 0.0:+.1f}",
         detectable=detectable_shown(found.detectable),
         cards=found.n_cards if asked == found.n_cards else f"{found.n_cards}/{asked}",
     )
     verdict = words(verdict_word(found.verdict))
-    why = "; ".join(dict.fromkeys([found.reason, *reserves_of(found)]))
+    why = words("list.clauses").join(told(one, words) for one in dict.fromkeys([found.reason, *reserves_of(found)]))
     return Content.assemble(
         (named(row, words), "bold $primary"),
         f"   {numbers}",
@@ -88,6 +88,6 @@ def notes(found: Pairing, group: Group, words: Strings) -> Content:
         for reason, n in row.comparison.left_out.items():
             most[reason] = max(n, most.get(reason, 0))
     if most:
-        reasons = "; ".join(f"{n} {line(reason, 100)}" for reason, n in most.items())
-        said.append(words("compare.left_out", reasons=reasons))
+        reasons = [words("compare.of_cards", n=n, reason=line(told(one, words), 100)) for one, n in most.items()]
+        said.append(words("compare.left_out", reasons=words("list.clauses").join(reasons)))
     return Content("\n").join(Content.styled(one, "$warning") for one in said)
