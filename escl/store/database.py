@@ -31,6 +31,7 @@ WAL_RESET_FIXED = (3, 51, 3)
 APPLICATION_ID = 0x6573636C  # "escl"
 SCHEMA_VERSION = 5
 _MAGIC = b"SQLite format 3\0"
+_WAITS_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +93,11 @@ class Database:
             raise
 
     @classmethod
-    def reader(cls, path: Path, layout: Layout = RUN) -> Self:
-        """Open `path` read-only.
+    def reader(cls, path: Path, layout: Layout = RUN, *, waits_s: float = _WAITS_S) -> Self:
+        """Open `path` read-only; where another program has it locked, every question waits so long for it.
 
         Raises:
-            StorageError: It is not there or is not such a file.
+            StorageError: It is not there, is not such a file, or is locked (`is_of_lock`).
         """
         _refuse_odd_files(path)
         if not path.is_file():
@@ -105,10 +106,10 @@ class Database:
         if path.with_name(path.name + "-journal").exists():
             # A writer was killed while it committed: SQLite takes the half commit back, which a reader may not.
             # While a writer is at work it holds its locks, and this changes nothing.
-            _take_back(path)
-        if layout is RUN and _has_earlier_layout(path):
+            _take_back(path, waits_s=waits_s)
+        if layout is RUN and _has_earlier_layout(path, waits_s=waits_s):
             return cls(_upgraded_copy(path), path, None)
-        return cls(_connect(path, layout, create=False), path, None)
+        return cls(_connect(path, layout, create=False, waits_s=waits_s), path, None)
 
     def close(self) -> None:
         """Close the file and give the lock back."""
@@ -194,6 +195,14 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def is_of_lock(error: StorageError) -> bool:
+    """Return whether a file could not be read because another program has locked it."""
+    cause = error.__cause__
+    # The low byte is the kind of error, what is above it the occasion (https://sqlite.org/rescode.html).
+    code = getattr(cause, "sqlite_errorcode", None)
+    return isinstance(code, int) and code & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def sqlite_version() -> tuple[int, int, int]:
     """Return the version of the SQLite library that Python brings."""
     major, minor, patch = sqlite3.sqlite_version_info
@@ -234,14 +243,14 @@ def _lock(path: Path) -> filelock.FileLock:
     return lock
 
 
-def _connect(path: Path, layout: Layout, *, create: bool) -> sqlite3.Connection:
+def _connect(path: Path, layout: Layout, *, create: bool, waits_s: float = _WAITS_S) -> sqlite3.Connection:
     try:
         if create and not path.exists():
             # O_EXCL and O_NOFOLLOW: never write through a link that appeared meanwhile. 0600: transcripts are private.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600))
         mode = "rw" if create else "ro"
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=waits_s
         )
         connection.row_factory = sqlite3.Row
         _configure(connection, writable=create)
@@ -253,9 +262,9 @@ def _connect(path: Path, layout: Layout, *, create: bool) -> sqlite3.Connection:
         ) from error
 
 
-def _take_back(path: Path) -> None:
+def _take_back(path: Path, *, waits_s: float = _WAITS_S) -> None:
     """Open a file for writing, which makes SQLite take a half commit back."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=waits_s)
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema")
     except sqlite3.DatabaseError as error:
@@ -264,11 +273,11 @@ def _take_back(path: Path) -> None:
         connection.close()
 
 
-def _has_earlier_layout(path: Path) -> bool:
+def _has_earlier_layout(path: Path, *, waits_s: float = _WAITS_S) -> bool:
     if not path.exists() or path.stat().st_size == 0:
         return False
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=waits_s)
         try:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()

@@ -17,12 +17,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_WAITS_S = 2.0
+"""How long a file may be locked before it is said."""
+
 
 class OpenRun:
-    """One run file, opened for reading when it is first asked."""
+    """One run file, opened for reading when it is first asked.
+
+    Attributes:
+        is_locked: Whether another program has it locked, when it was last asked; it is asked again and again.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.is_locked = False
         self._queries: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._database: Database | None = None
         # SQLite's connection stays in the thread that made it. A daemon: who quits does not wait for a locked file.
@@ -30,6 +38,8 @@ class OpenRun:
 
     async def ask(self, query: Callable[[Database], T]) -> T:
         """Return what `query` finds in the file; a query that nobody waits for any more is not begun.
+
+        While another program has the file locked, it is asked again and again, and nobody hears an error.
 
         Raises:
             StorageError: The file is not there, is no run, or is damaged.
@@ -46,16 +56,19 @@ class OpenRun:
                 answer.set_exception(error)
 
         def asked() -> None:
-            if answer.cancelled():
+            while not answer.cancelled():
+                found, error = None, None
+                try:
+                    found = query(self._opened())
+                except Exception as raised:  # noqa: BLE001 - the boundary of a thread: whatever it is, the asker hears it
+                    error = raised
+                self.is_locked = _is_of_lock(error)
+                if self.is_locked:
+                    continue
+                # The app may have ended meanwhile, and its loop with it.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(tell, found, error)
                 return
-            found, error = None, None
-            try:
-                found = query(self._opened())
-            except Exception as raised:  # noqa: BLE001 - the boundary of a thread: whatever it is, the asker hears it
-                error = raised
-            # The app may have ended meanwhile, and its loop with it.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(tell, found, error)
 
         self._queries.put(asked)
         return await answer
@@ -73,7 +86,7 @@ class OpenRun:
         from escl.store.database import Database
 
         if self._database is None:
-            self._database = Database.reader(self.path)
+            self._database = Database.reader(self.path, waits_s=_WAITS_S)
         elif not self.path.exists():
             self._closed()
             raise StorageError(f"{self.path} is not there any more", hint="it was moved or removed")
@@ -83,3 +96,9 @@ class OpenRun:
         if self._database is not None:
             self._database.close()
             self._database = None
+
+
+def _is_of_lock(error: Exception | None) -> bool:
+    from escl.store.database import is_of_lock
+
+    return isinstance(error, StorageError) and is_of_lock(error)

@@ -117,7 +117,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "rate.nothing_back": ("nothing to take back", "没有可撤销的回答"),
     "home.runs": ("Runs", "评测"),
     "home.looking": ("looking for runs…", "正在查找评测…"),
-    "home.slow": ("locked by another program", "被其他程序锁定"),
     "home.none": ("No run is here yet.", "这里还没有评测。"),
     "home.begin": (
         "Press d for the demo: a whole evaluation on toy models, about a minute, offline.",
@@ -246,6 +245,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "state.error": ("failed", "失败"),
     "state.killed": ("cut off", "被中断"),
     "state.unreadable": ("unreadable", "无法读取"),
+    "state.locked": ("locked by another program", "被其他程序锁定"),
+    "state.tried_again": (": tried again until it is free", "，正在重试，直至解锁"),
     "state.starting": ("starting…", "正在启动…"),
     "live.looking": ("looking…", "正在读取…"),
     "live.simulation": ("Simulation", "对话"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from escl.errors import StorageError
 from escl.store.database import Database
 from escl.store.records import FailureRow
 from escl.tui.app import EsclApp
+from escl.tui.open_run import OpenRun
 from escl.tui.processes import Started, ask_to_stop
 from escl.tui.screens.home import HomeScreen
 from tests.runs import begin
@@ -66,22 +68,54 @@ def test_a_file_that_vanishes_while_it_is_read_is_told_and_left(folder: Path) ->
     drive(steps, path)
 
 
-def test_a_locked_file_is_waited_for_while_keys_work(folder: Path) -> None:
+def test_a_locked_file_is_told_and_waited_for_while_keys_work(folder: Path) -> None:
     path = finished_run(folder / "one.db")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
 
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
         await until(app, pilot, "looking…")
+        # Far less than SQLite waits by itself.
+        await until(app, pilot, "locked by another program: tried again", within_s=20)
         await type_keys(pilot, "2")
         await until(app, pilot, "working out the scores")
+        await until(app, pilot, "locked by another program: tried again", within_s=20)
         await type_keys(pilot, "question_mark")
         await until(app, pilot, "On this screen")
         await type_keys(pilot, "escape")
         other.execute("ROLLBACK")
-        await until(app, pilot, "Fluency")
+        shown = await until(app, pilot, "Fluency")
+        assert "locked by" not in shown
 
     drive(steps, path)
+    other.close()
+
+
+@pytest.mark.parametrize("query", ["SELECT 1 FROM run", "SELECT 1 FROM no_such_table"])
+def test_a_question_waits_for_the_lock_however_often_it_is_refused_and_tells_other_errors(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr("escl.tui.open_run._WAITS_S", 0.01)
+    path = finished_run(folder / "one.db")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    run = OpenRun(path)
+
+    async def asked() -> int:
+        found = asyncio.ensure_future(run.ask(lambda database: len(database.rows(query))))
+        while not run.is_locked:
+            await asyncio.sleep(0.01)
+        assert not found.done()
+        other.execute("ROLLBACK")
+        return await found
+
+    if "no_such" in query:
+        with pytest.raises(StorageError, match="no_such_table"):
+            asyncio.run(asked())
+    else:
+        assert asyncio.run(asked()) == 1
+    assert not run.is_locked
+    run.close()
     other.close()
 
 

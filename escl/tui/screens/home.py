@@ -253,7 +253,7 @@ class HomeScreen(EsclScreen):
         if done:
             self._known[path] = self._reading.pop(path).result()
         else:
-            self._known.setdefault(path, Overview(path=path, changed=0.0, trouble=self.words("home.slow")))
+            self._known.setdefault(path, Overview(path=path, changed=0.0, trouble=self.words("state.locked")))
 
     def _show(self, paths: list[Path]) -> None:
         welcome = self.query_one("#welcome", Static)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 from textual.binding import BindingType
 from textual.events import Resize
 from textual.screen import Screen
+from textual.widgets import Static
 from textual.worker import Worker
 
 from escl.errors import EsclError
 from escl.tui.keys import EVERYWHERE, IN_A_RUN, Key, bindings
+from escl.tui.plain import plain
 from escl.tui.screens.notice import NoticeScreen
 from escl.tui.widgets.bars import KeyBar, TopBar
 
@@ -36,6 +38,7 @@ T = TypeVar("T")
 ScoreLayout = Literal["table", "forest", "radar"]
 
 _TINY_WIDTH, _TINY_HEIGHT = 64, 16
+_LOCK_EVERY_S = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -203,8 +206,20 @@ class RunScreen(EsclScreen):
         return (*self.KEYS, *IN_A_RUN)
 
     async def ask(self, query: Callable[[Database], T]) -> T:
-        """Return what a query finds in the run, from the run's own thread."""
-        return await self.session.run.ask(query)
+        """Return what a query finds in the run, from the run's own thread; say so while the file is locked."""
+        waiting = self.set_interval(_LOCK_EVERY_S, self._say_whether_locked)
+        try:
+            return await self.session.run.ask(query)
+        finally:
+            waiting.stop()
+            self._say_whether_locked()
+
+    def bars(self, *content: Widget, title: str, view: str | None = None, aside: str = "") -> Iterator[Widget]:
+        """Yield `content` between the bars, below the line that says that the file is locked."""
+        said = f"! {self.words('state.locked')}{self.words('state.tried_again')}"
+        yield from super().bars(
+            Static(plain(said, "$warning"), markup=False, id="locked"), *content, title=title, view=view, aside=aside
+        )
 
     def steps_back(self) -> bool:
         """Whether there was something here to go back from, and it was."""
@@ -218,6 +233,10 @@ class RunScreen(EsclScreen):
     def on_mount(self) -> None:
         """Begin to look."""
         self.load()
+
+    def _say_whether_locked(self) -> None:
+        # Nothing is found on a view that was left meanwhile.
+        self.query("#locked").set_class(self.session.run.is_locked, "said")
 
     def _after_failure(self, again: bool | None) -> None:
         if again:
