@@ -46,6 +46,7 @@ class EsclApp(App[None]):
         super().__init__()
         # Where little room begins: one thing at a time, without what is beside it.
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]
         # Calm: nothing slides or fades.
         self.animation_level = "none"
         self.words = Strings(language or language_of())

@@ -237,17 +237,20 @@ class CompareScreen(RunScreen):
         if now is None:
             return
         self.query_one("#tables").display = group is not None
-        self.query_one("#legend").display = group is not None
+        self.query_one("#legend").set_class(group is None, "none")
         choice = self.query_one("#choice", Static)
         if now.found is None or group is None:
             choice.update(self._trouble(now))
             self.query_one("#notes", Static).update("")
             return
-        choice.update(Content.assemble(heading(now.found, group, self.words), "\n", sentence(group, self.words)))
+        head = heading(now.found, group, self.words)
+        # The rows say the same.
+        is_tiny = self.has_class("-tiny")
+        choice.update(head if is_tiny else Content.assemble(head, "\n", sentence(group, self.words)))
         self.query_one("#dimensions", Differences).show_rows(group, margin=now.found.margin)
         said = notes(now.found, group, self.words)
         self.query_one("#notes", Static).update(said)
-        self.query_one("#notes").display = bool(said.plain)
+        self.query_one("#notes").set_class(not said.plain, "none")
         legend = self.words("compare.legend", margin=f"{now.found.margin:g}")
         self.query_one("#legend", Static).update(Content.styled(legend, "$muted"))
         self._show_tables()

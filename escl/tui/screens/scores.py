@@ -265,7 +265,7 @@ class ScoresScreen(RunScreen):
         parts.append(self.words("scores.all" if scores.category is None else f"category.{scores.category}"))
         parts.append(self.words("scores.crisis" if scores.crisis else "scores.quality"))
         shown = [Content.styled(" · ".join(parts), "bold")]
-        if board is not None and board.scorer is not None:
+        if board is not None and board.scorer is not None and not self.has_class("-tiny"):
             shown += [Content("   "), Content.styled(line(board.scorer), "$muted")]
         if said is not None:
             shown.append(Content(f"\n\n{said}"))

@@ -81,7 +81,7 @@ class ScoreForest(DataTable[Text]):
         room = self.app.size.width - 8
         is_wide = room >= 120
         kind, who = 14 if is_wide else 12, 34 if is_wide else 16
-        scale = Scale(low=0, high=100, width=(room - kind - who - _NUMBERS) // 4 * 4 + 1)
+        scale = Scale(low=0, high=100, width=max(9, (room - kind - who - _NUMBERS) // 4 * 4 + 1))
         ground, ink = ruled(scale, _TICKS), plot_ink(self.app)
         self.add_column("", width=kind)
         self.add_column(Text(fitted(self._words("scores.supporter"), who), style="bold"), width=who)
