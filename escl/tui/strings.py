@@ -71,8 +71,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "key.reasoning": ("thoughts", "思考"),
     "key.rate": ("rate", "盲评"),
     "key.rater": ("another name", "换名字"),
-    "key.labels": ("labels", "标签评分"),
-    "key.pairs": ("pairs", "两两比较"),
     "key.take_back": ("undo", "撤销"),
     "key.skip": ("skip", "跳过"),
     "key.label_0": ("label 0", "标签 0"),
@@ -99,6 +97,12 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "rate.labels": ("Labels", "标签评分"),
     "rate.labels_about": ("0 to 4, {n} dialogues", "0 到 4 分，{n} 个对话"),
     "rate.no_labels": ("No dialogue is complete yet.", "还没有完成的对话。"),
+    "rate.own": ("Your own", "自定维度"),
+    "rate.own_about": ("0 to 4, {n} dialogues", "0 到 4 分，{n} 个对话"),
+    "rate.no_own": (
+        "No complete dialogue is in a language that they have words for.",
+        "这些维度所用的语言还没有完成的对话。",
+    ),
     "rate.pairs": ("Pairs", "两两比较"),
     "rate.pairs_about": ("which is better, {n} pairs", "哪个更好，{n} 对"),
     "rate.no_pairs": (

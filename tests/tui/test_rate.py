@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 from typer.testing import CliRunner
 
 from escl.cli.main import app as commands
-from escl.core.dimension import Dimension
+from escl.core.dimension import Dimension, Language
 from escl.core.ratings_file import read_ratings
-from escl.evaluation.rating import Pair, pairs_to_judge
+from escl.evaluation.rating import Pair, dialogues_to_rate, pairs_to_judge
+from escl.evaluation.rating_desk import label_questions
 from escl.store.database import Database
 from escl.store.run import RunStore
 from escl.tui.app import EsclApp
 from escl.tui.screens.rate import RateScreen
 from escl.tui.screens.rating import RatingScreen
+from tests.evaluation.test_own_dimensions import Answers, ask
+from tests.rubrics import PATIENCE, PLAIN_WORDS
 from tests.runs import rated
 from tests.tui.driving import drive, finished_run, seen, speak, type_keys, until
 from tests.tui.hostile import assert_harmless
@@ -244,3 +248,49 @@ def test_hostile_words_are_harmless_side_by_side_and_while_they_are_rated(
         assert_harmless(app)
 
     drive(steps, path, size=(120, 40))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+def test_dimensions_of_ones_own_are_rated_apart_from_the_seven_into_the_file_of_labels(
+    run: Path, size: tuple[int, int]
+) -> None:
+    chinese = {Language.CHINESE: PATIENCE.languages[Language.CHINESE]}
+    ask(run, Answers(), [PLAIN_WORDS, msgspec.structs.replace(PATIENCE, languages=chinese)])
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await sit_down(app, pilot, "j")
+        shown = await until(app, pilot, "▸Plain words")
+        assert "Dialogue 1 of 8" in shown
+        assert "Fluency" not in shown
+        await type_keys(pilot, "3")
+        await until(app, pilot, "Dialogue 2 of 8")
+        await type_keys(pilot, "1")
+        await until(app, pilot, "Dialogue 3 of 8")
+        await type_keys(pilot, "u")
+        await until(app, pilot, "Dialogue 2 of 8")
+        await type_keys(pilot, "4")
+        await until(app, pilot, "Dialogue 3 of 8")
+        await type_keys(pilot, "escape")
+        shown = await until(app, pilot, f"0 of {N_LABELS}")
+        assert "2 of 8" in shown
+
+    drive(steps, run, size=size)
+    found = read_ratings(run.with_name("ratings-ann.csv"), own=[PLAIN_WORDS.key])
+    assert [(each.own, each.label) for each in found.own] == [(PLAIN_WORDS.key, 3), (PLAIN_WORDS.key, 4)]
+    assert not found.ratings
+    with Database.reader(run) as database:
+        dialogues = dialogues_to_rate([RunStore.read(database)], rater="ann")
+    assert len(label_questions(found, dialogues, dimensions=(), own=[PLAIN_WORDS], rater="ann")) == 6
+
+
+def test_a_run_that_was_read_in_no_other_dimension_offers_none(run: Path) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "6")
+        await until(app, pilot, "Your name")
+        await type_keys(pilot, *"ann", "enter")
+        shown = await until(app, pilot, "Answers go to")
+        assert "Labels" in shown
+        assert "Your own" not in shown
+
+    drive(steps, run)

@@ -13,6 +13,7 @@ import escl.tui
 from escl.core.card import Category
 from escl.core.dimension import Dimension
 from escl.stats.paired import Verdict
+from escl.tui.screens.run_screen import Rated
 from escl.tui.strings import Strings, UiLanguage, language_of, names
 
 SOURCES = [path.read_text(encoding="utf-8") for path in Path(escl.tui.__path__[0]).rglob("*.py")]
@@ -52,8 +53,8 @@ def test_every_name_that_is_made_up_is_in_the_table() -> None:
     made += [f"dialogue.{one}" for one in ("pending", "speaking", "complete", "failed")]
     made += [f"dialogues.order.{one}" for one in ("planned", "lowest", "highest")]
     made += [f"dialogues.{one}" for one in ("disagreed", "unsure")]
-    made += [f"rate.{start}{one}" for one in ("labels", "pairs") for start in ("", "no_")]
-    made += [f"rate.{one}_about" for one in ("labels", "pairs")]
+    made += [f"rate.{start}{one}" for one in get_args(Rated) for start in ("", "no_")]
+    made += [f"rate.{one}_about" for one in get_args(Rated)]
     made += [f"home.{one}" for one in ("file", "state", "dialogues", "cards", "supporters", "scorer", "date")]
     made += [f"key.{one}" for one in ("live", "scores", "dialogues", "compare", "arena")]
     made += [f"compare.{kind}.{one}" for kind in ("verdict", "in") for one in _VERDICTS]
@@ -70,7 +71,7 @@ def test_every_word_is_used() -> None:
     kinds = r"(dimension|category|state|dialogue|language|speaker|home|scores|live|resume|pick)\."
     kinds += r"|dialogues\.(order\.|disagreed|unsure)"
     kinds += r"|compare\.(verdict|in)\."
-    kinds += r"|rate\.(no_)?(labels|pairs)"
+    kinds += r"|rate\.(no_)?(labels|own|pairs)"
     assert [name for name in unseen if not re.match(kinds, name)] == []
 
 

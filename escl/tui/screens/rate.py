@@ -19,10 +19,11 @@ from escl.core.dimension import Dimension
 from escl.errors import UsageError
 from escl.tui.keys import Key, bindings
 from escl.tui.plain import fitted, line
-from escl.tui.screens.run_screen import RunScreen, Session
+from escl.tui.screens.run_screen import Rated, RunScreen, Session
 from escl.tui.widgets.meters import meter
 
 if TYPE_CHECKING:
+    from escl.core.own_dimension import OwnDimension
     from escl.evaluation.rating import Pair, Unrated
     from escl.evaluation.rating_desk import Desk
     from escl.store.database import Database
@@ -33,18 +34,35 @@ _NAME, _ABOUT, _METER = 12, 30, 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a rater can be asked about, in their order, and how much of it they answered."""
+    """What a rater can be asked about, in their order, and how much of it they have still to answer.
+
+    Attributes:
+        own: Dimensions of the user's own that the run was read in.
+    """
 
     dialogues: list[Unrated]
     pairs: list[Pair]
-    n_labels: int
-    n_preferences: int
+    own: list[OwnDimension]
+    n_left: dict[Rated, int]
 
-    def progress(self, is_pairs: bool) -> tuple[int, int, int]:
+    @property
+    def kinds(self) -> list[Rated]:
+        """What can be chosen."""
+        return ["labels", "own", "pairs"] if self.own else ["labels", "pairs"]
+
+    def progress(self, what: Rated) -> tuple[int, int, int]:
         """Return how many dialogues or pairs there are, and how many of how many answers were given."""
-        if is_pairs:
-            return len(self.pairs), self.n_preferences, len(self.pairs)
-        return len(self.dialogues), self.n_labels, len(self.dialogues) * len(Dimension)
+        if what == "pairs":
+            n_subjects = n_all = len(self.pairs)
+        else:
+            asked = [len(self._dimensions_of(one, what)) for one in self.dialogues]
+            n_subjects, n_all = sum(n > 0 for n in asked), sum(asked)
+        return n_subjects, n_all - self.n_left[what], n_all
+
+    def _dimensions_of(self, one: Unrated, what: Rated) -> list[str]:
+        if what == "labels":
+            return list(Dimension)
+        return [own.key for own in self.own if one.language in own.languages]
 
 
 class NameInput(Input):
@@ -68,8 +86,8 @@ class RateScreen(RunScreen):
     VIEW = "rate"
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key(keys="enter", action="begin", name="key.begin"),
-        Key(keys="down,j", action="choose(True)", name="key.pairs", shown="↓ j", in_bar=False),
-        Key(keys="up,k", action="choose(False)", name="key.labels", shown="↑ k", in_bar=False),
+        Key(keys="down,j", action="choose(1)", name="key.next", shown="↓ j", in_bar=False),
+        Key(keys="up,k", action="choose(-1)", name="key.previous", shown="↑ k", in_bar=False),
         Key(keys="n", action="another_name", name="key.rater"),
         Key(keys="r", action="look_again", name="key.refresh", in_bar=False),
     )
@@ -113,10 +131,13 @@ class RateScreen(RunScreen):
         """Count anew."""
         self.load()
 
-    def action_choose(self, is_pairs: bool) -> None:
-        """Take labels or pairs."""
-        self.session.rating.is_pairs = is_pairs
-        self._show_what()
+    def action_choose(self, by: int) -> None:
+        """Take what is listed below or above."""
+        if self._asked is not None:
+            kinds = self._asked.kinds
+            at = kinds.index(self.session.rating.what) + by
+            self.session.rating.what = kinds[min(max(at, 0), len(kinds) - 1)]
+            self._show_what()
 
     def action_another_name(self) -> None:
         """Ask who rates."""
@@ -152,19 +173,22 @@ class RateScreen(RunScreen):
             return
         self.query_one("#what", Static).update(Content.styled(self.words("dialogues.looking"), "$muted"))
         self._asked = await self.ask(lambda database: _look(database, rater))
+        # Another run may have been rated in dimensions that this one was not read in.
+        if self.session.rating.what not in self._asked.kinds:
+            self.session.rating.what = "labels"
         self._show_what()
 
     async def _begin(self) -> None:
         from escl.tui.screens.rating import RatingScreen
 
         rating, asked = self.session.rating, self._asked
-        rater, is_pairs = rating.rater, rating.is_pairs
+        rater, what = rating.rater, rating.what
         if rater is None or asked is None:
             return
         # Not in the run's thread: this is about another file.
-        desk = await asyncio.to_thread(_desk, asked, rater, is_pairs=is_pairs)
+        desk = await asyncio.to_thread(_desk, asked, rater, what)
         if desk.question is not None:
-            _, _, n_all = asked.progress(is_pairs)
+            _, _, n_all = asked.progress(what)
             screen = RatingScreen(self.words, self.session.run, desk, n_before=n_all - len(desk.questions))
             self.app.push_screen(screen, lambda _: self.load())
 
@@ -174,33 +198,32 @@ class RateScreen(RunScreen):
     def _show_what(self) -> None:
         asked = self._asked
         if asked is not None:
-            lines = [self._row(asked, is_pairs) for is_pairs in (False, True)]
+            lines = [self._row(asked, what) for what in asked.kinds]
             self.query_one("#what", Static).update(Content("\n").join(lines))
             self.query_one("#where", Static).update(self._where(asked))
 
-    def _row(self, asked: Asked, is_pairs: bool) -> Content:
-        name = "pairs" if is_pairs else "labels"
-        is_chosen = is_pairs is self.session.rating.is_pairs
+    def _row(self, asked: Asked, what: Rated) -> Content:
+        is_chosen = what == self.session.rating.what
         start = "▸ " if is_chosen else "  "
         style = "bold $primary" if is_chosen else "bold"
-        head = Content.styled(start + fitted(self.words(f"rate.{name}"), _NAME), style)
-        n_subjects, n_answered, n_all = asked.progress(is_pairs)
+        head = Content.styled(start + fitted(self.words(f"rate.{what}"), _NAME), style)
+        n_subjects, n_answered, n_all = asked.progress(what)
         if not n_subjects:
-            return Content.assemble(head, (self.words(f"rate.no_{name}"), "$muted"))
+            return Content.assemble(head, (self.words(f"rate.no_{what}"), "$muted"))
         said = ("✓ " if n_answered == n_all else "  ") + self.words("rate.given", n=f"{n_answered:,}", all=f"{n_all:,}")
         if self.has_class("-tiny"):
             return Content.assemble(head, said)
-        about = fitted(self.words(f"rate.{name}_about", n=f"{n_subjects:,}"), _ABOUT)
+        about = fitted(self.words(f"rate.{what}_about", n=f"{n_subjects:,}"), _ABOUT)
         return Content.assemble(head, (about, "$muted"), meter(n_answered, n_all, _METER), "  ", said)
 
     def _where(self, asked: Asked) -> Content:
         from escl.evaluation.rating_sheet import sheet_name
 
         rating = self.session.rating
-        n_subjects, n_answered, _ = asked.progress(rating.is_pairs)
+        n_subjects, n_answered, _ = asked.progress(rating.what)
         if rating.rater is None or not n_subjects:
             return Content("")
-        file = sheet_name(rating.rater, pairs=rating.is_pairs)
+        file = sheet_name(rating.rater, pairs=rating.what == "pairs")
         parts = [Content.assemble((self.words("rate.file"), "$muted"), "  ", (file, "bold"))]
         if n_answered:
             command = f"escl judge validate {file} --runs {line(self.session.run.path.name)}"
@@ -209,37 +232,37 @@ class RateScreen(RunScreen):
 
 
 def _look(database: Database, rater: str) -> Asked:
-    from escl.evaluation.rating import dialogues_to_rate, pairs_to_judge
+    from escl.evaluation.rating import dialogues_to_rate, own_dimensions, pairs_to_judge
     from escl.evaluation.rating_desk import label_questions, preference_questions
     from escl.evaluation.rating_sheet import held, sheet_name
     from escl.store.run import RunStore
 
     runs = [RunStore.read(database)]
+    own = own_dimensions(runs, [each.key for _, each in runs[0].own_judgings()])
     # A run without any is no trouble here: the page says so.
     dialogues: list[Unrated] = []
     pairs: list[Pair] = []
     with contextlib.suppress(UsageError):
         dialogues = dialogues_to_rate(runs, rater=rater)
         pairs = pairs_to_judge(runs, rater=rater)
-    labels = label_questions(
-        held(Path(sheet_name(rater, pairs=False))), dialogues, dimensions=tuple(Dimension), rater=rater
-    )
-    preferences = preference_questions(held(Path(sheet_name(rater, pairs=True))), pairs, rater=rater)
-    return Asked(
-        dialogues=dialogues,
-        pairs=pairs,
-        n_labels=len(dialogues) * len(Dimension) - len(labels),
-        n_preferences=len(pairs) - len(preferences),
-    )
+    labels = held(Path(sheet_name(rater, pairs=False)))
+    preferences = held(Path(sheet_name(rater, pairs=True)))
+    n_left: dict[Rated, int] = {
+        "labels": len(label_questions(labels, dialogues, dimensions=tuple(Dimension), rater=rater)),
+        "own": len(label_questions(labels, dialogues, dimensions=(), own=own, rater=rater)),
+        "pairs": len(preference_questions(preferences, pairs, rater=rater)),
+    }
+    return Asked(dialogues=dialogues, pairs=pairs, own=own, n_left=n_left)
 
 
-def _desk(asked: Asked, rater: str, *, is_pairs: bool) -> Desk[Unrated] | Desk[Pair]:
+def _desk(asked: Asked, rater: str, what: Rated) -> Desk[Unrated] | Desk[Pair]:
     from escl.evaluation.rating_desk import Desk, label_questions, preference_questions
     from escl.evaluation.rating_sheet import label_sheet, preference_sheet, sheet_name
 
-    path = Path(sheet_name(rater, pairs=is_pairs))
-    if is_pairs:
+    path = Path(sheet_name(rater, pairs=what == "pairs"))
+    if what == "pairs":
         sheet = preference_sheet(path)
         return Desk(preference_questions(sheet.before, asked.pairs, rater=rater), sheet)
     sheet = label_sheet(path)
-    return Desk(label_questions(sheet.before, asked.dialogues, dimensions=tuple(Dimension), rater=rater), sheet)
+    seven, own = (tuple(Dimension), ()) if what == "labels" else ((), asked.own)
+    return Desk(label_questions(sheet.before, asked.dialogues, dimensions=seven, own=own, rater=rater), sheet)

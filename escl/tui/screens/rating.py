@@ -26,10 +26,9 @@ from escl.tui.widgets.side_by_side import SideBySide
 from escl.tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
-    from escl.core.dimension import Dimension
     from escl.core.wording import Rubric
     from escl.evaluation.rating import Pair, ShownDialogue, Unrated
-    from escl.evaluation.rating_desk import Desk
+    from escl.evaluation.rating_desk import Desk, Question
     from escl.store.database import Database
     from escl.store.records import TurnRow
     from escl.tui.open_run import OpenRun
@@ -75,10 +74,10 @@ class RatingScreen(EsclScreen):
         self._run = run
         self._desk = desk
         self._n_before = n_before
-        self._is_pairs = desk.question is not None and desk.question.dimension is None
+        self._is_pairs = desk.question is not None and desk.question.column == "preference"
         self._one_at_a_time = asyncio.Lock()
         self._shown: Unrated | Pair | None = None
-        self._rubrics: dict[Dimension, Rubric] = {}
+        self._rubrics: dict[str, Rubric] = {}
 
     @property
     def all_keys(self) -> tuple[Key, ...]:
@@ -159,14 +158,14 @@ class RatingScreen(EsclScreen):
             await self._show_subject(question.subject)
             self._shown = question.subject
         self._show_place()
-        self._show_question(question.dimension)
+        self._show_question(question)
 
     async def _show_subject(self, subject: Unrated | Pair) -> None:
         from escl.evaluation.rating import Unrated
 
         if isinstance(subject, Unrated):
             dialogue = await self._read(subject)
-            self._rubrics = dialogue.rubrics
+            self._rubrics = {**{each.value: rubric for each, rubric in dialogue.rubrics.items()}, **dialogue.own}
             transcript = self.query_one(Transcript)
             await transcript.show(_rows(dialogue))
             transcript.focus()
@@ -202,21 +201,26 @@ class RatingScreen(EsclScreen):
             parts.append(Content.styled(self.words("rate.how"), "$muted"))
         self.query_one("#place", Static).update(Content("   ").join(parts))
 
-    def _show_question(self, dimension: Dimension | None) -> None:
+    def _show_question(self, question: Question[Unrated] | Question[Pair]) -> None:
         around, asked = self.query_one("#around", Static), self.query_one("#asked", Static)
-        if dimension is None:
+        about = question.dimension or question.own
+        if about is None:
             around.display = False
             asked.update(Content.styled(self.words("rate.which"), "bold"))
             return
-        parts = [self._one_around(each.dimension, answer) for each, answer in self._desk.around()]
+        parts = [self._one_around(each, answer, is_asked=each is question) for each, answer in self._desk.around()]
         around.update(Content("  ").join(parts))
-        asked.update(_rubric(self._rubrics[dimension], wide=self.has_class("-wide")))
+        asked.update(_rubric(self._rubrics[about], wide=self.has_class("-wide")))
         self.query_one("#question", VerticalScroll).scroll_home(animate=False)
 
-    def _one_around(self, dimension: Dimension | None, answer: str | None) -> Content:
-        question = self._desk.question
-        name = "" if dimension is None else self.words(f"dimension.short.{dimension.value}")
-        if question is not None and dimension is question.dimension:
+    def _one_around(
+        self, question: Question[Unrated] | Question[Pair], answer: str | None, *, is_asked: bool
+    ) -> Content:
+        if question.dimension is not None:
+            name = self.words(f"dimension.short.{question.dimension.value}")
+        else:
+            name = "" if question.own is None else line(self._rubrics[question.own].name)
+        if is_asked:
             return Content.styled(f"▸{name}", "bold $primary")
         return Content.styled(name if answer is None else f"{name} {answer}", "$muted")
 

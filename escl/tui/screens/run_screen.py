@@ -86,12 +86,16 @@ class ArenaView:
     pair: JudgedPair | None = None
 
 
+Rated = Literal["labels", "own", "pairs"]
+"""The seven dimensions, those of the user's own, or which of two dialogues is better."""
+
+
 @dataclass(slots=True, kw_only=True)
 class RatingView:
-    """Who rates, and whether pairs or labels: kept from run to run, so that the name is asked for once."""
+    """Who rates, and what: kept from run to run, so that the name is asked for once."""
 
     rater: str | None = None
-    is_pairs: bool = False
+    what: Rated = "labels"
 
 
 @dataclass(slots=True, kw_only=True)
