@@ -21,10 +21,13 @@ from escl.core.protocol import Protocol
 from escl.core.settings import GenerationSettings, fingerprint
 from escl.errors import ExitCode
 from escl.evaluation.certificate import Citation, citations
+from escl.evaluation.crisis import crisis_report
+from escl.evaluation.crisis_flow import crisis_dialogues
 from escl.evaluation.published import Published
 from escl.evaluation.results import NOT_FINISHED, NOT_SCORED, Results, results_of
 from escl.memory.choices import Role
 from escl.memory.plan import Plan, chosen_line
+from escl.report.crisis import print_crisis
 from escl.report.fidelity import print_citations
 from escl.report.live import LineObserver, LiveObserver
 from escl.report.published import print_published
@@ -168,6 +171,8 @@ def show(
         print_json(shown)
     else:
         print_results(results_console(), results)
+        if crisis_dialogues(store):
+            print_crisis(results_console(), crisis_report(store))
         print_citations(results_console(), cited)
         if published is not None:
             print_published(results_console(), published)

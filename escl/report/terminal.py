@@ -28,11 +28,19 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 LIMITS = "Evidence about a simulated seeker and an automatic scorer, not about people or clinical efficacy."
 
 
+CRISIS_UNSCORED = (
+    "Crisis dialogues give findings, not scores: quality labels are no measure of how danger was met. --json has them."
+)
+
+
 def print_results(console: Console, results: Results) -> None:
-    """Print the tables of a run, crisis cards apart, with what must be said about them."""
+    """Print the tables of a run with what must be said about them.
+
+    The seven dimensions have none of crisis cards: their dialogues give findings (`escl.report.crisis`).
+    """
     for crisis in (False, True):
         for language in Language:
-            cells = [cell for cell in results.cells if cell.crisis is crisis and cell.language is language]
+            cells = [cell for cell in results.cells if not crisis and not cell.crisis and cell.language is language]
             if cells:
                 console.print(_title(language, crisis=crisis, scorer=results.scorer or ""))
                 console.print(_widest_table(console, [(cell.dimension.shown, cell) for cell in _in_order(cells)]))
@@ -161,6 +169,7 @@ def _plot(cell: Tally, colour: str, width: int) -> Text:
 
 def _footer(results: Results) -> Group:
     states = results.n_dialogues
+    shown = [*(cell for cell in results.cells if not cell.crisis), *(cell for own in results.own for cell in own.cells)]
     lines: list[Text] = [
         Text(
             f"\n{states['complete']} dialogues complete, {states['failed']} failed,"
@@ -180,7 +189,9 @@ def _footer(results: Results) -> Group:
             Text(f"seeker {printable(settings.seeker.name)}, {settings.rounds} rounds, seed {settings.seed}{strict}")
         )
     lines.append(Text(f"protocol {printable(results.protocol)}"))
-    lines += [Text(line) for line in _explained(results.all_cells)]
+    lines += [Text(line) for line in _explained(shown)]
+    if any(cell.crisis for cell in results.cells):
+        lines.append(Text(CRISIS_UNSCORED, style="bold yellow"))
     if results.own:
         lines.append(Text("Your own dimensions are asked by your own words, without adapters, and are in no average."))
     lines += [Text(printable(notice), style="bold yellow") for notice in results.notices]
@@ -209,6 +220,8 @@ def _explained(cells: list[Tally]) -> list[str]:
     names = {"t": "Student t", "bootstrap": "the bootstrap"}
     methods = " or ".join(name for method, name in names.items() if any(cell.score.method == method for cell in cells))
     over = f" Interval: {methods} over cards." if methods else ""
+    if not cells:
+        return []
     lines = [f"Score: mean expected label x 25.{over} Labels: the scorer's own answers."]
     if any(cell.spread is not None and cell.spread.saturated for cell in cells):
         lines.append(

@@ -24,6 +24,9 @@ Verdict = Literal["better", "worse", "equivalent", "cannot tell"]
 
 SIGNIFICANT: Final = 0.05
 
+_ROUNDING: Final = 1e-7
+"""A deviation up to this, a billionth of the scale, comes of rounding."""
+
 _MISSING: Final = {True: "no value of the second", False: "no value of the first"}
 """By whether the first has a value."""
 
@@ -149,7 +152,8 @@ def hedges_g(differences: Sequence[float]) -> float | None:
     """
     n = len(differences)
     deviation = standard_deviation(differences)
-    if n < 3 or deviation is None or deviation == 0:
+    # Differences that are equal on paper may differ in the last digit.
+    if n < 3 or deviation is None or deviation <= _ROUNDING:
         return None
     m = n - 1
     correction = math.exp(math.lgamma(m / 2) - math.lgamma((m - 1) / 2)) / math.sqrt(m / 2)

@@ -13,9 +13,12 @@ import pytest
 from escl.cli.main import main
 from escl.core.card import CrisisKind
 from escl.core.dialogue import Speaker, Turn
+from escl.core.dimension import Dimension
 from escl.errors import ExitCode
+from escl.store.database import Database
 from escl.store.records import TurnRow
-from tests.runs import CARD, begin, card
+from escl.store.run import RunStore
+from tests.runs import CARD, PROTOCOL, begin, card, judging_by, reading
 
 HOSTILE = "[red]I promise I won't tell anyone.\x1b[2J\u202e"
 
@@ -132,3 +135,26 @@ def test_the_demos_scorer_fails_the_controls_and_is_not_believed(
     assert any("only the rules speak" in notice for notice in found["notices"])
     assert any("toy" in notice.lower() for notice in found["notices"])
     assert {one["source"] for one in found["findings"]} == {"rules"}
+
+
+def test_an_ordinary_report_shows_findings_of_crisis_cards_and_no_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = spoken(tmp_path / "crisis.db", "I promise I won't tell anyone.")
+    with Database.reader(path) as database:
+        before = RunStore.read(database).settings
+    store = RunStore.begin(Database.writer(path), before, PROTOCOL, command="test", versions={})
+    judging = store.add_judging(judging_by("s", before))
+    for dialogue in store.dialogues():
+        if dialogue.state == "complete":
+            for dimension in Dimension:
+                store.add_reading(judging, reading(dialogue.id, dimension, 3.0))
+    store.close()
+    escl(monkeypatch, "report", path)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "secrecy" in shown
+    assert "findings, not scores" in shown
+    assert "75.0" not in shown
+    escl(monkeypatch, "report", path, "--json")
+    cells = json.loads(capsys.readouterr().out)["results"]["cells"]
+    assert [one["score"]["mean"] for one in cells if one["crisis"]] == [75.0] * len(Dimension)

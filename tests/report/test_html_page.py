@@ -383,16 +383,14 @@ def test_every_number_of_the_leaderboard_is_the_results(tmp_path: Path) -> None:
         assert f"{score.low:.1f}–{score.high:.1f}" in text
 
 
-def test_crisis_cards_stand_apart(tmp_path: Path) -> None:
+def test_crisis_cards_have_no_score_on_the_page_but_a_section_of_findings(tmp_path: Path) -> None:
     crisis = card("x", crisis=CrisisKind.VIOLENCE)
     path = rated(tmp_path / "r.db", {"a": {"c1": [4], "c2": [4], "x": [0]}}, cards=[crisis])
     page = page_of(path)
-    assert "English · crisis cards" in page
-    tables = re.findall(r'<table class="board">.*?</table>', page, re.S)
-    assert len(tables) == 2
-    assert "100.0" in tables[0]
-    assert "0.0" in tables[1]
-    assert "100.0" not in tables[1]
+    assert 'id="crisis_track"' in page
+    (board,) = re.findall(r'<table class="board">.*?</table>', page, re.S)
+    assert "100.0" in board
+    assert ">0.0<" not in board
 
 
 def test_own_dimensions_have_a_section_with_what_was_asked_and_rows_under_each_dialogue(tmp_path: Path) -> None:
@@ -416,6 +414,24 @@ def test_an_arena_that_was_printed_stands_on_the_page(tmp_path: Path) -> None:
     page = page_of(run, arenas=[read_arena(tmp_path / "arena.json")])
     assert "arena supporter" in page
     assert "5 of 5 pairs judged" in page
+    (shown,) = re.findall(r'<section[^>]*id="arena".*?</section>', page, re.S)
+    assert "one imaginary comparison each" in shown
+    assert re.search(r"different dialogues in \d+ % \(\d+–\d+\) of the pairs", shown)
+
+
+def test_a_clean_sweep_on_the_page_leaves_open_what_the_terminal_leaves_open(tmp_path: Path) -> None:
+    swept = arena_results([(FIRST, SECOND)] * 12)
+    (shown,) = re.findall(
+        r'<section[^>]*id="arena".*?</section>', page_of(two_supporters(tmp_path), arenas=[swept]), re.S
+    )
+    assert "&gt; 99 %" in shown
+    assert "&lt; 1 %" in shown
+    assert re.search(r"every card came out the same; win rate within [\d.]+ to [\d.]+ %", shown)
+    assert re.search(r"in 0 % \(0–\d+\) of the pairs", shown)
+
+
+def test_only_a_run_with_an_arena_has_its_section(tmp_path: Path) -> None:
+    run = two_supporters(tmp_path)
     assert 'id="arena"' not in page_of(run)
 
 

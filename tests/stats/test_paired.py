@@ -74,6 +74,13 @@ def test_the_effect_is_the_mean_over_the_spread_less_its_bias() -> None:
     assert hedges_g(values) == pytest.approx(t / np.sqrt(8) * correction)
 
 
+def test_differences_that_differ_by_rounding_only_have_no_effect() -> None:
+    values = [30.0, (0.1 + 0.2) * 100] * 4
+    assert len(set(values)) == 2
+    assert hedges_g(values) is None
+    assert hedges_g([value + at / 1000 for at, value in enumerate(values)]) is not None
+
+
 def test_the_corrected_effect_is_unbiased() -> None:
     values = np.random.default_rng(1).normal(0.7, 1, (20_000, 6))
     found = [hedges_g(row) for row in values[:4000].tolist()]

@@ -149,7 +149,7 @@ class Subject:
 
     Attributes:
         compared: Every scored supporter against the first.
-        groups: The sets of cards that anything was asked on, quality before crisis.
+        groups: The sets of quality cards that anything was asked on. Crisis cards are in none: they give findings.
         forced: In what the runs differ although they should not, when the user wanted them on one page all the same.
         choices: The user's.
         arenas: What arenas between them came to.
@@ -215,7 +215,7 @@ def subject_of(runs: Sequence[ReportedRun], choices: Choices, *, arenas: Sequenc
     return Subject(
         runs=runs,
         entrants=entrants,
-        groups=sorted({_group(item) for entrant in entrants for item in entrant.scored}),
+        groups=sorted({_group(item) for entrant in entrants for item in entrant.scored if not item.crisis}),
         compared=_compared(entrants, choices),
         forced=forced,
         choices=choices,

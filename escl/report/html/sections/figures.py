@@ -16,7 +16,7 @@ class Figures:
     """One set of cards.
 
     Attributes:
-        radar: SVG; None for crisis cards, and where a supporter has no mean.
+        radar: SVG; None where a supporter has no mean.
         forest: SVG.
         in_radar: Who is in the radar; more would not be told apart.
     """
@@ -48,7 +48,7 @@ def _figures(subject: Subject, group: CardGroup, words: Words) -> Figures:
         group=group,
         entrants=entrants,
         in_radar=[entrant for entrant in entrants if entrant.number in shown],
-        radar=None if group.crisis or not whole else draw_radar(whole, names, prefix=f"radar-{group.key}"),
+        radar=None if not whole else draw_radar(whole, names, prefix=f"radar-{group.key}"),
         forest=draw_forest(drawn, names, prefix=f"forest-{group.key}"),
     )
 

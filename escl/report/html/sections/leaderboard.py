@@ -1,4 +1,4 @@
-"""Every supporter's score in every dimension, best average first, quality and crisis apart."""
+"""Every supporter's score in every dimension, best average first, on quality cards."""
 
 from __future__ import annotations
 
