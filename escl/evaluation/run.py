@@ -163,8 +163,9 @@ async def run_simulation(
     _plan(simulation, store, played)
     wanted = {card.id for card in played}
     dialogues = [dialogue for dialogue in store.dialogues() if dialogue.card_id in wanted]
-    per_dialogue = turns_in(simulation.rounds)
-    said = {d.id: len(store.turns(d.id)) for d in dialogues}
+    # The greeting is nobody's turn.
+    per_dialogue = turns_in(simulation.rounds) - 1
+    said = {d.id: max(0, len(store.turns(d.id)) - 1) for d in dialogues}
     # What was given up is not asked for any more.
     total = sum(said[d.id] if d.state == "failed" else per_dialogue for d in dialogues)
     observer.started(Phase.SIMULATION, done=sum(said.values()), total=total)

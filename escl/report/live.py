@@ -90,7 +90,8 @@ class LineObserver:
         self.note(f"{phase.value}: {total} {_UNIT[phase]}{resumed}")
 
     def said(self, dialogue: DialogueRow, position: int, row: TurnRow) -> None:
-        self._advance(Phase.SIMULATION)
+        if position > 0:
+            self._advance(Phase.SIMULATION)
 
     def read(self, dialogue: DialogueRow, reading: LabelReading) -> None:
         self._advance(Phase.SCORING)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 _LOG_TAIL: Final = 12
+_FAILED: Final = "error:"
+"""Begins the line in which a command says why it ended."""
 _LOG_BYTES: Final = 16_384
 
 
@@ -35,14 +37,16 @@ class Started:
         return self._process.poll()
 
     def last_lines(self) -> list[str]:
-        """Return the end of what the command said, as it said it."""
+        """Return the end of what the command said: what failed, where it says so, else the last lines."""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(self._since, self.log.stat().st_size - _LOG_BYTES))
                 said = file.read().decode("utf-8", errors="replace")
         except OSError:
             return []
-        return said.splitlines()[-_LOG_TAIL:]
+        lines = said.splitlines()
+        failed = max((at for at, line in enumerate(lines) if line.startswith(_FAILED)), default=-_LOG_TAIL)
+        return lines[failed:][:_LOG_TAIL]
 
 
 def start_demo(folder: Path) -> Started:

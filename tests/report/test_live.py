@@ -23,15 +23,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_a_pause_is_said_and_slows_nothing(tmp_path: Path, clock: list[float]) -> None:
+def test_a_pause_is_said_and_slows_nothing_and_greetings_are_no_turns(tmp_path: Path, clock: list[float]) -> None:
     said = io.StringIO()
     observer = LineObserver(Console(file=said, width=100))
     store = begin(tmp_path / "run.db")
     (dialogue,) = store.dialogues()
     observer.started(Phase.SIMULATION, done=0, total=10)
     row = TurnRow(turn=Turn(speaker=Speaker.SEEKER, text="Hello"))
-    for position in range(4):
-        clock[0] += 1
+    # The greeting, before the first turn, is none.
+    for position in range(5):
+        clock[0] += 1 if position > 0 else 0
         observer.said(dialogue, position, row)
     observer.paused(is_paused=True)
     clock[0] += 3600

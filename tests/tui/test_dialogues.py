@@ -59,6 +59,21 @@ def test_two_supporters_on_a_card_stand_side_by_side_turn_by_turn(run: Path, siz
     drive(steps, run, size=size)
 
 
+@pytest.mark.parametrize("before", [(), ("tab",)])
+def test_where_there_is_room_for_one_pane_two_supporters_take_the_place_of_the_list(
+    run: Path, before: tuple[str, ...]
+) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "3")
+        await until(app, pilot, "1 of 8")
+        await type_keys(pilot, *before, "v")
+        shown = await until(app, pilot, "I am curt.")
+        assert "I am warm." in shown
+
+    drive(steps, run, size=(80, 24))
+
+
 def test_where_nobody_else_has_the_card_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = rated(tmp_path / "one.db", {"warm": {"a": [1.0], "b": [1.0]}, "curt": {"a": [1.0]}})

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from escl.tui.widgets.braille import Canvas
-from escl.tui.widgets.intervals import Ink, Scale, around_zero, axis, interval, ruled
+from escl.tui.widgets.intervals import Ink, Scale, around_zero, axis, interval, ruled, whole_ends
 from escl.tui.widgets.radar import MOST, SIGNS, Series, radar
 
 PLAIN = Ink(ground=Style(), whisker=Style(), point=Style())
@@ -24,6 +24,13 @@ def test_an_interval_stands_where_its_numbers_say() -> None:
     assert drawn(50, None, None) == "          ●          "
     assert drawn(None, None, None) == " " * 21
     assert drawn(50, 49.9, 50.1) == "          ●          "
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"), [(99.87, 99.98, "99–100"), (64.0, 73.0, "64–73"), (63.6, 72.2, "63–73")]
+)
+def test_whole_ends_hold_what_lies_between(low: float, high: float, shown: str) -> None:
+    assert whole_ends(low, high) == shown
 
 
 def test_an_interval_beyond_the_scale_ends_in_an_arrow() -> None:

@@ -157,7 +157,11 @@ def test_a_run_that_has_ended_has_no_time_left(tmp_path: Path) -> None:
             await until(app, pilot, " left")
             store.finish("interrupted")
             store.close()
-            assert " left" not in await until(app, pilot, "‖ stopped")
+            ended = await until(app, pilot, "‖ stopped")
+            assert " left" not in ended
+            # Nor is it offered to stop or pause it.
+            assert ENGLISH("key.stop") not in ended
+            assert ENGLISH("key.pause") not in ended
 
         drive(steps, path)
 

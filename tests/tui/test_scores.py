@@ -65,6 +65,21 @@ def test_what_a_toy_must_have_said_of_it_stands_beside_its_scores(run: Path, lan
     drive(steps, run, language=language, size=(160, 48))
 
 
+def test_scores_open_on_a_language_that_has_some(run: Path) -> None:
+    with sqlite3.connect(run) as connection:
+        connection.execute(
+            "DELETE FROM reading WHERE dialogue_id IN"
+            " (SELECT d.id FROM dialogue d JOIN card c ON c.id = d.card_id WHERE c.language = 'en')"
+        )
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "run.db")
+        await type_keys(pilot, "2")
+        await until(app, pilot, "Chinese · all categories")
+
+    drive(steps, run)
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 def test_a_key_changes_from_table_to_forest_to_radar_and_back(run: Path, size: tuple[int, int]) -> None:
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:

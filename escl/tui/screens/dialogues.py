@@ -154,9 +154,11 @@ class DialoguesScreen(RunScreen):
     def action_beside(self) -> None:
         """Show what the next supporter made of the same card beside this, and after the last nothing."""
         reading, beside = self.query_one(Reading), self._looked.beside
-        was_read = reading.pane.has_focus
+        was_read = reading.pane.has_focus or self.has_class("-narrow")
         shown = None if beside is None else beside.dialogue.supporter
         self.session.beside = _after(shown, [None, *self._looked.others])
+        if was_read:
+            self.remove_class("reading-list")
         self._show_one_or_two()
         if was_read or not self.query_one("#list-side").display:
             reading.pane.focus()

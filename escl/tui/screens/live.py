@@ -13,11 +13,12 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from escl.tui.keys import Key, bindings
+from escl.tui.keys import EVERYWHERE, IN_A_RUN, Key, bindings
 from escl.tui.look import Look, change_pause, look
 from escl.tui.plain import fitted, line, plain
 from escl.tui.screens.run_screen import RunScreen, Session
 from escl.tui.speed import Speed
+from escl.tui.widgets.bars import KeyBar
 from escl.tui.widgets.lines import Lines
 from escl.tui.widgets.meters import clock, meter, sparkline
 from escl.tui.widgets.residents import memory_lines, swap_lines
@@ -219,6 +220,8 @@ class LiveScreen(RunScreen):
         self._say_state(Content.assemble(*parts))
         self.query_one("#phases", Lines).show(self._phases(progress))
         self.query_one("#gauges").display = work == "running"
+        # What cannot be done any more is not offered.
+        self.query_one(KeyBar).show((*(self.all_keys if work == "running" else IN_A_RUN), *EVERYWHERE))
         if work != "running":
             self.query_one("#speaking").display = False
 

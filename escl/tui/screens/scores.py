@@ -255,7 +255,10 @@ class ScoresScreen(RunScreen):
 
     def _language(self, board: Leaderboard) -> Language:
         chosen = self.session.scores.language
-        return chosen if chosen in board.languages and chosen is not None else board.languages[0]
+        if chosen is not None and chosen in board.languages:
+            return chosen
+        rated = {one.language for one in board.cells if one.score.mean is not None}
+        return next((one for one in board.languages if one in rated), board.languages[0])
 
     def _show_choice(self, board: Leaderboard | None, said: str | None) -> None:
         scores = self.session.scores

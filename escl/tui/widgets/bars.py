@@ -38,7 +38,9 @@ class TopBar(Static):
     def render(self) -> Content:
         """Return the line; what is at the right is said shorter, or not at all, where there is little room."""
         width = self.size.width - 2
-        choices = [self._views(), self._views(named=False)] if self._view is not None else [(Content(self._aside), [])]
+        choices = [(Content(self._aside), Spots())]
+        if self._view is not None:
+            choices = [self._views(), self._views(gap=""), self._views(named=False)]
         fitting = [one for one in choices if one[0].cell_length + 16 <= width]
         right, spots = fitting[0] if fitting else (Content(""), [])
         left = fitted(self._title, max(0, width - right.cell_length - 6))
@@ -50,16 +52,16 @@ class TopBar(Static):
         """Show the view whose name was clicked."""
         follow(self, event, self._spots)
 
-    def _views(self, *, named: bool = True) -> tuple[Content, Spots]:
-        """Return the views, all of them `named` or this one only, and where each stands."""
+    def _views(self, *, named: bool = True, gap: str = " ") -> tuple[Content, Spots]:
+        """Return the views with a `gap` between them, all of them `named` or this one only, and where each stands."""
         shown, spots = Content(""), Spots()
         for name, key in VIEWS:
             is_here = name == self._view
             said = f" {key} {self._words('key.' + name)} " if named or is_here else f" {key} "
-            gap = " " if spots else ""
-            start = shown.cell_length + len(gap)
+            before = gap if spots else ""
+            start = shown.cell_length + len(before)
             spots.append((range(start, start + cell_len(said)), f"app.show_view('{name}')"))
-            shown = Content.assemble(shown, gap, (said, "bold reverse" if is_here else "$muted"))
+            shown = Content.assemble(shown, before, (said, "bold reverse" if is_here else "$muted"))
         return shown, spots
 
 

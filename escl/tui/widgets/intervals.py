@@ -5,14 +5,19 @@ Knows numbers and characters; whose they are, and what the colours are, is the c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
 from escl.tui.plain import fitted
+
+
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +103,8 @@ def axis(scale: Scale, at: Sequence[float], *, signed: bool = False) -> str:
         if start > cell_len(shown) or not shown:
             shown = shown.ljust(start) + label
     return fitted(shown, scale.width)
+
+
+def whole_ends(low: float, high: float) -> str:
+    """Return the ends in whole numbers, rounded outward: a mean shown with a decimal lies within them."""
+    return f"{math.floor(low + _ROUNDING)}–{math.ceil(high - _ROUNDING)}"

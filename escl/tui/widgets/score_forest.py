@@ -12,7 +12,7 @@ from textual.widgets import DataTable
 
 from escl.core.dimension import Dimension
 from escl.tui.plain import fitted, line
-from escl.tui.widgets.intervals import Ink, Scale, axis, interval, ruled
+from escl.tui.widgets.intervals import Ink, Scale, axis, interval, ruled, whole_ends
 from escl.tui.widgets.score_table import DIMENSIONS, Shown, is_best, marks
 
 if TYPE_CHECKING:
@@ -124,6 +124,6 @@ def _numbers(one: Tally | None, *, is_best: bool) -> Text:
         return Text("       -")
     ends = ""
     if one.score.low is not None and one.score.high is not None:
-        ends = f"{one.score.low:.0f}–{one.score.high:.0f}"
+        ends = whole_ends(one.score.low, one.score.high)
     best = "▸" if is_best else " "
     return Text.assemble("  ", (f"{best}{one.score.mean:4.1f}", "bold"), f"  {ends:<7}", marks(one))

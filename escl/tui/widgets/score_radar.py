@@ -13,6 +13,7 @@ from textual.widgets import DataTable, Static
 
 from escl.core.dimension import Dimension
 from escl.tui.plain import fitted, line
+from escl.tui.widgets.intervals import whole_ends
 from escl.tui.widgets.radar import MOST, SIGNS, STYLES, Series, radar
 from escl.tui.widgets.score_table import DIMENSIONS, Shown
 
@@ -115,7 +116,8 @@ class ScoreRadar(Horizontal):
         name = fitted(self._words(f"dimension.{dimension.value}"), 12)
         if one is None or one.score.mean is None:
             return Content(f"{name}    -")
-        ends = "" if one.score.low is None or one.score.high is None else f"{one.score.low:.0f}–{one.score.high:.0f}"
+        low, high = one.score.low, one.score.high
+        ends = "" if low is None or high is None else whole_ends(low, high)
         return Content.assemble(name, (f" {one.score.mean:5.1f}", "bold"), (f"  {ends}", "$muted"))
 
 

@@ -13,6 +13,7 @@ from textual.widgets import DataTable
 
 from escl.core.dimension import Dimension
 from escl.tui.plain import fitted, line
+from escl.tui.widgets.intervals import whole_ends
 from escl.tui.widgets.meters import level
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class ScoreTable(DataTable[Text]):
         heat = self._heat(mean)
         interval, digits = "", int(self._cell_width == _WIDE_CELL)
         if one.score.low is not None and one.score.high is not None:
-            interval = f"{one.score.low:.{digits}f}–{one.score.high:.{digits}f}"
+            low, high = one.score.low, one.score.high
+            interval = f"{low:.1f}–{high:.1f}" if digits else whole_ends(low, high)
         score = f"{mean:4.1f}" if mean < 99.95 else " 100"
         gap = " " if digits or len(signs) < 2 else ""
         width = self._cell_width - 1
