@@ -128,6 +128,17 @@ def test_a_setting_is_taken_when_it_is_faster_than_chance(tuned_on: Tune, gain: 
     assert tuned.rates.prefill_tps == pytest.approx(1000 * gain if is_taken else 1000)
 
 
+def test_a_setting_is_not_taken_because_others_were_slowed_for_a_moment(tuned_on: Tune) -> None:
+    class Busy(Machine):
+        def prefill(self, probe: Probe) -> float:
+            alike = [one for one in self.asked if one.setting == probe.setting and one.prompt_tokens == 1024]
+            return 800 if probe.prompt_tokens == 1024 and probe.setting.n_ubatch == 512 and len(alike) < 2 else 1000
+
+    tuned = tuned_on(Busy())
+    assert tuned.label_settings.n_ubatch == 512
+    assert {trial.settings.n_ubatch for trial in tuned.trials} == {256, 512, 1024}
+
+
 def test_reading_and_writing_may_want_different_settings(tuned_on: Tune) -> None:
     class Split(Machine):
         def prefill(self, probe: Probe) -> float:

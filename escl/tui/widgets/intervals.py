@@ -16,7 +16,6 @@ from rich.text import Text
 
 from escl.tui.plain import fitted
 
-
 _ROUNDING: Final = 1e-9
 
 
