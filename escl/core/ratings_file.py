@@ -33,9 +33,8 @@ _DIMENSIONS: Final = {name: each.value for each in Dimension for name in (each.v
 _MAX_NAME: Final = 400
 
 _name: Final = strict.line(_MAX_NAME)
-_label: Final = strict.choice({str(label): str(label) for label in LABELS})
 _choice: Final = strict.choice({**_CHOICES})
-_pass: Final = strict.choice({str(number): str(number) for number in range(1, 100)})
+_MAX_PASS: Final = 99
 
 
 class GivenLabel(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,7 +156,9 @@ def _text(path: Path) -> str:
 
 def _parsed(text: str, own: Collection[str] | None) -> RatingsFile:
     rows = _rows(text)
-    _, header = next(rows, (1, []))
+    _, header = next(rows, (1, None))
+    if header is None:
+        raise ValueError("is empty")
     columns = [name.strip().lower() for name in header]
     if "label" in columns or "dimension" in columns:
         _check_header(header, columns, RATING_COLUMNS)
@@ -259,6 +260,22 @@ def _rating(own: Collection[str] | None, fields: _Fields) -> tuple[object, Given
     if dimension not in set(Dimension):
         return key, OwnRating(own=dimension, **msgspec.structs.asdict(given))
     return key, Rating(dimension=Dimension(dimension), **msgspec.structs.asdict(given))
+
+
+def _label(value: object) -> str:
+    return _whole(value, min(LABELS), max(LABELS))
+
+
+def _pass(value: object) -> str:
+    return _whole(value, 1, _MAX_PASS)
+
+
+def _whole(value: object, lowest: int, highest: int) -> str:
+    """Return a whole number as it stands; no guess at another, for one out of range may stand for "missing"."""
+    text = str(value)
+    if text not in map(str, range(lowest, highest + 1)):
+        raise ValueError(f"is {strict.quoted(text)}, not a whole number from {lowest} to {highest}")
+    return text
 
 
 def _dimension(own: Collection[str] | None, value: object) -> str:

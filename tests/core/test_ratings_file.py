@@ -58,8 +58,8 @@ def test_preferences_are_told_by_their_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "line 1: the column card and the column a and the column b"),
-        (HEADER + "c,tech,ann,5\n", 'line 2, label is "5", which is none of 0, 1, 2, 3, 4'),
+        ("", "is empty"),
+        (HEADER + "c,tech,ann,5\n", 'line 2, label is "5", not a whole number from 0 to 4'),
         (HEADER + "c,tech,ann,3.5\n", 'line 2, label is "3.5"'),
         (HEADER + "c,empathie,ann,3\n", 'line 2, dimension is "empathie"'),
         (HEADER + "c,,ann,3\n", "line 2, dimension is empty"),
@@ -113,3 +113,18 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     ]
     preference = dict(zip(PREFERENCE_COLUMNS, ("c", "x", "y", "ann", "tie", 1), strict=True))
     assert read(tmp_path, csv_text(PREFERENCE_COLUMNS, [preference])).preferences[0].preference == "tie"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dialogue,dimension,rater,label,pass\nd,overall,r,1,0\n", "pass is .0., not a whole number from 1 to 99"),
+        ("dialogue,dimension,rater,label\nd,overall,r,-1\n", "label is .-1., not a whole number from 0 to 4"),
+    ],
+)
+def test_numbers_out_of_range_are_named_without_a_guess(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text(text)
+    with pytest.raises(RatingsError, match=said) as found:
+        read_ratings(path)
+    assert "did you mean" not in str(found.value)
