@@ -81,6 +81,7 @@ class Correlation(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         n: Dialogues that have both.
+        spearman: Of ranks within each supporter, so that a difference between supporters is no part of it.
     """
 
     language: Language
@@ -249,13 +250,14 @@ def _of_people(store: RunStore, path: Path, ratings: Sequence[Rating]) -> tuple[
 
 def _correlations(supporters: Sequence[SupporterMetrics], labels: _Labels) -> Iterable[Correlation]:
     for language in Language:
-        dialogues = [one for each in supporters if each.language is language for one in each.dialogues]
+        own = [each for each in supporters if each.language is language]
+        dialogues = [(at, one) for at, each in enumerate(own) for one in each.dialogues]
         for name, metric in METRICS.items():
-            known = [(one, value) for one in dialogues if (value := metric(one)) is not None]
+            known = [(at, one, value) for at, one in dialogues if (value := metric(one)) is not None]
             for dimension in Dimension:
                 pairs = [
-                    (one.card, value, labels[one.dialogue, dimension])
-                    for one, value in known
+                    (at, one.card, value, labels[one.dialogue, dimension])
+                    for at, one, value in known
                     if (one.dialogue, dimension) in labels
                 ]
                 if pairs:
@@ -263,12 +265,13 @@ def _correlations(supporters: Sequence[SupporterMetrics], labels: _Labels) -> It
                     yield Correlation(language=language, metric=name, dimension=dimension, n=len(pairs), spearman=found)
 
 
-def _spearman(pairs: Sequence[tuple[str, float, float]]) -> Estimate:
-    """Return the correlation over dialogues with its interval over cards."""
-    clusters = Clusters([card for card, _, _ in pairs])
-    x, y = np.array([a for _, a, _ in pairs]), np.array([b for _, _, b in pairs])
+def _spearman(pairs: Sequence[tuple[int, str, float, float]]) -> Estimate:
+    """Return the correlation within supporters, the first of each four, with its interval over cards."""
+    clusters = Clusters([card for _, card, _, _ in pairs])
+    x, y = np.array([a for _, _, a, _ in pairs]), np.array([b for _, _, _, b in pairs])
+    supporters = np.array([at for at, _, _, _ in pairs], dtype=np.int_)
     return estimate(
-        lambda of_cards: weighted.spearman(x, y, clusters.weights(of_cards)),
+        lambda of_cards: weighted.spearman_within(x, y, supporters, clusters.weights(of_cards)),
         clusters.n,
         undefined="one of the two never varies",
     )

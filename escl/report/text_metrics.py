@@ -33,7 +33,7 @@ def print_metrics(console: Console, found: TextMetrics) -> None:
             console.print(
                 Text.assemble(
                     ("\nSpearman's correlation", "bold"),
-                    f" with labels of {printable(found.labels or '')}, {n} dialogues",
+                    f" with labels of {printable(found.labels or '')}, {n} dialogues, ranked within each supporter",
                 )
             )
             console.print(_correlations(rows))

@@ -99,6 +99,19 @@ def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
     return _correlation(_mid_ranks(x, weights), _mid_ranks(y, weights), weights)
 
 
+def spearman_within(x: Floats, y: Floats, groups: Ints, weights: Floats) -> Floats:
+    """Return the correlation of mid-ranks taken within each group, as shares of its weight and less their mean."""
+    ranks = np.zeros((2, *weights.shape))
+    for group in np.unique(groups):
+        own = groups == group
+        total = weights[:, own].sum(axis=1, keepdims=True)
+        for at, values in enumerate((x, y)):
+            found = _mid_ranks(values[own], weights[:, own])
+            middle = (weights[:, own] * found).sum(axis=1, keepdims=True)
+            ranks[at][:, own] = np.divide(found - middle / np.maximum(total, 1), np.maximum(total, 1))
+    return _correlation(ranks[0], ranks[1], weights)
+
+
 def orders(x: Floats, y: Floats, cards: Ints) -> Floats:
     """Return for each two cards the sums over their items of what `kendall` needs: 3 x cards x cards."""
     one, other = np.sign(np.subtract.outer(x, x)), np.sign(np.subtract.outer(y, y))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
@@ -14,6 +15,7 @@ from escl.core.dimension import Dimension
 from escl.core.ratings_file import Rating
 from escl.errors import RatingsError
 from escl.evaluation.text_metrics import METRICS, TextMetrics, text_metrics
+from escl.stats import weighted
 from escl.store.records import TurnRow
 from escl.store.run import RunStore
 from tests.runs import CARD, begin, card
@@ -96,3 +98,11 @@ def test_unknown_dialogues_are_counted_and_ratings_of_another_run_refused(tmp_pa
 def test_without_labels_nothing_is_correlated(tmp_path: Path) -> None:
     found = text_metrics(spoken(tmp_path / "run.db"))
     assert (found.labels, found.correlations) == (None, [])
+
+
+def test_a_difference_between_supporters_is_no_correlation_within_them() -> None:
+    x, y = np.array([1.0, 2, 3, 11, 12, 13]), np.array([3.0, 2, 1, 13, 12, 11])
+    once = np.ones((1, 6))
+    assert weighted.spearman(x, y, once)[0] > 0
+    assert weighted.spearman_within(x, y, np.array([0, 0, 0, 1, 1, 1]), once)[0] == pytest.approx(-1)
+    assert weighted.spearman_within(x, y, np.zeros(6, dtype=int), once) == pytest.approx(weighted.spearman(x, y, once))
