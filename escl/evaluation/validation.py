@@ -53,12 +53,22 @@ class ValidatedOwn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AverageAccuracy(msgspec.Struct, frozen=True, kw_only=True):
-    """The mean over the rated dimensions of one language, each counting alike."""
+    """The mean over the rated dimensions of one language, each counting alike.
+
+    Attributes:
+        constant_exact: What one constant answer for each dimension reaches, the best of it; so `constant_within_one`.
+        people_exact: What people reach among each other; None where nobody rated a dimension twice. So
+            `people_within_one`.
+    """
 
     language: Language
     crisis: bool
     exact: Estimate
     within_one: Estimate
+    constant_exact: float | None
+    constant_within_one: float | None
+    people_exact: float | None
+    people_within_one: float | None
 
 
 class JudgeValidation(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +112,11 @@ def validate_ratings(
     known = known_ratings(ratings, runs, path=path, ignore_unknown=ignore_unknown)
     cells = judged_dialogues(known, runs)
     own = list(_known(ratings.own, runs, path=path, ignore_unknown=ignore_unknown))
+    validated = tuple(
+        ValidatedCell(crisis=key[0], language=key[1], dimension=key[2], validation=validate(cells[key]))
+        for key in itertools.product((False, True), Language, Dimension)
+        if key in cells
+    )
     return JudgeValidation(
         judged_by=runs.by,
         runs=runs.files,
@@ -109,22 +124,33 @@ def validate_ratings(
         n_ratings=len(known) + len(own),
         n_blank=ratings.n_blank,
         n_unknown=len(ratings.ratings) - len(known) + len(ratings.own) - len(own),
-        cells=tuple(
-            ValidatedCell(crisis=key[0], language=key[1], dimension=key[2], validation=validate(cells[key]))
-            for key in itertools.product((False, True), Language, Dimension)
-            if key in cells
-        ),
-        averages=tuple(_averages(cells)),
+        cells=validated,
+        averages=tuple(_averages(cells, validated)),
         own=tuple(_own_cells(own, runs, path=path)),
     )
 
 
-def _averages(cells: JudgedCells) -> Iterator[AverageAccuracy]:
+def _averages(cells: JudgedCells, validated: Sequence[ValidatedCell]) -> Iterator[AverageAccuracy]:
     for crisis, language in itertools.product((False, True), Language):
         rated = [dialogues for key, dialogues in cells.items() if key[:2] == (crisis, language)]
+        found = [one.validation for one in validated if (one.crisis, one.language) == (crisis, language)]
         if rated:
             exact, within_one = (average_share(rated, within=distance) for distance in (0, 1))
-            yield AverageAccuracy(language=language, crisis=crisis, exact=exact, within_one=within_one)
+            yield AverageAccuracy(
+                language=language,
+                crisis=crisis,
+                exact=exact,
+                within_one=within_one,
+                constant_exact=_mean([one.constant_exact.share for one in found]),
+                constant_within_one=_mean([one.constant_within_one.share for one in found]),
+                people_exact=_mean([one.ceiling.exact for one in found]),
+                people_within_one=_mean([one.ceiling.within_one for one in found]),
+            )
+
+
+def _mean(estimates: Sequence[Estimate]) -> float | None:
+    values = [one.value for one in estimates if one.value is not None]
+    return sum(values) / len(values) if values and len(values) == len(estimates) else None
 
 
 def _own_cells(known: Sequence[tuple[OwnRating, Place]], runs: JudgedRuns, *, path: Path) -> Iterator[ValidatedOwn]:

@@ -212,7 +212,8 @@ def _left_out(group: Group) -> dict[str, int]:
 
 def _legend(margin: float) -> Text:
     return Text.assemble(
-        f"\n▲ better, ▼ worse: Holm p is 0.05 or less. = equivalent: the interval lies within ±{margin:g} points"
+        f"\n▲ better, ▼ worse: Holm p is 0.05 or less, adjusted over the dimensions tested together; nothing is"
+        f" adjusted across tables. = equivalent: the interval lies within ±{margin:g} points"
         f" ({margin / LABEL_TO_PERCENT:g} labels). ? cannot tell, with the cards that could.\n"
         f"Paired by card; p by sign flips. Effect: mean / SD of the differences (Hedges' g). Could see: the difference"
         f" found with probability 0.8. What needs more than {MAX_CARDS:,} cards has no number.\n",

@@ -155,10 +155,20 @@ def _accuracy(cells: Sequence[_Validated], average: AverageAccuracy | None) -> T
         )
     if average is not None and len(cells) > 1:
         table.add_section()
-        shares = ((_percent(each), interval(each, ".0f", 100)) for each in (average.exact, average.within_one))
-        exact, within_one = shares
-        table.add_row("Average", *exact, "", "", "", *within_one)
+        table.add_row(
+            "Average",
+            *_average(average.exact, average.constant_exact, average.people_exact),
+            *_average(average.within_one, average.constant_within_one, average.people_within_one),
+        )
     return table
+
+
+def _average(scorer: Estimate, constant: float | None, people: float | None) -> Iterable[str]:
+    yield _percent(scorer)
+    yield interval(scorer, ".0f", 100)
+    for share in (constant, people):
+        yield number(None if share is None else 100 * share, ".0f")
+    yield ""
 
 
 def _share(scorer: Estimate, constant: Constant, people: Estimate) -> Iterable[Text]:
@@ -224,8 +234,9 @@ def _said(made: JudgeValidation) -> Iterable[Text]:
     yield from (Text(line) for line in _repeated(made))
     yield Text(
         "▲ better than the best single answer, ▽ worse, · cannot tell. Intervals: bootstrap over cards (BCa), from "
-        "10 cards on; of the bias as in reports. One ans.: the best that one label throughout reaches, chosen with "
-        "these ratings in hand. People: pairs of raters of the same dialogue.",
+        "10 cards on; of the bias as in reports. Correlations are over the dialogues of all supporters together, so a "
+        "difference between supporters is part of them. One ans.: the best that one label throughout reaches, chosen "
+        "with these ratings in hand. People: pairs of raters of the same dialogue.",
         style="italic",
     )
 

@@ -60,6 +60,19 @@ def test_a_dialogue_goes_by_its_code_by_card_and_supporter_and_with_its_run(run:
         assert cell.validation.bias.mean == -25
 
 
+def test_the_average_has_beside_it_what_one_answer_and_what_people_reach(run: Path) -> None:
+    rows = [("c1/warm/1", 3), ("c1/warm/2", 3), ("c2/warm", 1), ("c1/demo/curt", 0)]
+    alone = validated([run], of(*rows))
+    (average,) = [one for one in alone.averages if not one.crisis]
+    (cell,) = alone.cells
+    # Two of four ratings are 3; 2 is at most one away from three of them.
+    assert (average.constant_exact, cell.validation.constant_exact.share.value) == (0.5, 0.5)
+    assert (average.constant_within_one, average.people_exact, average.people_within_one) == (0.75, None, None)
+    twice = validated([run], of(*((name, label, "ann") for name, label in rows), ("c2/warm", 2, "bob")))
+    (average,) = [one for one in twice.averages if not one.crisis]
+    assert (average.people_exact, average.people_within_one) == (0.0, 1.0)
+
+
 def test_without_a_number_the_first_repeat_is_not_guessed_where_there_are_several(run: Path) -> None:
     with pytest.raises(RatingsError, match='line 2: "c1/warm" names 2 dialogues'):
         validated([run], of(("c1/warm", 3)))
