@@ -20,8 +20,8 @@ from tests.tui.driving import drive, quick_writer, until
 from tests.tui.every_screen import rest
 
 LOOKS, WINDOWS = 15, 6
-PER_LOOK_BYTES = 200
-"""Caches fill in jumps; what leaks grows in every window."""
+PER_LOOK_BYTES = 600
+"""Bounded caches are still filling, in jumps, on a busy machine slowly; what leaks grows in every window."""
 
 
 def test_memory_stays_flat_while_a_run_is_watched(tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ def test_the_screens_of_a_play_look_as_before(folder: Path, size: tuple[int, int
         app.pop_screen()
         await app.push_screen(PlayChatScreen(app.words, idle_play(played, Idle(code=0))))
         await until(app, pilot, "Finished and kept")
+        await until(app, pilot, "supporter  4")
         drawn["play-rated"] = await settled(app, pilot)
 
     drive(steps, size=size, theme=theme)
