@@ -62,6 +62,9 @@ def test_a_demo_is_started_stopped_resumed_outlives_its_app_and_is_ranked_and_re
         assert len(pressed) <= 5, pressed
         press(third, "\r")
         third.until("1 of 4")
+        # Back to the table that led here, and from there Home.
+        press(third, "q")
+        third.until("its dialogues")
         press(third, "q")
         third.until("✓ finished")
         press(third, "q")

@@ -235,7 +235,7 @@ class HomeScreen(EsclScreen):
 
     def _look_again(self) -> None:
         if self.is_current:
-            self.load()
+            self.look_again(self._look, group="runs")
 
     async def _look(self) -> None:
         paths = await asyncio.to_thread(runs_in, Path.cwd(), self._named)

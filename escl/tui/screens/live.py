@@ -54,7 +54,6 @@ class LiveScreen(RunScreen):
         self._watcher: Watcher | None = None
         self._turns, self._readings, self._tokens = Speed(), Speed(), Speed()
         self._work: Work | None = None
-        self._is_hearing = False
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
@@ -102,7 +101,7 @@ class LiveScreen(RunScreen):
     def _tick(self) -> None:
         # What is over does not change, unless somebody goes on with it: that is seen on opening it again.
         if self.is_current and (self._work in (None, "running") or self._is_starting):
-            self.load()
+            self.look_again(self._look, group="live")
 
     @property
     def _is_starting(self) -> bool:
@@ -110,9 +109,8 @@ class LiveScreen(RunScreen):
         return started is not None and not started.has_ended
 
     def _listen(self) -> None:
-        # Where the file answers slowly, a question that is under way is not asked again.
-        if self.is_current and self._work == "running" and not self._is_hearing:
-            self.in_background(self._hear, group="hear")
+        if self.is_current and self._work == "running":
+            self.look_again(self._hear, group="hear")
 
     async def _stop(self) -> None:
         from escl.tui.processes import ask_to_stop
@@ -134,11 +132,7 @@ class LiveScreen(RunScreen):
             now = self._watching(database).now()
             return self._watching(database).speaking(now, limit), now
 
-        self._is_hearing = True
-        try:
-            said, now = await self.ask(query)
-        finally:
-            self._is_hearing = False
+        said, now = await self.ask(query)
         if self._work != "running":
             return
         width = max(20, self.size.width - 7)

@@ -67,7 +67,7 @@ class PlayChatScreen(EsclScreen):
         self._seen: Seen | None = None
         self._sent: str | None = None
         self._n_before = 0
-        self._n_shown = -1
+        self._shown = (0, False)
         self._is_over = False
 
     @property
@@ -165,7 +165,7 @@ class PlayChatScreen(EsclScreen):
 
     def _tick(self) -> None:
         if self.is_current and not self._is_over:
-            self.load()
+            self.look_again(self._look, group="play")
 
     def _go_on(self) -> None:
         try:
@@ -202,13 +202,14 @@ class PlayChatScreen(EsclScreen):
         turns = [] if self._seen is None else list(self._seen.whole.turns)
         if self._sent is not None:
             turns.append(TurnRow(turn=Turn(speaker=Speaker.SUPPORTER, text=self._sent)))
-        if len(turns) != self._n_shown:
-            self._n_shown = len(turns)
-            transcript = self.query_one(Transcript)
-            if turns:
-                await transcript.show(turns)
-            transcript.scroll_end(animate=False)
         self._show_state()
+        # What is shown at the end takes room beside the chat, whose lines are then broken anew.
+        shown = (len(turns), self._is_complete)
+        if turns and shown != self._shown:
+            transcript = self.query_one(Transcript)
+            await transcript.show(turns)
+            transcript.scroll_end(animate=False)
+            self._shown = shown
 
     def _show_state(self) -> None:
         box, facts = self.query_one(ReplyBox), self.query_one("#facts-side")

@@ -153,6 +153,11 @@ class EsclScreen(Screen[None]):
         """Do `work` without holding up the keys; newer work of the same group takes the place of older."""
         self.start(work, group=group, exclusive=True)
 
+    def look_again(self, work: Callable[[], Coroutine[None, None, None]], *, group: str) -> None:
+        """Do `work` in the background as timers ask for it: what takes longer than a timer's turn is let finish."""
+        if not any(one.node is self and one.group == group and not one.is_finished for one in self.workers):
+            self.in_background(work, group=group)
+
     def start(self, work: Callable[[], Coroutine[None, None, None]], *, group: str, exclusive: bool = False) -> None:
         """Do `work` beside other work of its group, unless it is `exclusive`."""
 
