@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import statistics
 import threading
 import time
@@ -36,6 +37,8 @@ from escl.store.records import DialogueRow, FailureRow, LabelReading, TurnRow
 from escl.store.run import RunStore
 
 _SAMPLE_EVERY_S: Final = 0.1
+_LOOK_EVERY: Final = 10
+"""Samples from one search for new processes to the next: it reads all of the machine's, on a core that is at work."""
 
 
 class Casting(msgspec.Struct, frozen=True, kw_only=True):
@@ -338,8 +341,12 @@ class PeakMemory:
 
     def _sample(self) -> None:
         me = psutil.Process()
-        while not self._over.wait(_SAMPLE_EVERY_S):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_rss, [me, *me.children(recursive=True)])))
+        for number in itertools.count():
+            if number % _LOOK_EVERY == 0:
+                processes = [me, *me.children(recursive=True)]
+            self.peak_bytes = max(self.peak_bytes, sum(map(_rss, processes)))
+            if self._over.wait(_SAMPLE_EVERY_S):
+                return
 
     def __enter__(self) -> PeakMemory:
         self._thread.start()

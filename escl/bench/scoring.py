@@ -18,7 +18,6 @@ from escl.core.dimension import Dimension, adapter_name
 from escl.engine.sequential import Dialogue, Loading, Outcome, Read, run_in_sequence
 from escl.engine.trial import Alike, Evaluated, Evaluation, Stand
 from escl.errors import EngineError
-from escl.evaluation.run import Simulation
 from escl.store.run import RunStore
 
 OTHER: Final = "one create_chat_completion for each dimension"
@@ -30,16 +29,15 @@ _PATIENCE: Final = 4.0
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
-    """Both sides, once, and escl against bare llama.cpp more often.
+    """All sides, once, one after the other.
 
     Attributes:
-        bare: escl's seconds of work, and llama.cpp's on the tokens that must be evaluated and nothing else, measured in
-            turns; or why that was not measured.
+        bare: llama.cpp on the tokens that must be evaluated and nothing else, or why that was not measured.
         reusing: The script that keeps the KV of the rubric.
     """
 
     escl: Observed
-    bare: list[tuple[float, Evaluated]] | str
+    bare: Evaluated | str
     script: Outcome
     reusing: Outcome | None
     same_labels: int
@@ -54,21 +52,17 @@ def compare_scoring(
     goal: float | None,
     best_prefill_tps: float | None,
     with_reuse: bool,
-    rounds_of_bare: int,
 ) -> Table:
     """Return how fast both sides score a finished dialogue for each card of `casting`.
 
     Args:
+        pairs: How often each side goes, in turns.
         goal: The least ratio of readings a second.
         best_prefill_tps: The most prompt tokens a second that the scorer was measured to evaluate on this machine;
             None when it was not measured.
         with_reuse: Whether to measure the script a second time, with llama-cpp-python keeping the prompt's opening.
-        rounds_of_bare: How often escl and bare llama.cpp go in turns, for each pair.
     """
-    measured = [
-        _measure(casting, use, rounds=rounds, with_reuse=with_reuse, rounds_of_bare=rounds_of_bare)
-        for _ in range(pairs)
-    ]
+    measured = [_measure(casting, use, rounds=rounds, with_reuse=with_reuse) for _ in range(pairs)]
     last = measured[-1]
     return Table(
         key="scoring",
@@ -85,9 +79,7 @@ def compare_scoring(
             "readings, escl": last.escl.n_done,
             "readings, script": len(last.script.calls),
             "prompt tokens, script": sum(call.n_prompt for call in last.script.calls),
-            "prompt tokens that must be evaluated": "unknown"
-            if isinstance(last.bare, str)
-            else last.bare[-1][1].n_tokens,
+            "prompt tokens that must be evaluated": "unknown" if isinstance(last.bare, str) else last.bare.n_tokens,
             "readings with the same label": last.same_labels,
         },
         notes=(
@@ -102,46 +94,31 @@ def compare_scoring(
     )
 
 
-def _measure(casting: Casting, use: MachineUse, *, rounds: int, with_reuse: bool, rounds_of_bare: int) -> Scored:
+def _measure(casting: Casting, use: MachineUse, *, rounds: int, with_reuse: bool) -> Scored:
     simulation = simulation_of(casting, rounds=rounds, max_tokens=1)
     with tempfile.TemporaryDirectory(prefix="escl-bench-") as folder:
-        store = _spoken(Path(folder) / "run.db", simulation)
+        store = begin(Path(folder) / "run.db", simulation)
         try:
+            fill(store, simulation)
             ours = read(casting.scorer, store, use)
+            bare = _bare(casting, store, use, within_s=_PATIENCE * ours.working_s)
             job = _job(casting, store, use)
             script = run_in_sequence(job)
             reusing = run_in_sequence(msgspec.structs.replace(job, reuse=True)) if with_reuse else None
             same = _same_labels(store, script)
         finally:
             store.close()
-        bare = _against_bare(casting, simulation, use, folder=Path(folder), rounds=rounds_of_bare)
     return Scored(escl=ours, bare=bare, script=script, reusing=reusing, same_labels=same)
 
 
-def _spoken(path: Path, simulation: Simulation) -> RunStore:
-    """Return a new run with all its dialogues, open for writing."""
-    store = begin(path, simulation)
-    fill(store, simulation)
-    return store
-
-
-def _against_bare(
-    casting: Casting, simulation: Simulation, use: MachineUse, *, folder: Path, rounds: int
-) -> list[tuple[float, Evaluated]] | str:
-    measured = []
-    for number in range(rounds):
-        store = _spoken(folder / f"{number}.db", simulation)
-        try:
-            (engine,) = reading_plan(casting.scorer, store, use).best().engines
-            ours = read(casting.scorer, store, use)
-            asked = Evaluation(spec=engine.spec, groups=_groups(casting, store))
-            with Stand(casting.scorer.path) as stand:
-                measured.append((ours.working_s, stand.evaluate(asked, within_s=_PATIENCE * ours.working_s)))
-        except EngineError as error:
-            return error.message
-        finally:
-            store.close()
-    return measured
+def _bare(casting: Casting, store: RunStore, use: MachineUse, *, within_s: float) -> Evaluated | str:
+    (engine,) = reading_plan(casting.scorer, store, use).best().engines
+    asked = Evaluation(spec=engine.spec, groups=_groups(casting, store))
+    try:
+        with Stand(casting.scorer.path) as stand:
+            return stand.evaluate(asked, within_s=within_s)
+    except EngineError as error:
+        return error.message
 
 
 def _groups(casting: Casting, store: RunStore) -> list[Alike]:
@@ -212,13 +189,13 @@ def _rows(measured: Sequence[Scored], *, goal: float | None, best_prefill_tps: f
 def _prefill_rows(measured: Sequence[Scored], best_prefill_tps: float | None) -> Iterator[Row]:
     what = "tokens that must be evaluated, against bare llama.cpp on the same"
     of_best = "the same, against the best prefill in tuning"
-    reason = next((m.bare for m in measured if isinstance(m.bare, str)), None)
-    if reason is not None:
+    pairs = [(m.escl, m.bare) for m in measured if not isinstance(m.bare, str)]
+    if len(pairs) < len(measured):
+        reason = next(m.bare for m in measured if isinstance(m.bare, str))
         yield missing(what, "tokens/s", goal=_OF_BARE, why=reason)
         yield missing(of_best, "tokens/s", why=reason)
         return
-    pairs = [pair for m in measured if not isinstance(m.bare, str) for pair in m.bare]
-    ours = [bare.n_tokens / ours_s for ours_s, bare in pairs]
+    ours = [bare.n_tokens / escl.working_s for escl, bare in pairs]
     rates = [bare.n_tokens / sum(bare.seconds) for _, bare in pairs]
     yield faster(what, "tokens/s", list(zip(ours, rates, strict=True)), goal=_OF_BARE)
     if best_prefill_tps is None:

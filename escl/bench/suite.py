@@ -33,7 +33,7 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
         batch_sizes: Dialogues side by side that the batcher is measured with.
         growth_sizes: Dialogues of the runs that are compared for growth.
         pairs: How often the two sides of the long comparisons go.
-        rounds_of_batcher: The same for the batcher, and `rounds_of_bare` for scoring against bare llama.cpp.
+        scoring_pairs: The same for scoring, and `rounds_of_batcher` for the batcher.
         with_reuse: Whether scoring is also compared with a script that keeps the rubric's KV.
     """
 
@@ -44,7 +44,7 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     batch_prompt_tokens: int = 128
     batch_steps: int = 16
     rounds_of_batcher: int = 5
-    rounds_of_bare: int = 3
+    scoring_pairs: int = 3
     growth_sizes: tuple[int, ...] = (8, 32, 128, 512)
     growth_rounds: int = 1
     growth_tokens: int = 8
@@ -61,7 +61,7 @@ QUICK: Final = Effort(
     batch_sizes=(1, 8),
     batch_steps=8,
     rounds_of_batcher=1,
-    rounds_of_bare=1,
+    scoring_pairs=1,
     growth_sizes=(8, 32),
     adapter_prompts=2,
     adapter_pairs=1,
@@ -107,11 +107,10 @@ def _scoring(bench: Bench) -> Table:
         bench.casting,
         bench.use,
         rounds=effort.scoring_rounds,
-        pairs=effort.pairs,
+        pairs=effort.scoring_pairs,
         goal=bench.scoring_goal,
         best_prefill_tps=best,
         with_reuse=effort.with_reuse,
-        rounds_of_bare=effort.rounds_of_bare,
     )
 
 

@@ -93,7 +93,8 @@ class LabelReader:
         self._parked: Tokens = np.empty(0, dtype=np.int32)
         self._adapter: str | None = None
         self._drafts: dict[Group | str | None, list[int]] = {}
-        self._begun: set[str | None] = set()
+        self._latest: list[int] = []
+        self._has_begun = False
 
     @property
     def n_active(self) -> int:
@@ -169,17 +170,16 @@ class LabelReader:
             return []
         same_adapter = [job for job in self._waiting if job.request.adapter == self._adapter]
         group = (same_adapter or list(self._waiting))[0].group
-        chosen = self._fitting([job for job in self._waiting if job.group == group][: self._pack_size(group)])
+        chosen = self._fitting([job for job in self._waiting if job.group == group][: self._pack_size()])
         for job in chosen:
             self._waiting.remove(job)
         return chosen
 
-    def _pack_size(self, group: Group) -> int:
-        """Return how many requests go together; an adapter's first goes ahead, so that the others have its draft."""
-        adapter = group[0]
-        if adapter in self._begun:
+    def _pack_size(self) -> int:
+        """Return how many requests go together; the first of all goes ahead, so that the others have its draft."""
+        if self._has_begun:
             return self._n_slots
-        self._begun.add(adapter)
+        self._has_begun = True
         return 1
 
     def _fitting(self, jobs: list[_Job]) -> list[_Job]:
@@ -270,7 +270,8 @@ class LabelReader:
     def _draft(self, job: _Job) -> list[int]:
         if self._strict or not job.request.use_draft:
             return []
-        known = self._drafts.get(job.group) or self._drafts.get(job.request.adapter) or []
+        # Adapters of one scorer were trained to answer alike.
+        known = self._drafts.get(job.group) or self._drafts.get(job.request.adapter) or self._latest
         return known[: min(job.request.max_tokens - 1, _MAX_DRAFT)]
 
     def _evaluate(self, jobs: Sequence[_Job]) -> Generator[None, None, None]:
@@ -354,7 +355,7 @@ class LabelReader:
         at = find_label(pieces, list(job.odds))
         drafted = bool(job.draft) and at is not None and at < job.n_verified
         if at is not None:
-            self._drafts[job.group] = self._drafts[job.request.adapter] = job.reply[: at + 1 + _TAIL]
+            self._latest = self._drafts[job.group] = self._drafts[job.request.adapter] = job.reply[: at + 1 + _TAIL]
         odds = None if at is None else job.odds[at]
         return LabelRead(
             id=job.request.id,

@@ -80,9 +80,7 @@ def test_both_sides_of_a_simulation_say_the_same_number_of_turns_and_tokens(cast
 
 def test_both_sides_of_scoring_read_the_same_labels(casting: Casting) -> None:
     english = msgspec.structs.replace(casting, cards=casting.cards[:ENGLISH])
-    table = compare_scoring(
-        english, USE, rounds=1, pairs=1, goal=1.8, best_prefill_tps=None, with_reuse=True, rounds_of_bare=2
-    )
+    table = compare_scoring(english, USE, rounds=1, pairs=1, goal=1.8, best_prefill_tps=None, with_reuse=True)
     (prefill,) = [row for row in table.rows if row.why_missing]
     assert_measured(msgspec.structs.replace(table, rows=tuple(row for row in table.rows if row is not prefill)))
     assert prefill.why_missing == "the prefill rate was not measured"

@@ -166,6 +166,19 @@ def test_a_reply_like_the_latest_takes_no_step_of_its_own(reader: MakeReader, mo
 
 
 @pytest.mark.model
+def test_an_adapters_first_readings_follow_what_another_replied(
+    reader: MakeReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = reader("three", Script(chain("\n", "The", " score", " is", " 3", ".", "<|im_end|>")))
+    read(one, ask(1, "hello"))
+    extend = Mock(side_effect=one._extend)
+    monkeypatch.setattr(one, "_extend", extend)
+    answers = read(one, *[ask(number, said, adapter="a") for number, said in enumerate(dialogues(6))])
+    assert all(answer.drafted for answer in answers.values())
+    assert extend.call_count == 0
+
+
+@pytest.mark.model
 def test_the_distribution_is_over_the_whole_vocabulary(reader: MakeReader) -> None:
     answers = read(reader(), *[ask(number, said) for number, said in enumerate(dialogues(16))])
     labelled = [answer for answer in answers.values() if answer.label is not None]
