@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from escl.core.dimension import LABEL_TO_PERCENT
-from escl.errors import EsclError, UsageError
+from escl.errors import EsclError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from escl.evaluation.compare import Pairing
@@ -47,7 +47,9 @@ def compared(path: Path, database: Database, choice: Compared) -> Comparison:
     from escl.evaluation.compare import pairing
     from escl.evaluation.sides import sides_of
     from escl.store.database import Database as Opened
+    from escl.store.database import is_of_lock
     from escl.store.run import RunStore
+    from escl.tui.open_run import WAITS_S
 
     with contextlib.ExitStack() as stack:
         try:
@@ -56,15 +58,21 @@ def compared(path: Path, database: Database, choice: Compared) -> Comparison:
             return Comparison(names=[], trouble=_said(error))
         if choice.other is not None:
             try:
-                store = RunStore.read(stack.enter_context(Opened.reader(choice.other)))
+                store = RunStore.read(stack.enter_context(Opened.reader(choice.other, waits_s=WAITS_S)))
                 sides += [(side, True) for side in sides_of(choice.other, store)]
             except EsclError as error:
+                if isinstance(error, StorageError) and is_of_lock(error):
+                    # Whoever asks does so again, and says that it waits.
+                    raise
                 return Comparison(names=[(side.supporter, False) for side, _ in sides], trouble=_said(error))
         names = [(side.supporter, is_other) for side, is_other in sides]
         if len(sides) < 2:
             return Comparison(names=names)
-        one = names.index(choice.side) if choice.side in names else 1
-        two = names.index(choice.against) if choice.against in names else 0
+        # A run's first supporter stands against the other run's first, or its second one against its first.
+        of_other = next((at for at, (_, is_other) in enumerate(names) if is_other), None)
+        one, two = (1, 0) if of_other is None else (0, of_other)
+        one = names.index(choice.side) if choice.side in names else one
+        two = names.index(choice.against) if choice.against in names else two
         both = (sides[one][0], sides[two][0])
         try:
             found = pairing(*both, margin=MARGIN * LABEL_TO_PERCENT, force=choice.force)

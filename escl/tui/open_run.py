@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_WAITS_S = 2.0
+WAITS_S = 2.0
 """How long a file may be locked before it is said."""
 
 
@@ -86,7 +86,7 @@ class OpenRun:
         from escl.store.database import Database
 
         if self._database is None:
-            self._database = Database.reader(self.path, waits_s=_WAITS_S)
+            self._database = Database.reader(self.path, waits_s=WAITS_S)
         elif not self.path.exists():
             self._closed()
             raise StorageError(f"{self.path} is not there any more", hint="it was moved or removed")

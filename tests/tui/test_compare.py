@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -206,6 +207,24 @@ def test_escape_leads_from_the_cards_back_to_the_dimensions_and_from_there_home(
         await until(app, pilot, "n new run")
 
     drive(steps, run, size=size)
+
+
+def test_another_run_that_is_locked_is_waited_for_and_that_is_told(run: Path, tmp_path: Path) -> None:
+    other = contested_run(tmp_path / "other.db", supporters=("hot-9b",), seed=7)
+    locking = sqlite3.connect(other, isolation_level=None)
+    locking.execute("BEGIN EXCLUSIVE")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "4")
+        await until(app, pilot, "Average")
+        app.screen._take_other(other)  # type: ignore[attr-defined]
+        await until(app, pilot, "locked by another program: tried again", within_s=20)
+        locking.execute("ROLLBACK")
+        await until(app, pilot, "warm-7b (run.db) against hot-9b (other.db)")
+
+    drive(steps, run)
+    locking.close()
 
 
 def test_what_else_differs_is_said_in_the_language_of_the_app(run: Path, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_locked_file_is_told_and_waited_for_while_keys_work(folder: Path) -> N
 def test_a_question_waits_for_the_lock_however_often_it_is_refused_and_tells_other_errors(
     folder: Path, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
-    monkeypatch.setattr("escl.tui.open_run._WAITS_S", 0.01)
+    monkeypatch.setattr("escl.tui.open_run.WAITS_S", 0.01)
     path = finished_run(folder / "one.db")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

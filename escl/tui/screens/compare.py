@@ -177,10 +177,7 @@ class CompareScreen(RunScreen):
     def _take_other(self, path: Path | None) -> None:
         chosen = self.session.compared
         chosen.other, chosen.force, chosen.group = path, False, 0
-        chosen.side = None
-        if path is not None and self._now is not None and self._now.names:
-            # A run is compared with the other one: its first supporter stands against this run's.
-            chosen.side, chosen.against = self._now.names[0], None
+        chosen.side = chosen.against = None
         self.load()
 
     async def _look(self) -> None:

@@ -58,8 +58,9 @@ class Compared:
 
     Attributes:
         other: Another run whose supporters may be chosen too.
-        side: The supporter that the verdicts are about, and whether it is the other run's; None is the second one.
-        against: The reference; None is the first one.
+        side: The supporter that the verdicts are about, and whether it is the other run's; None is the second one, or
+            the first one where there is another run.
+        against: The reference; None is the first one, or the other run's first one.
         group: Which of the sets of cards.
         force: Whether to compare what is not comparable.
     """
