@@ -40,6 +40,17 @@ def fitted(text: str, width: int) -> str:
     return set_cell_size(set_cell_size(text, width - 1) + "…", width)
 
 
+def fitted_in_the_middle(text: str, width: int) -> str:
+    """Return `text` in exactly `width` cells, cut in its middle where it is longer: names often differ at their end."""
+    if width <= 0 or cell_len(text) <= width:
+        return fitted(text, width)
+    most = (width - 1) // 2
+    end = text[len(text) - most :]
+    while cell_len(end) > most:
+        end = end[1:]
+    return set_cell_size(f"{set_cell_size(text, width - 1 - cell_len(end))}…{end}", width)
+
+
 def _bounded(text: str) -> str:
     shown = printable(text[:LONGEST]).replace("\t", "    ")
     more = len(text) - LONGEST

@@ -197,3 +197,23 @@ def test_of_ten_thousand_dialogues_the_last_is_reached_and_found_with_few_rows_h
         await until(app, pilot, "▸ card-9998")
 
     drive(steps, path, size=(160, 48))
+
+
+@pytest.mark.parametrize("size", [(40, 10), (160, 48)])
+def test_cards_that_differ_at_their_end_can_be_told_apart_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("demo/warm", "demo/curt")
+    labels = {name: {f"en-marriage-{n}": [2.0] for n in (1, 2)} for name in names}
+    path = rated(tmp_path / "one.db", labels)
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "one.db")
+        app.open_run(path, view="dialogues")
+        await until(app, pilot, "1 of 4")
+        await type_keys(pilot, "tab")
+        for n in (1, 2):
+            await until(app, pilot, f"en-marriage-{n}   ")
+
+    drive(steps, size=size)

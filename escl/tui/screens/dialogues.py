@@ -277,7 +277,7 @@ class DialoguesScreen(RunScreen):
 
     def _take(self, ids: array[int], at: int) -> None:
         self._ids = ids
-        self.query_one(DialogueList).show(len(ids), at)
+        self.query_one(DialogueList).show(len(ids), at, supporters=self._supporters)
 
     async def _fetch(self, start: int) -> None:
         ids, dimension = self._ids, self.wanted.dimension

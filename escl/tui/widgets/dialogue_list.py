@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import BindingType
@@ -16,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from escl.tui.keys import Key, bindings
-from escl.tui.plain import fitted, line
+from escl.tui.plain import fitted, fitted_in_the_middle, line
 
 if TYPE_CHECKING:
     from escl.store.browse import Found
@@ -66,12 +68,14 @@ class DialogueList(ScrollView, can_focus=True):
     def __init__(self) -> None:
         super().__init__()
         self._n = 0
+        self._widest = 0
         self._pages: OrderedDict[int, list[Found]] = OrderedDict()
         self._asked: set[int] = set()
 
-    def show(self, n: int, at: int = 0) -> None:
-        """Show a list of `n` dialogues with the cursor on row `at`; all rows are asked for anew."""
+    def show(self, n: int, at: int = 0, *, supporters: Sequence[str]) -> None:
+        """Show a list of `n` dialogues of `supporters` with the cursor on row `at`; all rows are asked for anew."""
         self._n = n
+        self._widest = max((cell_len(line(name)) for name in supporters), default=0)
         self._pages.clear()
         self._asked.clear()
         self.virtual_size = Size(0, n)
@@ -135,7 +139,10 @@ class DialogueList(ScrollView, can_focus=True):
         if at >= self._n:
             return Strip.blank(width, self.rich_style)
         found = self._row(at)
-        text = fitted("▸ …" if is_cursor else "  …", width) if found is None else _row(found, width, is_cursor)
+        if found is None:
+            text = fitted("▸ …" if is_cursor else "  …", width)
+        else:
+            text = _row(found, width, self._widest, is_cursor)
         return Strip([Segment(text, style + Style(bold=is_cursor))], width)
 
     def _row(self, at: int) -> Found | None:
@@ -153,14 +160,18 @@ class DialogueList(ScrollView, can_focus=True):
         self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
 
 
-def _row(found: Found, width: int, is_cursor: bool) -> str:
-    """Return a dialogue in exactly `width` cells: card, supporter, label, and a sign where something is wrong."""
+def _row(found: Found, width: int, widest: int, is_cursor: bool) -> str:
+    """Return a dialogue in exactly `width` cells: card, supporter, label, and a sign where something is wrong.
+
+    The card has what the supporters' names, of which the `widest` has so many cells, leave over.
+    """
     label = {"pending": "·", "speaking": "…", "failed": "×"}.get(found.state, "-")
     if found.label is not None:
         label = f"{found.label:.1f}"
     sign = "!" if found.troubled else " "
     name = line(found.card_id) + (f" #{found.repeat + 1}" if found.repeat else "")
     room = max(0, width - 10)
-    card = room if room < 16 else room * 2 // 5
+    card = room if room < 16 else room - min(widest + 2, room * 3 // 5)
     start = "▸ " if is_cursor else "  "
-    return fitted(f"{start}{fitted(name, card)} {fitted(line(found.supporter), room - card)} {label:>3}{sign} ", width)
+    who = fitted_in_the_middle(line(found.supporter), room - card)
+    return fitted(f"{start}{fitted_in_the_middle(name, card)} {who} {label:>3}{sign} ", width)
