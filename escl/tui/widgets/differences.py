@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from rich.text import Text
 from textual.widgets import DataTable
 
-from escl.tui.plain import fitted, line
+from escl.tui.plain import fitted, fitted_in_the_middle, line
 from escl.tui.strings import told
 from escl.tui.widgets.intervals import Scale, around_zero, axis, interval
 from escl.tui.widgets.score_forest import plot_ink
@@ -56,21 +56,18 @@ class Differences(DataTable[Text]):
         self.move_cursor(row=at)
 
     def show_cards(self, cards: Sequence[CardDifference], limit_as: Differences, names: tuple[str, str]) -> None:
-        """Show a line for each card, on the scale of `limit_as`."""
+        """Show a line for each card, on the scale of `limit_as`, with the scores of both under their `names`."""
         self._limit, self._margin = limit_as._limit, limit_as._margin
-        self._begin(["compare.difference"], show_header=False)
+        self._begin(["compare.difference"])
         width = max(8, (self._width - self._first - self._scale.width - 9) // 2)
         for name in names:
-            self.add_column(name, width=width)
+            self.add_column(Text(fitted_in_the_middle(f"  {line(name)}", width)), width=width)
         for one in cards[:MOST_CARDS]:
             self.add_row(
-                Text(fitted(line(one.card), self._first), no_wrap=True),
+                Text(fitted_in_the_middle(line(one.card), self._first), no_wrap=True),
                 self._drawn(one.difference, (None, None)),
                 Text(f"  {one.difference + 0.0:+6.1f}", style="bold"),
-                *(
-                    Text(fitted(f"{value:6.1f} {line(name)}", width), no_wrap=True)
-                    for value, name in zip((one.first, one.second), names, strict=True)
-                ),
+                *(Text(f"  {value:5.1f}", no_wrap=True) for value in (one.first, one.second)),
             )
 
     @property
@@ -95,9 +92,8 @@ class Differences(DataTable[Text]):
         more = ["compare.interval", "compare.p", "compare.effect", "compare.detectable", "compare.cards"]
         return more if self._is_wide else []
 
-    def _begin(self, heads: list[str], *, show_header: bool = True) -> None:
+    def _begin(self, heads: list[str]) -> None:
         self.clear(columns=True)
-        self.show_header = show_header
         self.add_column("", width=self._first)
         ticks = [self._limit * share for share in (-1, -0.5, 0, 0.5, 1)]
         self.add_column(Text(axis(self._scale, ticks, signed=True)), width=self._scale.width)
