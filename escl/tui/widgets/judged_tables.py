@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.content import Content
 from textual.widgets import DataTable
 
-from escl.tui.plain import fitted, line
+from escl.tui.plain import fitted, fitted_in_the_middle, line
 from escl.tui.widgets.intervals import Scale, axis, interval, ruled
 from escl.tui.widgets.score_forest import plot_ink
 
@@ -80,22 +81,39 @@ class JudgedTable(DataTable[Text]):
         self.clear(columns=True)
         self.show_header = False
         scale = Scale(low=0, high=1, width=17)
-        name = max(10, (self._width - self._first - scale.width - 18) // 2) if not self._is_wide else 30
-        for width in (self._first, name, scale.width, name, 16):
+        pairs = pairs[:MOST_PAIRS]
+        outcomes = [self._outcome(one) for one in pairs]
+        last = 1 + max(map(cell_len, outcomes), default=0)
+        card, name = self._pair_widths(pairs, self._width - scale.width - last)
+        for width in (card, name, scale.width, name, last):
             self.add_column("", width=width)
-        for one in pairs[:MOST_PAIRS]:
+        for one, outcome in zip(pairs, outcomes, strict=True):
             verdict = one.verdict
             wins = ("", "") if verdict is None or verdict.score == 0.5 else ("bold", "")[:: 1 if verdict.score else -1]
-            said = line(one.missing or "", 14) if verdict is None else self._words(AGREEMENTS[verdict.agreement])
             preference = None if verdict is None else 1 - verdict.preference
+            names = [fitted_in_the_middle(line(who), name - 3) for who in (one.one, one.other)]
             self.add_row(
-                Text(fitted(line(one.card), self._first - 1), no_wrap=True),
-                Text(fitted(f"{_mark(one, 1.0)}{line(one.one)}", name), style=wins[0], no_wrap=True),
+                Text(fitted_in_the_middle(line(one.card), card - 1), no_wrap=True),
+                Text(_mark(one, 1.0) + names[0], style=wins[0], no_wrap=True),
                 interval(scale, preference, (None, None), "─" * 8 + "┼" + "─" * 8, ink=plot_ink(self.app)),
-                Text(fitted(f" {_mark(one, 0.0)}{line(one.other)}", name), style=wins[1], no_wrap=True),
-                Text(f" {said}", no_wrap=True),
+                Text(f" {_mark(one, 0.0)}{names[1]}", style=wins[1], no_wrap=True),
+                Text(f" {outcome}", no_wrap=True),
             )
         self.move_cursor(row=at)
+
+    def _outcome(self, one: JudgedPair) -> str:
+        if one.verdict is None:
+            return line(one.missing or "", 14)
+        return self._words(AGREEMENTS[one.verdict.agreement])
+
+    def _pair_widths(self, pairs: Sequence[JudgedPair], room: int) -> tuple[int, int]:
+        """Return the widths of the card's column and of a supporter's, of which there are two, in `room` cells."""
+        if self._is_wide:
+            return self._first, 30
+        cards = 1 + max((cell_len(line(one.card)) for one in pairs), default=0)
+        names = 3 + max((cell_len(line(name)) for one in pairs for name in (one.one, one.other)), default=0)
+        card = max(self._first, min(cards, room - 2 * names))
+        return card, max(10, min(names + 2, (room - card) // 2))
 
     @property
     def _width(self) -> int:
