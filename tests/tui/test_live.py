@@ -282,3 +282,16 @@ def test_a_run_that_vanishes_while_it_is_watched_is_told_once_and_left_and_keys_
             await until(app, pilot, "On this screen")
 
         drive(steps)
+
+
+def test_forty_by_ten_has_the_gauges_one_below_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "one.db"
+    with run_at_work(path):
+
+        async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+            await until(app, pilot, "● running")
+            speed, memory = (app.screen.query_one(name).region for name in ("#speed", "#memory"))
+            assert speed.width == memory.width > 30
+            assert speed.bottom < memory.y
+
+        drive(steps, path, size=(40, 10))

@@ -135,15 +135,20 @@ class LiveScreen(RunScreen):
         said, now = await self.ask(query)
         if self._work != "running":
             return
-        width = max(20, self.size.width - 7)
-        self.query_one("#now", Lines).show(speaking_lines(self.words, said, now, width))
+        self.query_one("#now", Lines).show(speaking_lines(self.words, said, now, self._room))
         # While the scorer reads nothing is spoken, and an empty heading says nothing.
         self.query_one("#speaking").display = bool(said)
 
     def _most_spoken(self) -> int:
         """Return how many dialogues are shown: as many as there are lines left for them."""
         lines = self.size.height - 2 - self.query_one("#now").region.y
-        return max(3, min(_SPOKEN, lines // LINES_EACH if self.size.width - 7 >= WIDE else lines))
+        return max(3, min(_SPOKEN, lines // LINES_EACH if self._room >= WIDE else lines))
+
+    @property
+    def _room(self) -> int:
+        """Cells of a line beside the page's scrollbar, also while there is none: it comes and goes with the lines."""
+        page = self.query_one(".page")
+        return max(20, page.content_region.width - page.styles.scrollbar_size_vertical)
 
     async def _look(self) -> None:
         started = self.session.started
@@ -252,7 +257,8 @@ class LiveScreen(RunScreen):
         return Content.assemble(*parts)
 
     def _show_gauges(self, found: Look) -> None:
-        width = max(20, min(70, (self.size.width - 6) // 2 - 3))
+        room = self._room if self.has_class("-tiny") else (self.size.width - 6) // 2 - 3
+        width = max(20, min(70, room))
         is_scoring = found.progress.n_readings is not None
         rates = (
             ("live.readings_s", self._readings) if is_scoring else ("live.turns_s", self._turns),
