@@ -41,6 +41,9 @@ EVERYWHERE = (
 )
 """What works on every screen."""
 
+WHILE_WRITING = (Key(keys="f1", action="app.help", name="key.help", shown="F1"), *EVERYWHERE[1:])
+"""The same where a question mark is part of a text."""
+
 IN_A_RUN = (
     Key(keys="1", action="app.show_view('live')", name="key.live", in_bar=False),
     Key(keys="2", action="app.show_view('scores')", name="key.scores", in_bar=False),

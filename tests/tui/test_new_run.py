@@ -83,6 +83,18 @@ def test_a_run_is_laid_out_started_and_watched_to_its_end_with_keys_alone(folder
     assert (progress.n_cards, progress.n_turns, progress.n_readings) == (1, 2, 7)
 
 
+def test_a_command_that_names_nobody_is_not_copied(folder: Path) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await to_new_run(app, pilot)
+        await type_keys(pilot, "y")
+        assert app.clipboard == ""
+        await tick(app, pilot, "demo/warm")
+        await type_keys(pilot, "y")
+        assert app.clipboard.startswith("escl run demo/warm ")
+
+    drive(steps)
+
+
 def test_the_mouse_chooses_too(folder: Path) -> None:
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
         await to_new_run(app, pilot)

@@ -78,6 +78,21 @@ def test_a_paste_is_one_reply_harmless_and_sent_in_one_line(folder: Path) -> Non
     drive(steps)
 
 
+def test_a_question_mark_is_text_and_another_key_shows_the_help(folder: Path) -> None:
+    path, process = half_played(folder / "play.db"), Idle()
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await app.push_screen(PlayChatScreen(app.words, idle_play(path, process)))
+        shown = await until(app, pilot, "your turn")
+        assert "F1 help" in shown
+        await type_keys(pilot, "question_mark")
+        assert app.screen.query_one(ReplyBox).text == "?"
+        await type_keys(pilot, "f1")
+        await until(app, pilot, "On this screen")
+
+    drive(steps)
+
+
 def test_a_reply_that_is_too_long_stays_where_it_is_written(folder: Path) -> None:
     path, process = half_played(folder / "play.db"), Idle()
 

@@ -148,7 +148,10 @@ class NewRunScreen(EsclScreen):
             self.focus_previous()
 
     def action_copy_command(self) -> None:
-        """Copy the command line."""
+        """Copy the command line, once it names somebody."""
+        if not self.draft.supporters:
+            self.app.notify(self.words("new.choose_first"), timeout=3, markup=False)
+            return
         self.app.copy_to_clipboard(shown(self.draft.words(self.out)))
         self.app.notify(self.words("dialogues.copied"), timeout=2, markup=False)
 

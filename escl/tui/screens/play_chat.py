@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from escl.tui.keys import EVERYWHERE, Key, bindings
+from escl.tui.keys import EVERYWHERE, WHILE_WRITING, Key, bindings
 from escl.tui.open_run import OpenRun
 from escl.tui.plain import line
 from escl.tui.playing import Play, start_play
@@ -74,6 +74,11 @@ class PlayChatScreen(EsclScreen):
     def all_keys(self) -> tuple[Key, ...]:
         """The keys of the chat, and afterwards of reading it."""
         return self.KEYS_AT_THE_END if self._is_complete else self.KEYS
+
+    @property
+    def everywhere(self) -> tuple[Key, ...]:
+        """As long as the person writes, without the keys that are text."""
+        return EVERYWHERE if self._is_complete else WHILE_WRITING
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
@@ -218,7 +223,7 @@ class PlayChatScreen(EsclScreen):
         if self._is_asked and not box.has_focus:
             box.focus()
         if self._is_complete and self._seen is not None:
-            self.query_one(KeyBar).show((*self.all_keys, *EVERYWHERE))
+            self.query_one(KeyBar).show((*self.all_keys, *self.everywhere))
             if box.has_focus or self.focused is None:
                 self.query_one(Transcript).focus()
             whole = self._seen.whole

@@ -140,11 +140,16 @@ class EsclScreen(Screen[None]):
         """What this screen's help shows beside what works everywhere."""
         return self.KEYS
 
+    @property
+    def everywhere(self) -> tuple[Key, ...]:
+        """What works everywhere, as this screen's bar names it."""
+        return EVERYWHERE
+
     def bars(self, *content: Widget, title: str, view: str | None = None, aside: str = "") -> Iterator[Widget]:
         """Yield `content` between the bars."""
         yield TopBar(self.words, title=title, view=view, aside=aside)
         yield from content
-        yield KeyBar(self.words, (*self.all_keys, *EVERYWHERE))
+        yield KeyBar(self.words, (*self.all_keys, *self.everywhere))
 
     def on_resize(self, event: Resize) -> None:
         """Leave out what can be done without where there is hardly room."""
