@@ -290,6 +290,7 @@ def test_forty_by_ten_has_the_gauges_one_below_the_other(tmp_path: Path) -> None
 
         async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
             await until(app, pilot, "● running")
+            await settled(app, pilot)
             speed, memory = (app.screen.query_one(name).region for name in ("#speed", "#memory"))
             assert speed.width == memory.width > 30
             assert speed.bottom < memory.y
