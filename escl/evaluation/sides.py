@@ -68,7 +68,10 @@ def sides_of(path: Path, store: RunStore, *, judging_id: int | None = None, adju
     """
     judging_id, scorer = chosen_judging(store, judging_id)
     if judging_id is None or scorer is None:
-        raise UsageError(f"{path}: nothing was scored", hint="the command that made it scores it, without --no-score")
+        raise UsageError(
+            f"{path}: nothing was scored",
+            hint="the command that made it scores its dialogues once they are spoken, unless it says --no-score",
+        )
     by_supporter: dict[str, list[Scored]] = {}
     for item in (adjust or list)(scored_of(store, judging_id)):
         by_supporter.setdefault(item.supporter, []).append(item)
