@@ -84,6 +84,9 @@ class Database:
         _refuse_foreign_files(path, layout)
         lock = _lock(path)
         try:
+            if _has_half_commit(path):
+                # What follows reads it, which a reader may not before that is taken back.
+                _take_back(path)
             if layout is RUN and _has_earlier_layout(path):
                 _upgrade(path)
             connection = _connect(path, layout, create=True)
@@ -103,7 +106,7 @@ class Database:
         if not path.is_file():
             hint = f"the file of {layout.what} is what `{layout.made_by} --out` names"
             raise StorageError(f"{path} is not there", hint=hint)
-        if path.with_name(path.name + "-journal").exists():
+        if _has_half_commit(path):
             # A writer was killed while it committed: SQLite takes the half commit back, which a reader may not.
             # While a writer is at work it holds its locks, and this changes nothing.
             _take_back(path, waits_s=waits_s)
@@ -260,6 +263,11 @@ def _connect(path: Path, layout: Layout, *, create: bool, waits_s: float = _WAIT
         raise StorageError(
             f"{path} cannot be opened as {layout.what}: {error}", hint=f"is it a file that `{layout.made_by}` made?"
         ) from error
+
+
+def _has_half_commit(path: Path) -> bool:
+    """Return whether a writer was killed while it committed, or is about to commit."""
+    return path.exists() and path.with_name(path.name + "-journal").exists()
 
 
 def _take_back(path: Path, *, waits_s: float = _WAITS_S) -> None:

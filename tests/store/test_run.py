@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -235,7 +236,10 @@ def test_a_missing_run_is_not_created_by_reading(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_killed_in_the_middle_of_a_commit_can_be_looked_at(tmp_path: Path) -> None:
+@pytest.mark.parametrize("opened", [Database.reader, Database.writer])
+def test_a_run_killed_in_the_middle_of_a_commit_can_be_looked_at_and_gone_on_with(
+    tmp_path: Path, opened: Callable[[Path], Database]
+) -> None:
     path = tmp_path / "run.db"
     script = (
         "import os, sys; from pathlib import Path; from tests.runs import begin;"
@@ -248,7 +252,7 @@ def test_a_run_killed_in_the_middle_of_a_commit_can_be_looked_at(tmp_path: Path)
     )
     subprocess.run([sys.executable, "-c", script, str(path)], check=False, cwd=Path(__file__).parents[2])
     assert (tmp_path / "run.db-journal").exists()
-    with Database.reader(path) as database:
+    with opened(path) as database:
         assert RunStore.read(database).cards() == {CARD.id: CARD}
 
 

@@ -54,6 +54,7 @@ class LiveScreen(RunScreen):
         self._watcher: Watcher | None = None
         self._turns, self._readings, self._tokens = Speed(), Speed(), Speed()
         self._work: Work | None = None
+        self._saw_its_end = False
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
@@ -100,13 +101,9 @@ class LiveScreen(RunScreen):
 
     def _tick(self) -> None:
         # What is over does not change, unless somebody goes on with it: that is seen on opening it again.
-        if self.is_current and (self._work in (None, "running") or self._is_starting):
+        # A command that was started is looked at until it has ended and once more: what it did last may be news.
+        if self.is_current and (self._work in (None, "running") or not self._saw_its_end):
             self.look_again(self._look, group="live")
-
-    @property
-    def _is_starting(self) -> bool:
-        started = self.session.started
-        return started is not None and not started.has_ended
 
     def _listen(self) -> None:
         if self.is_current and self._work == "running":
@@ -152,15 +149,16 @@ class LiveScreen(RunScreen):
 
     async def _look(self) -> None:
         started = self.session.started
+        has_ended = started is None or started.has_ended
         if not self.session.run.path.exists() and started is not None:
-            if started.has_ended:
+            if has_ended:
                 self._say_ended_early()
             return
-        if started is not None and not started.has_ended and not await self._has_begun():
+        if not has_ended and not await self._has_begun():
             return
         path, was_running = self.session.run.path, self._work == "running"
         found = await self.ask(lambda run: look(run, self._watching(run), path, was_running=was_running))
-        self._work = found.work
+        self._work, self._saw_its_end = found.work, has_ended
         self._note(found)
         self._show(found)
         self._show_gauges(found)
