@@ -166,7 +166,6 @@ def read_with(path: Path, side: Side, wishes: Wishes, *, retry_failed: bool) -> 
         Exit: The user stopped it.
     """
     from escl.cli.work import open_run
-    from escl.core.dimension import Dimension
     from escl.evaluation.run import judging_settings
     from escl.evaluation.score import unread
     from escl.store.database import Database
@@ -181,7 +180,7 @@ def read_with(path: Path, side: Side, wishes: Wishes, *, retry_failed: bool) -> 
         if retry_failed:
             store.retry_failed(judging_id=judging_id)
         complete = [dialogue for dialogue in store.dialogues() if dialogue.state == "complete"]
-        if any(unread(store, judging_id, complete, dimension) for dimension in Dimension):
+        if unread(store, judging_id, complete):
             _read_on(store, side, replace(wishes, kv_type=side.kv_type), judging_id)
         else:
             store.finish("finished")

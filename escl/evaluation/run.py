@@ -316,8 +316,7 @@ def _asked_and_waiting(
 ) -> tuple[int, int]:
     """Return how many readings a judging is made of, and how many of them are still to be made."""
     if own is None:
-        waiting = sum(len(unread(store, judging_id, dialogues, dimension)) for dimension in Dimension)
-        return len(dialogues) * len(Dimension), waiting
+        return len(dialogues) * len(Dimension), len(unread(store, judging_id, dialogues))
     asked = sum(dialogue.language in own.languages for dialogue in dialogues)
     return asked, len(unread_own(store, judging_id, dialogues, own))
 

@@ -49,10 +49,9 @@ async def score(bench: Bench, dialogues: list[DialogueRow]) -> None:
         ModelLoadError: The scorer cannot be loaded.
         StorageError: A reading could not be committed.
     """
-    for language, dimension in itertools.product(Language, Dimension):
-        waiting = [d for d in unread(bench.store, bench.judging_id, dialogues, dimension) if d.language is language]
-        if waiting and not bench.stop.is_set():
-            await side_by_side(partial(_read, bench, dimension), waiting, parallel=bench.parallel, stop=bench.stop)
+    # Across the adapters in one go: while the last readings by one are awaited, those by the next are on their way.
+    waiting = unread(bench.store, bench.judging_id, dialogues)
+    await side_by_side(partial(_read, bench), waiting, parallel=bench.parallel, stop=bench.stop)
 
 
 async def score_own(bench: Bench, own: OwnDimension, dialogues: list[DialogueRow]) -> None:
@@ -69,11 +68,16 @@ async def score_own(bench: Bench, own: OwnDimension, dialogues: list[DialogueRow
             await side_by_side(partial(_read_own, bench, own), waiting, parallel=bench.parallel, stop=bench.stop)
 
 
-def unread(store: RunStore, judging_id: int, dialogues: list[DialogueRow], dimension: Dimension) -> list[DialogueRow]:
-    """Return the dialogues without a reading or a final failure in `dimension`."""
-    done = {r.dialogue_id for r in store.readings(judging_id) if r.dimension is dimension}
-    done |= {f.dialogue_id for f in store.failures(judging_id) if f.dimension is dimension}
-    return [dialogue for dialogue in dialogues if dialogue.id not in done]
+def unread(store: RunStore, judging_id: int, dialogues: list[DialogueRow]) -> list[tuple[Dimension, DialogueRow]]:
+    """Return what has neither a reading nor a final failure, adapter by adapter."""
+    done: set[tuple[Dimension | None, int]] = {(r.dimension, r.dialogue_id) for r in store.readings(judging_id)}
+    done |= {(failure.dimension, failure.dialogue_id) for failure in store.failures(judging_id)}
+    return [
+        (dimension, dialogue)
+        for language, dimension in itertools.product(Language, Dimension)
+        for dialogue in dialogues
+        if dialogue.language is language and (dimension, dialogue.id) not in done
+    ]
 
 
 def unread_own(store: RunStore, judging_id: int, dialogues: list[DialogueRow], own: OwnDimension) -> list[DialogueRow]:
@@ -83,7 +87,8 @@ def unread_own(store: RunStore, judging_id: int, dialogues: list[DialogueRow], o
     return [dialogue for dialogue in dialogues if dialogue.language in own.languages and dialogue.id not in done]
 
 
-async def _read(bench: Bench, dimension: Dimension, dialogue: DialogueRow) -> None:
+async def _read(bench: Bench, asked: tuple[Dimension, DialogueRow]) -> None:
+    dimension, dialogue = asked
     name = adapter_name(dialogue.language, dimension)
     prompt = bench.protocol.scorer_prompt(dialogue.language, dimension, bench.store.turns(dialogue.id))
     adapter = name if name in bench.adapters else None

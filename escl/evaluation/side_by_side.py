@@ -19,16 +19,17 @@ async def side_by_side(
     Raises:
         EsclError: The first that a job raised; the other jobs are cancelled.
     """
-    gate = asyncio.Semaphore(parallel)
+    waiting = iter(items)
 
-    async def one(item: T) -> None:
-        async with gate:
-            if not stop.is_set():
-                await job(item)
+    async def work() -> None:
+        for item in waiting:
+            if stop.is_set():
+                break
+            await job(item)
 
     try:
         async with asyncio.TaskGroup() as group:
-            for item in items:
-                group.create_task(one(item))
+            for _ in range(parallel):
+                group.create_task(work())
     except* EsclError as errors:
         raise errors.exceptions[0] from None
