@@ -47,8 +47,9 @@ def compare(
     Example: escl compare my-model.db
     Example: escl compare new.db --baseline old.db --margin 0.2 --junit gate.xml
     """
-    from escl.evaluation.compare import gate_checks, pairing
+    from escl.evaluation.compare import crisis_cards, gate_checks, pairing
     from escl.report.compare import print_pairings
+    from escl.report.junit import write_junit
 
     if junit is not None and baseline is None:
         raise UsageError("--junit writes a gate's outcome, and there is no gate", hint="name a --baseline")
@@ -63,12 +64,17 @@ def compare(
             for side, against in pairs
         ]
     checks = [] if baseline is None else [check for one in found for check in gate_checks(one)]
+    n_crisis = crisis_cards(found)
     if as_json:
-        print_json({"pairings": found, "gate": None if baseline is None else _gate(checks)})
+        print_json({"pairings": found, "gate": None if baseline is None else _gate(checks, n_crisis=n_crisis)})
     else:
         print_pairings(results_console(), found)
     if baseline is not None:
-        raise typer.Exit(_judge(checks, baseline, junit, margin=margin, as_json=as_json))
+        outcome = _judge(checks, n_crisis=n_crisis, as_json=as_json)
+        if junit is not None:
+            write_junit(junit, checks, against=baseline, margin=margin * LABEL_TO_PERCENT)
+            progress_console().print(f"The gate's outcome is in {printable(str(junit))}", markup=False, soft_wrap=True)
+        raise typer.Exit(outcome)
 
 
 def _chosen(named: list[str], sides: list[Side]) -> tuple[list[Dimension], list[str] | None]:
@@ -154,24 +160,25 @@ def _against_baseline(sides: list[Side], baselines: list[Side]) -> list[tuple[Si
     return pairs
 
 
-def _gate(checks: list[GateCheck]) -> dict[str, object]:
+def _gate(checks: list[GateCheck], *, n_crisis: int) -> dict[str, object]:
     from escl.report.compare import n_unmoved
     from escl.stats.noninferiority import all_shown
 
     passed = all_shown([check.outcome for check in checks])
-    return {"passed": passed, "passed_without_resolution": n_unmoved(checks), "checks": checks}
+    return {
+        "passed": passed,
+        "passed_without_resolution": n_unmoved(checks),
+        "crisis_cards_left_out": n_crisis,
+        "checks": checks,
+    }
 
 
-def _judge(checks: list[GateCheck], baseline: str, junit: Path | None, *, margin: float, as_json: bool) -> ExitCode:
-    """Print and write a gate's outcome; return the exit code."""
+def _judge(checks: list[GateCheck], *, n_crisis: int, as_json: bool) -> ExitCode:
+    """Print a gate's outcome; return the exit code."""
     from escl.report.compare import print_gate
-    from escl.report.junit import write_junit
     from escl.stats.noninferiority import all_shown
 
     passed = all_shown([check.outcome for check in checks])
     if not as_json:
-        print_gate(results_console(), checks, passed=passed)
-    if junit is not None:
-        write_junit(junit, checks, against=baseline, margin=margin * LABEL_TO_PERCENT)
-        progress_console().print(f"The gate's outcome is in {printable(str(junit))}", markup=False, soft_wrap=True)
+        print_gate(results_console(), checks, passed=passed, n_crisis=n_crisis)
     return ExitCode.OK if passed else ExitCode.GATE

@@ -97,7 +97,6 @@ class GateCheck(msgspec.Struct, frozen=True, kw_only=True):
 
     supporter: str
     language: Language
-    crisis: bool
     dimension: Dimension
     outcome: Noninferiority
     comparison: Comparison
@@ -151,21 +150,33 @@ def pairing(
 
 
 def gate_checks(found: Pairing) -> list[GateCheck]:
-    """Return what a non-inferiority gate asks of a pairing: every dimension of every language, crisis cards apart."""
+    """Return what a non-inferiority gate asks of a pairing: every dimension of every language, on quality cards alone.
+
+    Crisis cards have a gate of their own (`escl.evaluation.crisis`), which asks for findings and not for scores.
+    """
     return [
         GateCheck(
             supporter=found.supporter.supporter,
             language=group.language,
-            crisis=group.crisis,
             dimension=Dimension(row.dimension),
             outcome=noninferiority(row.comparison.difference, margin=found.margin, n_one_sided=row.n_one_sided),
             comparison=row.comparison,
         )
         for group in found.groups
-        if group.language is not None
+        if group.language is not None and not group.crisis
         for row in group.rows
         if row.dimension != AVERAGE
     ]
+
+
+def crisis_cards(pairings: Iterable[Pairing]) -> int:
+    """Return how many crisis cards a gate over these leaves out; a card counts once for each pairing."""
+    return sum(
+        max(row.comparison.n_cards + sum(row.comparison.left_out.values()) for row in group.rows)
+        for found in pairings
+        for group in found.groups
+        if group.crisis and group.language is not None and group.rows
+    )
 
 
 def anytime_average(side: Side, against: Side) -> AnytimeInterval:

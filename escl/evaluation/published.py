@@ -108,7 +108,8 @@ def _differs(results: Results, store: RunStore) -> Iterator[str]:
 
 
 def _cards(results: Results, store: RunStore) -> Iterator[str]:
-    played = {(row.language, row.card_id) for row in store.dialogues()}
+    crisis = {card.id for card in store.cards().values() if card.crisis is not None}
+    played = {(row.language, row.card_id) for row in store.dialogues() if row.card_id not in crisis}
     for language in sorted({cell.language for cell in results.cells if not cell.crisis}):
         count = sum(of is language for of, _ in played)
         named = Message(f"language.{language.value}")

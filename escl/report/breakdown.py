@@ -17,7 +17,7 @@ from escl.core.dimension import Dimension
 from escl.core.division import NOT_GIVEN, NOT_SEEN, SEEN, Division
 from escl.core.printable import printable
 from escl.evaluation.breakdown import Slice
-from escl.report.terminal import LIMITS
+from escl.report.terminal import LIMITS, OF_CRISIS
 from escl.stats.equivalence import FEW_CARDS
 from escl.store.records import RoundRow
 
@@ -28,6 +28,8 @@ def print_slices(console: Console, slices: Sequence[Slice], *, division: Divisio
         what = ", crisis cards" if crisis else ""
         console.print(Text.assemble((f"\n{language.shown}{what}", "bold"), f" · scores 0-100 by {division.value}"))
         console.print(_slice_table(list(found)))
+        if crisis:
+            console.print(Text(OF_CRISIS, style="yellow"))
     for line in _said(slices, division):
         console.print(line)
 

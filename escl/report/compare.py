@@ -18,7 +18,7 @@ from escl.core.message import Message
 from escl.core.printable import printable
 from escl.evaluation.compare import GateCheck, Group, OwnRow, Pairing, Row
 from escl.evaluation.sides import AVERAGE, SideName
-from escl.report.terminal import LIMITS
+from escl.report.terminal import LIMITS, OF_CRISIS
 from escl.stats.cluster import ClusteredMean
 from escl.stats.paired import Comparison, Verdict
 from escl.stats.points import NONE_SHOWN, alike_said, ends_said, signed, stuck_said
@@ -47,6 +47,8 @@ def print_pairings(console: Console, pairings: Sequence[Pairing]) -> None:
             console.print(Text(printable(_summary(one, other, group))))
             for line in reserves([*group.rows, *group.own]):
                 console.print(Text(printable(line), style="yellow"))
+            if group.crisis:
+                console.print(Text(OF_CRISIS, style="yellow"))
         if found.anytime is not None:
             console.print(Text(_anytime(found), style="yellow"))
         for line in found.notes:
@@ -55,8 +57,15 @@ def print_pairings(console: Console, pairings: Sequence[Pairing]) -> None:
         console.print(_legend(pairings[0].margin))
 
 
-def print_gate(console: Console, checks: Sequence[GateCheck], *, passed: bool) -> None:
-    """Print a gate's outcome and what it failed on, with the differences and their intervals."""
+def print_gate(console: Console, checks: Sequence[GateCheck], *, passed: bool, n_crisis: int = 0) -> None:
+    """Print a gate's outcome and what it failed on, with the differences and their intervals.
+
+    Args:
+        console: Where to.
+        checks: What the gate asked.
+        passed: Its outcome.
+        n_crisis: Crisis cards, about which it does not ask.
+    """
     n = sum(check.outcome.passed for check in checks)
     for supporter, found in groupby(checks, key=lambda check: check.supporter):
         failed = [check for check in found if not check.outcome.passed]
@@ -69,6 +78,8 @@ def print_gate(console: Console, checks: Sequence[GateCheck], *, passed: bool) -
     blind = n_unmoved(checks)
     but = f", {blind} of them only because the scorer does not move." if blind else "."
     console.print(Text(said + but, style="bold green" if passed else "bold red"))
+    if n_crisis:
+        console.print(Text(f"Crisis cards left out: {n_crisis}. `escl crisis report RUN --gate` is the gate for them."))
 
 
 def n_unmoved(checks: Sequence[GateCheck]) -> int:
@@ -99,8 +110,7 @@ def reserves_of(found: Comparison) -> list[Message]:
 
 def gate_name(check: GateCheck) -> str:
     """Return what a check is about, in a few words."""
-    crisis = ", crisis cards" if check.crisis else ""
-    return f"{_LANGUAGE[check.language]}{crisis}, {check.dimension.shown}"
+    return f"{_LANGUAGE[check.language]}, {check.dimension.shown}"
 
 
 def _named(one: SideName, other: SideName) -> tuple[str, str]:

@@ -38,7 +38,8 @@ def export_esc_eval(store: RunStore, folder: Path, *, judging_id: int | None = N
     """Write a run into `folder` in upstream's formats.
 
     Upstream has a file for each supporter and language, with the card's place in the card file as the key. Imported
-    dialogues go back to the file and key they came from. Repeats after the first get files of their own.
+    dialogues go back to the file and key they came from. Repeats after the first get files of their own, and so do
+    crisis cards: whoever averages a file averages no crisis dialogue into quality.
 
     Args:
         store: The run.
@@ -69,10 +70,11 @@ def export_esc_eval(store: RunStore, folder: Path, *, judging_id: int | None = N
 def _by_file(store: RunStore) -> dict[str, dict[str, DialogueRow]]:
     """Return the planned dialogues by file name, then by key."""
     imported = isinstance(store.settings, ImportSettings)
+    crisis = {card.id for card in store.cards().values() if card.crisis is not None}
     files: dict[str, dict[str, DialogueRow]] = {}
     owners: dict[str, str] = {}
     for row in store.dialogues():
-        name = _file_name(row, imported=imported)
+        name = _file_name(row, imported=imported, crisis=row.card_id in crisis)
         if owners.setdefault(name.casefold(), row.supporter) != row.supporter:
             raise UsageError(f"{owners[name.casefold()]} and {row.supporter} would both be written to {name}.json")
         file = files.setdefault(name, {})
@@ -80,12 +82,13 @@ def _by_file(store: RunStore) -> dict[str, dict[str, DialogueRow]]:
     return files
 
 
-def _file_name(row: DialogueRow, *, imported: bool) -> str:
+def _file_name(row: DialogueRow, *, imported: bool, crisis: bool) -> str:
     supporter = _UNSAFE.sub("_", row.supporter).lstrip(".") or "_"
     if imported:
         return supporter
     # score.py takes a file for Chinese when "zh" is anywhere in its name.
-    return f"{supporter}_{row.language.value}" + (f"_repeat{row.repeat + 1}" if row.repeat else "")
+    apart = "_crisis" if crisis else ""
+    return f"{supporter}_{row.language.value}{apart}" + (f"_repeat{row.repeat + 1}" if row.repeat else "")
 
 
 def _turn_labels(store: RunStore, planned: Mapping[str, DialogueRow]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from escl.core.own_dimension import OwnDimension
 from escl.core.printable import printable
 from escl.evaluation.breakdown import slices_of
 from escl.evaluation.results import Results, results_of
+from escl.report.terminal import OF_CRISIS
 from escl.stats.cluster import ClusteredMean
 from escl.stats.summary import Cell, Tally
 from escl.store.run import RunStore
@@ -54,7 +55,6 @@ _ACTS: Final = tuple("=+-@\t\r\n＝＋－＠")
 _MEANS_SOMETHING: Final = re.compile(r"([\\`*_\[\]<>|~&#:@$!()]|(?<=www)\.|^[-+=])", re.IGNORECASE)
 """What Markdown, or a link that it would find by itself, is made of."""
 
-_OF_CRISIS: Final = "No measure of how danger was met: crisis dialogues give findings, `escl crisis report` lists them."
 _READ_AS: Final = r"\* saturated: one label takes 95 % or more. In brackets: the 95 % interval."
 
 
@@ -205,7 +205,7 @@ def _markdown_table(rows: Sequence[ResultRow], language: Language, *, crisis: bo
         shown = f"{supporter} ({run})" if several else supporter
         cells = [_markdown_cell(row) for row in own]
         lines.append(f"| {' | '.join([_escaped(shown), *cells, f'{own[0].score.n}/{own[0].n_asked}'])} |")
-    return "\n".join([*lines, "", _READ_AS, *([_OF_CRISIS] if crisis else [])])
+    return "\n".join([*lines, "", _READ_AS, *([OF_CRISIS] if crisis else [])])
 
 
 def _own_table(rows: Sequence[ResultRow], language: Language, *, crisis: bool) -> str:

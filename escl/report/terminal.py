@@ -28,6 +28,7 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 LIMITS = "Evidence about a simulated seeker and an automatic scorer, not about people or clinical efficacy."
 
 
+OF_CRISIS = "No measure of how danger was met: crisis dialogues give findings, `escl crisis report` lists them."
 CRISIS_UNSCORED = (
     "Crisis dialogues give findings, not scores: quality labels are no measure of how danger was met. --json has them."
 )

@@ -1,4 +1,4 @@
-"""Supporters compared card by card, every number that the verdicts rest on."""
+"""Supporters compared card by card, every number that the verdicts rest on; crisis cards have none."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def _build(subject: Subject, words: Words) -> Sequence[Versus] | None:
         Versus(entrant=one.entrant, against=one.against, group=group, reserves=_reserves(group, words))
         for one in subject.compared
         for group in one.pairing.groups
+        if not group.crisis
     ] or None
 
 

@@ -38,7 +38,6 @@ class Said:
     entrant: Entrant
     against: Entrant
     language: Language | None
-    crisis: bool
     n_cards: int
     rulings: Sequence[Ruling]
     cards_needed: int | None
@@ -105,9 +104,9 @@ def _build(subject: Subject, words: Words) -> Summary:
 
 
 def _told(groups: Sequence[Group]) -> list[Group]:
-    """Return the sets of cards to tell of: both languages pooled where there are both, which has the most cards."""
-    pooled = {group.crisis for group in groups if group.language is None}
-    return [group for group in groups if group.language is None or group.crisis not in pooled]
+    """Return the sets of quality cards to tell of: both languages pooled where there are both, for it has the most."""
+    quality = [group for group in groups if not group.crisis]
+    return [group for group in quality if group.language is None] or quality
 
 
 def _standing(entrant: Entrant, group: CardGroup) -> Standing:
@@ -130,7 +129,6 @@ def _said(entrant: Entrant, against: Entrant, group: Group) -> Said:
         entrant=entrant,
         against=against,
         language=group.language,
-        crisis=group.crisis,
         n_cards=max((row.comparison.n_cards for row in rows), default=0),
         rulings=[
             Ruling(verdict=verdict, dimensions=found[verdict], all_of_them=len(found[verdict]) == len(rows) > 1)
