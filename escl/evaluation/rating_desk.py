@@ -57,6 +57,8 @@ class Desk(Generic[Subject]):
         self._sheet = sheet
         self._at = 0
         self._answers: dict[int, str] = {}
+        self._left: list[int] = []
+        """The questions that were answered or skipped from, in that order."""
 
     @property
     def question(self) -> Question[Subject] | None:
@@ -103,24 +105,31 @@ class Desk(Generic[Subject]):
         question = self.questions[self._at]
         self._sheet.add({**question.row, question.column: answer})
         self._answers[self._at] = answer
+        self._left.append(self._at)
         self._at += 1
 
     def take_back(self) -> bool:
-        """Take the last answer back and ask its question again; False where there is none.
+        """Take the last answer or skip back and ask its question again; False where there is none.
 
         Raises:
             StorageError: The file has changed since, or cannot be written.
         """
-        if not self._answers:
+        if not self._left:
             return False
-        self._sheet.take_back()
-        self._at, _ = self._answers.popitem()
+        last = self._left[-1]
+        if last in self._answers:
+            self._sheet.take_back()
+            del self._answers[last]
+        self._at = self._left.pop()
         return True
 
     def skip(self) -> None:
         """Ask about the next subject."""
         question = self.question
-        while question is not None and self.question is not None and self.question.subject is question.subject:
+        if question is None:
+            return
+        self._left.append(self._at)
+        while self.question is not None and self.question.subject is question.subject:
             self._at += 1
 
 

@@ -100,8 +100,13 @@ def test_undo_takes_back_over_dialogues_and_stops_at_the_first(rate: Rate, tmp_p
     assert labels(tmp_path) == [3]
 
 
+def test_undo_takes_back_a_skip_before_the_answer_before_it(rate: Rate, tmp_path: Path) -> None:
+    rate("12s3uu3q")
+    assert labels(tmp_path) == [1, 2, 3]
+
+
 def test_undo_crosses_a_skipped_dialogue(rate: Rate, tmp_path: Path) -> None:
-    rate("12s3uu4q")
+    rate("12s3uuu4q")
     assert labels(tmp_path) == [1, 4]
 
 

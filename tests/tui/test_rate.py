@@ -127,6 +127,26 @@ def test_a_skipped_dialogue_is_left_for_later(run: Path) -> None:
     drive(steps, run)
 
 
+def test_a_skip_is_taken_back_before_the_answer_before_it_and_the_dialogue_stays_blind(run: Path) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await sit_down(app, pilot)
+        await until(app, pilot, "▸Fluency")
+        await type_keys(pilot, *"2s")
+        await until(app, pilot, "Dialogue 2 of 8")
+        await type_keys(pilot, "u")
+        await until(app, pilot, "Dialogue 1 of 8")
+        shown = await until(app, pilot, f"1 of {N_LABELS}")
+        assert "Fluency 2" in shown
+        assert "▸Fluency" not in shown
+        assert "secret" not in shown
+        assert labels(run) == [2]
+        await type_keys(pilot, "u")
+        await until(app, pilot, "▸Fluency")
+        assert labels(run) == []
+
+    drive(steps, run)
+
+
 def test_the_file_of_labels_is_what_judge_validate_reads(run: Path) -> None:
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
         await sit_down(app, pilot)

@@ -114,7 +114,7 @@ class RatingScreen(EsclScreen):
             self.action_give(key)
 
     def action_undo(self) -> None:
-        """Take the last answer back."""
+        """Take the last answer or skip back."""
         self._change(self._desk.take_back)
 
     def action_skip(self) -> None:
