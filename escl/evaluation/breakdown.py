@@ -5,15 +5,15 @@ Owns how dialogues are divided. The means are those of `escl.stats`; a slice is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from escl.core.dimension import LABEL_TO_PERCENT, Dimension, Language
+from escl.core.dimension import Dimension, Language
 from escl.core.division import Division, part_of
 from escl.evaluation.results import Adjust, chosen_judging, scored_of
-from escl.stats.cluster import ClusteredMean, clustered_mean
-from escl.stats.summary import Scored, averages, summarize
+from escl.stats.cluster import ClusteredMean
+from escl.stats.summary import Scored, average_score, summarize
 from escl.store.run import RunStore
 
 
@@ -72,10 +72,5 @@ def _slice(items: Sequence[Scored], value: str | None) -> Slice:
         value=value,
         n_cards=len({item.cluster for item in items}),
         scores={cell.dimension: cell.score for cell in summarize(items)},
-        average=_average(items),
+        average=average_score(items),
     )
-
-
-def _average(items: Iterable[Scored]) -> ClusteredMean:
-    known = [(mean * LABEL_TO_PERCENT, card) for (card, _), mean in averages(items).items() if mean is not None]
-    return clustered_mean([value for value, _ in known], [card for _, card in known], lowest=0, highest=100)

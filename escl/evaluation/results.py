@@ -16,7 +16,7 @@ from escl.core.settings import GenerationSettings
 from escl.errors import StorageError
 from escl.evaluation.crisis import crisis_notice
 from escl.evaluation.validity import validity_notice
-from escl.stats.summary import Cell, Scored, ScoredDialogue, Tally, summarize, tally
+from escl.stats.summary import Average, Cell, Scored, ScoredDialogue, Tally, average_scores, summarize, tally
 from escl.store.records import DialogueRow, FailureRow, LabelReading, LoadRow, ModelRow
 from escl.store.run import RunStore
 
@@ -51,6 +51,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         notices: What must be said wherever the scores are shown.
         n_dialogues: Dialogues by state.
         scorer: Whose readings these are; None when nothing was scored.
+        averages: Of the seven dimensions.
         cut_turns: How many turns of either speaker the token limit cut, by the supporter in whose dialogues.
         failures: What was given up, by the speakers and by this scorer.
         loads: Every stay of a model in memory, in order of time.
@@ -68,6 +69,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     cut_turns: dict[str, int]
     scorer: str | None
     cells: list[Cell]
+    averages: list[Average]
     failures: list[FailureRow]
     loads: list[LoadRow]
     connections: int = 0
@@ -115,6 +117,7 @@ def results_of(store: RunStore, *, judging_id: int | None = None, adjust: Adjust
     for dialogue in dialogues:
         by_supporter[dialogue.supporter] += cut.get(dialogue.id, 0)
     own = own_scores_of(store)
+    scored = [] if judging_id is None else (adjust or list)(scored_of(store, judging_id))
     return Results(
         settings=store.settings,
         protocol=store.protocol.name,
@@ -129,7 +132,8 @@ def results_of(store: RunStore, *, judging_id: int | None = None, adjust: Adjust
         n_dialogues=states,
         cut_turns=by_supporter,
         scorer=scorer,
-        cells=[] if judging_id is None else summarize((adjust or list)(scored_of(store, judging_id))),
+        cells=summarize(scored),
+        averages=average_scores(scored),
         failures=[*store.failures(), *([] if judging_id is None else store.failures(judging_id))],
         loads=store.loads(),
         connections=store.connections(),

@@ -226,6 +226,6 @@ def _legend(margin: float) -> Text:
         f" adjusted across tables. = equivalent: the interval lies within ±{margin:g} points"
         f" ({margin / LABEL_TO_PERCENT:g} labels). ? cannot tell, with the cards that could.\n"
         f"Paired by card; p by sign flips. Effect: mean / SD of the differences (Hedges' g). Could see: the difference"
-        f" found with probability 0.8. What needs more than {MAX_CARDS:,} cards has no number.\n",
+        f" found with probability 0.8, before Holm. What needs more than {MAX_CARDS:,} cards has no number.\n",
         (LIMITS, "italic"),
     )

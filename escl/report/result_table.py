@@ -15,10 +15,8 @@ from typing import Final
 import msgspec
 
 from escl.core.dimension import Dimension, Language
-from escl.core.division import Division
 from escl.core.own_dimension import OwnDimension
 from escl.core.printable import printable
-from escl.evaluation.breakdown import slices_of
 from escl.evaluation.results import Results, results_of
 from escl.report.terminal import OF_CRISIS
 from escl.stats.cluster import ClusteredMean
@@ -95,9 +93,7 @@ def result_rows(store: RunStore, path: Path, *, judging_id: int | None = None) -
     """
     results = results_of(store, judging_id=judging_id)
     rows = []
-    for whole in slices_of(store, Division.CATEGORY, judging_id=judging_id):
-        if whole.value is not None:
-            continue
+    for whole in results.averages:
         key = (whole.supporter, whole.language, whole.crisis)
         of_it = [cell for cell in results.cells if (cell.supporter, cell.language, cell.crisis) == key]
         cells: list[Cell | None] = [None, *of_it]
@@ -107,7 +103,7 @@ def result_rows(store: RunStore, path: Path, *, judging_id: int | None = None) -
                 supporter=whole.supporter,
                 language=whole.language,
                 crisis=whole.crisis,
-                score=whole.average if cell is None else cell.score,
+                score=whole.score if cell is None else cell.score,
                 n_asked=max(one.n_asked for one in of_it) if cell is None else cell.n_asked,
                 cell=cell,
                 scorer=results.scorer,

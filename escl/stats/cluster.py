@@ -13,7 +13,7 @@ import msgspec
 
 from escl.stats.bootstrap import bootstrap_interval
 
-Method = Literal["t", "bootstrap"]
+Method = Literal["t", "bootstrap", "clopper-pearson"]
 
 BOOTSTRAP_FROM: Final = 100
 """From this many cards on the interval is the cluster bootstrap's, which follows a lopsided distribution; fewer show

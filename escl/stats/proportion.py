@@ -27,7 +27,7 @@ def proportion(values: Sequence[float], cards: Sequence[str]) -> ClusteredMean:
         low=found.mean - down,
         high=found.mean + up,
         error=None,
-        method=None,
+        method="clopper-pearson",
         reason="every card came out the same",
     )
 

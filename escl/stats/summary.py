@@ -108,6 +108,42 @@ def tally(scored: Iterable[ScoredDialogue]) -> list[Tally]:
     return [_tally(items) for items in groups.values()]
 
 
+class Average(msgspec.Struct, frozen=True, kw_only=True):
+    """One supporter's average of the seven dimensions, in one language.
+
+    Attributes:
+        crisis: Whether this is about crisis cards, whose scores are in no other number.
+        score: Mean on the 0-100 scale; dialogues that lack a dimension are not in it.
+    """
+
+    supporter: str
+    language: Language
+    crisis: bool
+    score: ClusteredMean
+
+
+def average_scores(scored: Iterable[Scored]) -> list[Average]:
+    """Return the average for each supporter and language, crisis cards apart and last."""
+    groups: dict[tuple[bool, Language, str], list[Scored]] = {}
+    for item in scored:
+        groups.setdefault((item.crisis, item.language, item.supporter), []).append(item)
+    return [
+        Average(supporter=supporter, language=language, crisis=crisis, score=average_score(groups[key]))
+        for key in sorted(groups, key=lambda key: (key[0], list(Language).index(key[1])))
+        for crisis, language, supporter in [key]
+    ]
+
+
+def average_score(scored: Iterable[Scored]) -> ClusteredMean:
+    """Return the mean over dialogues of the average of the seven dimensions, on the 0-100 scale.
+
+    Args:
+        scored: Of one supporter.
+    """
+    known = [(mean * LABEL_TO_PERCENT, card) for (card, _), mean in averages(scored).items() if mean is not None]
+    return clustered_mean([value for value, _ in known], [card for _, card in known], lowest=0, highest=100)
+
+
 def averages(scored: Iterable[Scored]) -> dict[tuple[str, int], float | None]:
     """Return the mean expected label (0-4) over the seven dimensions of each dialogue, by card and repeat.
 

@@ -59,7 +59,18 @@ def test_the_csv_has_every_result_to_the_last_digit(run: Path) -> None:
         assert float(line["low"]) == cell.score.low
         assert (int(line["n_used"]), int(line["n_asked"])) == (cell.n_used, cell.n_asked)
         assert [int(line[f"label_{label}"]) for label in range(5)] == list(cell.label_counts)
+    for average in results.averages:
+        line = by_key[average.supporter, AVERAGE]
+        assert (float(line["score"]), float(line["low"])) == (average.score.mean, average.score.low)
     assert float(by_key["curt", AVERAGE]["score"]) == pytest.approx(100 * 3.5 / 3 / 4)
+
+
+def test_the_data_has_the_average_of_the_seven_dimensions_with_its_interval(run: Path) -> None:
+    averages = json.loads(report(str(run), "--json").stdout)["results"]["averages"]
+    curt, kind = sorted(averages, key=lambda average: str(average["supporter"]))
+    assert (curt["score"]["mean"], curt["score"]["n"], curt["score"]["method"]) == (pytest.approx(87.5 / 3), 3, "t")
+    # A dialogue that lacks a dimension has no average.
+    assert (kind["score"]["mean"], kind["score"]["n"]) == (81.25, 2)
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -114,7 +125,6 @@ def test_own_dimensions_go_out_apart_and_act_in_nothing(run: Path) -> None:
     }
     assert float(by_key["kind", "own"]["score"]) == 93.75
     assert (by_key["kind", "own"]["scorer"], by_key["kind", "overall"]["scorer"]) == ("s", "scorer")
-    assert float(by_key["curt", AVERAGE]["score"]) == pytest.approx(100 * 3.5 / 3 / 4)
     shown = report(str(run), "--markdown", "-").stdout
     assert "### English: your own dimensions" in shown
     assert r"| \=1\|\[x\]\(y\) | kind | 93.8" in shown

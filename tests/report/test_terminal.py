@@ -46,6 +46,7 @@ def results(supporter: str, notice: str) -> Results:
         for card in range(4)
     ]
     return Results(
+        averages=[],
         settings=settings(),
         protocol="esc\x1b[31m-eval",
         models=[ModelRow(role="supporter", name=supporter, sha256="0", size_bytes=1)],
