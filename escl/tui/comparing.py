@@ -29,7 +29,7 @@ class Comparison:
     """Two supporters and how they compare.
 
     Attributes:
-        names: Everybody who could be compared, and whether in the other run.
+        names: Everybody who could be compared, and whether in the other run; nobody where nothing was scored yet.
         sides: The two; None where there are no two, and `trouble` says why.
         found: None where they cannot be compared, and `trouble` says why.
         can_force: Whether they could be compared all the same.
@@ -54,8 +54,10 @@ def compared(path: Path, database: Database, choice: Compared) -> Comparison:
     with contextlib.ExitStack() as stack:
         try:
             sides = [(side, False) for side in sides_of(path, RunStore.read(database))]
-        except UsageError as error:
-            return Comparison(names=[], trouble=_said(error))
+        except UsageError:
+            return Comparison(names=[])
+        if not any(one.expected is not None for side, _ in sides for one in side.scored):
+            return Comparison(names=[])
         if choice.other is not None:
             try:
                 store = RunStore.read(stack.enter_context(Opened.reader(choice.other, waits_s=WAITS_S)))

@@ -312,6 +312,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "scores.all": ("all categories", "全部类别"),
     "scores.quality": ("quality cards", "质量卡片"),
     "scores.crisis": ("crisis cards, apart from quality", "危机卡片，不计入质量"),
+    "scores.no_crisis": ("This run has no crisis cards.", "此评测中没有危机卡片。"),
     "scores.detail": ("{n} of {asked} dialogues, {cards} cards", "{asked} 个对话中的 {n} 个，{cards} 张卡片"),
     "scores.labels": ("labels", "标签"),
     "scores.limits": (
@@ -496,6 +497,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "play.no_scorer": ("none: no rating", "无：不评分"),
     "play.no_seeker_here": ("No seeker model is on the shelf.", "模型架上没有求助者模型。"),
     "play.unfinished": ("goes on with {run}, which you left", "继续上次未完成的 {run}"),
+    "play.nothing_left": ("No play was left unfinished.", "没有未完成的扮演。"),
+    "play.one_seeker": ("There is no other seeker on the shelf.", "模型架上没有其他求助者。"),
+    "play.cards": ("cards", "卡片"),
+    "play.all_cards": ("both languages", "两种语言"),
     "play.placeholder": ("write your reply…", "在此输入回复…"),
     "play.kept": ("What was said is kept; g on the Play screen goes on.", "已说的内容均已保存；在扮演页按 g 继续。"),
     "play.loading": ("{model} is being loaded…", "正在加载 {model}…"),

@@ -138,7 +138,22 @@ def test_both_supporters_and_another_run_can_be_chosen(run: Path, tmp_path: Path
     drive(steps, run, size=(120, 30))
 
 
-def test_one_supporter_or_no_scores_are_said_and_lead_nowhere_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("label", [None, "unread"])
+def test_a_run_without_a_label_says_that_nothing_was_scored(tmp_path: Path, label: str | None) -> None:
+    path = rated(tmp_path / "early.db", {name: {"c1": [None], "c2": [None]} for name in ("warm", "curt")})
+    if label == "unread":
+        with sqlite3.connect(path) as connection:
+            connection.execute("DELETE FROM reading")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "early.db")
+        await type_keys(pilot, "4")
+        await until(app, pilot, "Nothing was scored yet.")
+
+    drive(steps, path)
+
+
+def test_one_supporter_is_said_and_leads_nowhere_else(tmp_path: Path) -> None:
     alone = finished_run(tmp_path / "alone.db", supporters=("warm",))
 
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:

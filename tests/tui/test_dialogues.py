@@ -59,6 +59,35 @@ def test_two_supporters_on_a_card_stand_side_by_side_turn_by_turn(run: Path, siz
     drive(steps, run, size=size)
 
 
+@pytest.mark.parametrize("two", [False, True])
+def test_a_filter_that_finds_nothing_says_so_and_shows_no_dialogue(run: Path, two: bool) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "3")
+        await until(app, pilot, "1 of 8")
+        if two:
+            await type_keys(pilot, "v")
+            await until(app, pilot, "I am curt.")
+        await type_keys(pilot, "f")
+        shown = await until(app, pilot, "c clears the filters")
+        assert not any(words in shown for words in ("Nothing was said", "No other supporter", "I am"))
+
+    drive(steps, run, size=(160, 48))
+
+
+def test_where_the_list_is_not_seen_the_filter_is_named_above_the_dialogue(run: Path) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "3")
+        await until(app, pilot, "1 of 8")
+        await type_keys(pilot, "b")
+        shown = await until(app, pilot, "mean below 3")
+        assert "I am warm." in shown
+        assert not app.screen.query_one("#list-side").display
+
+    drive(steps, run, size=(80, 24))
+
+
 @pytest.mark.parametrize("before", [(), ("tab",)])
 def test_where_there_is_room_for_one_pane_two_supporters_take_the_place_of_the_list(
     run: Path, before: tuple[str, ...]

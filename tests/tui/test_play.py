@@ -142,6 +142,21 @@ def test_a_run_that_breaks_off_says_why_gives_the_reply_back_and_is_gone_on_with
     drive(steps)
 
 
+def test_a_key_that_has_nothing_to_do_says_why_and_the_language_is_named(folder: Path) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "Press d for the demo")
+        await type_keys(pilot, "p")
+        await until(app, pilot, "both languages")
+        await type_keys(pilot, "g")
+        await until(app, pilot, "No play was left unfinished.")
+        await type_keys(pilot, "s")
+        await until(app, pilot, "no other seeker")
+        await type_keys(pilot, "l")
+        await until(app, pilot, "cards English")
+
+    drive(steps, notifications=True)
+
+
 def test_a_run_of_models_is_no_play_to_go_on_with(folder: Path) -> None:
     path = finished_run(folder / "models.db")
 

@@ -80,6 +80,34 @@ def test_scores_open_on_a_language_that_has_some(run: Path) -> None:
     drive(steps, run)
 
 
+def test_sorting_again_turns_the_order_round_and_who_has_no_score_stays_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    labels: dict[str, dict[str, list[float | None]]] = {
+        "none": {"c1": [None], "c2": [None]},
+        "low": {"c1": [1.0], "c2": [1.5]},
+        "high": {"c1": [3.0], "c2": [3.5]},
+    }
+    path = rated(tmp_path / "run.db", labels)
+
+    def order(shown: str) -> list[str]:
+        return sorted(labels, key=shown.index)
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "2")
+        await until(app, pilot, "scores 0-100")
+        await type_keys(pilot, "s")
+        assert order(await until(app, pilot, "▼")) == ["high", "low", "none"]
+        await type_keys(pilot, "s")
+        assert order(await until(app, pilot, "▲")) == ["low", "high", "none"]
+        await type_keys(pilot, "x")
+        await until(app, pilot, "no crisis cards")
+
+    drive(steps, path, notifications=True)
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 def test_a_key_changes_from_table_to_forest_to_radar_and_back(run: Path, size: tuple[int, int]) -> None:
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:

@@ -254,6 +254,8 @@ class CompareScreen(RunScreen):
         self.in_background(self._look_at_cards, group="cards")
 
     def _trouble(self, now: Comparison) -> Content:
+        if not now.names:
+            return Content(self.words("scores.none"))
         if now.trouble is None:
             return Content(self.words("compare.one"))
         ways = f"\n\n{self.words('compare.force')}" if now.can_force else ""

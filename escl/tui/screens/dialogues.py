@@ -21,7 +21,7 @@ from escl.core.dimension import Dimension
 from escl.tui.keys import Key, bindings
 from escl.tui.screens.run_screen import RunScreen, Session
 from escl.tui.widgets.dialogue_list import PAGE, DialogueList
-from escl.tui.widgets.filters import filters
+from escl.tui.widgets.filters import chosen, filters
 from escl.tui.widgets.line_input import LineInput
 from escl.tui.widgets.reading import Looked, Reading, look
 
@@ -308,7 +308,9 @@ class DialoguesScreen(RunScreen):
             wanted = partial(look, dialogue_id=ids[at], beside=self.session.beside)
             self._looked = await self._browse(wanted)
         place = self.words("dialogues.count", at=f"{at + 1:,}", n=f"{len(ids or ()):,}")
-        await self.query_one(Reading).show(self._looked, place=place, thoughts=self._thoughts)
+        await self.query_one(Reading).show(
+            self._looked, place=place, chosen=chosen(self.wanted, self.words), thoughts=self._thoughts
+        )
 
     def _show_filters(self, *, searched: tuple[int, int] | None = None) -> None:
         self.query_one("#filters", Static).update(filters(self.wanted, self.words, searched=searched))

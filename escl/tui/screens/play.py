@@ -106,9 +106,14 @@ class PlayScreen(EsclScreen):
 
     def action_go_on(self) -> None:
         """Go on with the play that was left."""
-        if self._choices is not None and self._choices.unfinished is not None:
-            path, among = self._choices.unfinished, self._choices
-            self.in_background(lambda: self._go_on(path, among), group="go on")
+        if self._choices is None:
+            return
+        path, among = self._choices.unfinished, self._choices
+        if path is None:
+            self.app.notify(self.words("play.nothing_left"), markup=False, timeout=3)
+            return
+        left = path
+        self.in_background(lambda: self._go_on(left, among), group="go on")
 
     def action_next_language(self) -> None:
         """List the cards of the next language, and after the last those of all."""
@@ -116,13 +121,18 @@ class PlayScreen(EsclScreen):
 
         known: list[Language | None] = [None, *Language]
         self._language = known[(known.index(self._language) + 1) % len(known)]
+        self._show_cast()
         self._list()
 
     def action_next_seeker(self) -> None:
         """Take the next seeker on the shelf."""
-        if self._choices is not None and self._choices.seekers:
-            self._seeker = (self._seeker + 1) % len(self._choices.seekers)
-            self._show_cast()
+        if self._choices is None:
+            return
+        if len(self._choices.seekers) < 2:
+            self.app.notify(self.words("play.one_seeker"), markup=False, timeout=3)
+            return
+        self._seeker = (self._seeker + 1) % len(self._choices.seekers)
+        self._show_cast()
 
     def action_next_scorer(self) -> None:
         """Take the next scorer on the shelf, and after the last none."""
@@ -184,10 +194,12 @@ class PlayScreen(EsclScreen):
     def _show_cast(self) -> None:
         if self._choices is None:
             return
+        language = self._language
         parts = [
             (self.words("play.seeker"), self._named(self._choices.seekers, self._seeker, "play.no_seeker")),
             (self.words("play.scorer"), self._named(self._choices.scorers, self._scorer, "play.no_scorer")),
             (self.words("play.rounds"), str(self._rounds)),
+            (self.words("play.cards"), self.words(f"language.{language.value}" if language else "play.all_cards")),
         ]
         shown = Content("   ").join(Content.assemble((f"{name} ", "$muted"), (said, "bold")) for name, said in parts)
         if self._choices.unfinished is not None:

@@ -49,6 +49,7 @@ class ScoresView:
     category: str | None = None
     crisis: bool = False
     sort: Dimension | None = None
+    lowest_first: bool = False
     layout: ScoreLayout = "table"
 
 

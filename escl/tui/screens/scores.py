@@ -106,9 +106,10 @@ class ScoresScreen(RunScreen):
         table.move_cursor(row=table.cursor_row + down, column=table.cursor_column + right)
 
     def action_sort(self) -> None:
-        """Sort by the dimension under the cursor, the best first; by the name's column, as the run names them."""
-        at = self._at
-        self.session.scores.sort = None if at is None else at[1]
+        """Sort by the dimension under the cursor, the best first, then the lowest; else as the run names them."""
+        scores, by = self.session.scores, None if self._at is None else self._at[1]
+        scores.lowest_first = by is scores.sort and not scores.lowest_first
+        scores.sort = by
         # A table that is filled again before it was laid out stays blank.
         self.call_after_refresh(self._show)
 
@@ -130,9 +131,13 @@ class ScoresScreen(RunScreen):
 
     def action_crisis(self) -> None:
         """Show the crisis cards in place of the others, or the others again."""
-        if self._board is not None and self._board.has_crisis:
-            self.session.scores.crisis = not self.session.scores.crisis
-            self._show()
+        if self._board is None:
+            return
+        if not self._board.has_crisis:
+            self.app.notify(self.words("scores.no_crisis"), markup=False, timeout=3)
+            return
+        self.session.scores.crisis = not self.session.scores.crisis
+        self._show()
 
     def action_dialogues_of_cell(self) -> None:
         """List the dialogues behind the score under the cursor, the lowest first."""
@@ -217,9 +222,12 @@ class ScoresScreen(RunScreen):
             self._show_layout(None)
             self._show_choice(board, self.words("scores.none"))
             return
-        layout, sort = self.session.scores.layout, self.session.scores.sort
-        self._show_layout(layout)
-        self._view.show(Shown(cells=cells, order=_sorted(cells, sort), sort=sort, own=self._own(board)))
+        view = self.session.scores
+        self._show_layout(view.layout)
+        order = _sorted(cells, view.sort, lowest_first=view.lowest_first)
+        self._view.show(
+            Shown(cells=cells, order=order, sort=view.sort, lowest_first=view.lowest_first, own=self._own(board))
+        )
         self._focused.focus()
         self._show_choice(board, None)
         self._show_detail()
@@ -316,10 +324,11 @@ def _is_on(one: Tally, language: Language, crisis: bool) -> bool:
     return one.language is language and one.crisis is crisis
 
 
-def _sorted(cells: dict[tuple[str, Dimension], Cell], by: Dimension | None) -> list[str]:
-    """Return the supporters, the best in dimension `by` first."""
+def _sorted(cells: dict[tuple[str, Dimension], Cell], by: Dimension | None, *, lowest_first: bool) -> list[str]:
+    """Return the supporters, the best in dimension `by` first, or the lowest; those without a score stand last."""
     names = list(dict.fromkeys(supporter for supporter, _ in cells))
     if by is None:
         return names
-    means = {name: cells[name, by].score.mean for name in names if (name, by) in cells}
-    return sorted(names, key=lambda name: -(mean if (mean := means.get(name)) is not None else -1.0))
+    means = {name: mean for name in names if (name, by) in cells and (mean := cells[name, by].score.mean) is not None}
+    scored = sorted(means, key=means.__getitem__, reverse=not lowest_first)
+    return scored + [name for name in names if name not in means]

@@ -18,16 +18,17 @@ _METER = 12
 
 def filters(wanted: Wanted, words: Strings, *, searched: tuple[int, int] | None = None) -> Content:
     """Return what is wanted, and below it the order; while words are looked for, in how many of how many they were."""
-    chosen = " · ".join(_chosen(wanted, words)) or words("dialogues.all")
+    shown = chosen(wanted, words) or words("dialogues.all")
     below = Content.styled(words(f"dialogues.order.{wanted.order}"), "$muted")
     if searched is not None:
         done, total = searched
         said = words("dialogues.searched", done=f"{done:,}", n=f"{total:,}")
         below = Content.assemble(meter(done, total, _METER), (f" {said}", "$muted"))
-    return Content.assemble((chosen, "bold"), "\n", below)
+    return Content.assemble((shown, "bold"), "\n", below)
 
 
-def _chosen(wanted: Wanted, words: Strings) -> list[str]:
+def chosen(wanted: Wanted, words: Strings) -> str:
+    """Return by what the dialogues were chosen; empty where all are listed."""
     dimension = words("dialogues.mean" if wanted.dimension is None else f"dimension.{wanted.dimension.value}")
     shown = [line(wanted.supporter)] if wanted.supporter is not None else []
     shown += [words(f"language.{wanted.language.value}")] if wanted.language is not None else []
@@ -39,4 +40,4 @@ def _chosen(wanted: Wanted, words: Strings) -> list[str]:
     shown += [words(f"dialogues.{wanted.doubt}")] if wanted.doubt is not None else []
     shown += [words("dialogues.troubled")] if wanted.troubled else []
     shown += [f"“{line(wanted.text)}”"] if wanted.text else []
-    return shown
+    return " · ".join(shown)

@@ -78,20 +78,23 @@ class Reading(Horizontal):
         self.query_one(SideBySide).display = is_two
         self.query_one(Transcript).display = not is_two
 
-    async def show(self, looked: Looked, *, place: str, thoughts: bool) -> None:
-        """Show what there is to read; `place` says where in the list it is."""
+    async def show(self, looked: Looked, *, place: str, chosen: str, thoughts: bool) -> None:
+        """Show what there is to read; `place` says where in the list it is, and `chosen` what is listed, if not all."""
         whole, wide = looked.whole, self.screen.has_class("-wide")
         with self.app.batch_update():
-            self.query_one("#which", Static).update(self._which(whole, place))
+            which = self._which(whole, place)
+            # Where the list stands beside it, that says so.
+            if chosen and self.screen.has_class("-narrow"):
+                which = Content.assemble(which, "\n", (chosen, "$muted"))
+            self.query_one("#which", Static).update(which)
             self.query_one("#labels", Static).update(self._labels(looked, wide=wide))
             self.query_one("#card", Static).update(card(whole, self._words))
-            turns = [] if whole is None else whole.turns
-            if self._is_two:
-                second = [] if looked.beside is None else looked.beside.turns
-                heads = (self._head(whole), self._head(looked.beside))
-                await self.query_one(SideBySide).show(heads, (turns, second), thoughts=thoughts)
-            else:
-                await self.query_one(Transcript).show(turns, thoughts=thoughts)
+            if not self._is_two:
+                await self.query_one(Transcript).show(None if whole is None else whole.turns, thoughts=thoughts)
+                return
+            turns = tuple([] if one is None else one.turns for one in (whole, looked.beside))
+            heads = (Content(), Content()) if whole is None else (self._head(whole), self._head(looked.beside))
+            await self.query_one(SideBySide).show(heads, (turns[0], turns[1]), thoughts=thoughts)
 
     def _which(self, whole: Whole | None, place: str) -> Content:
         if whole is None:

@@ -33,12 +33,14 @@ class Shown:
     Attributes:
         order: The supporters.
         sort: By which dimension they are in this order; None as the run names them.
+        lowest_first: Whether the lowest score stands first there.
         own: The user's own dimensions by their names, each with its supporters' cells.
     """
 
     cells: Mapping[tuple[str, Dimension], Cell]
     order: list[str]
     sort: Dimension | None
+    lowest_first: bool = False
     own: Sequence[tuple[str, Mapping[str, Tally]]] = ()
 
     def is_best(self, one: Cell) -> bool:
@@ -100,7 +102,9 @@ class ScoreTable(DataTable[Text]):
         self.move_cursor(row=at[0], column=at[1] or 1)
 
     def _head(self, name: str, dimension: Dimension | None, width: int) -> Text:
-        sign = "▼" if dimension is not None and self._shown is not None and dimension is self._shown.sort else ""
+        sign = ""
+        if dimension is not None and self._shown is not None and dimension is self._shown.sort:
+            sign = "▲" if self._shown.lowest_first else "▼"
         return Text(fitted(self._words(name) + sign, width), style="bold", no_wrap=True)
 
     def _cell(self, one: Cell | None, shown: Shown) -> Text:

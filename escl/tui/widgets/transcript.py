@@ -36,10 +36,11 @@ class Transcript(VerticalScroll, can_focus=True):
         self._words = words
         self._turns: list[Static] = []
 
-    async def show(self, turns: list[TurnRow], *, thoughts: bool = False) -> None:
-        """Show these turns, with what the speakers thought where that is wanted."""
+    async def show(self, turns: list[TurnRow] | None, *, thoughts: bool = False) -> None:
+        """Show these turns, with what the speakers thought where that is wanted; without a dialogue, nothing."""
+        is_empty, turns = turns == [], turns or []
         contents = [turn_content(at, turn, self._words, thoughts=thoughts) for at, turn in enumerate(turns)]
-        if not contents:
+        if is_empty:
             contents = [Content.styled(self._words("dialogues.no_turns"), "$muted")]
         more = [Static(markup=False, classes="turn") for _ in range(len(contents) - len(self._turns))]
         if more:
