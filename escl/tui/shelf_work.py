@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from escl.errors import UsageError
-
 if TYPE_CHECKING:
     from escl.shelf.inventory import ShelfModel
     from escl.tui.shelf_job import Convert, Done, Failed, Pull, Step, Task
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
 _LONGEST_LINE: Final = 1 << 22
 _STOP_WITHIN_S: Final = 15.0
 _TOYS: Final = "demo/"
+_TABLE_COLUMNS: Final = "140"
+"""Wide enough that no column of a plan's tables is cut; they take no more than they need."""
 
 
 class ShelfWork:
@@ -143,10 +143,7 @@ async def planned(models: Sequence[ShelfModel], *, width: int) -> str:
 
     Args:
         models: One of each role that is not to be the usual one.
-        width: Of the lines, in cells.
-
-    Raises:
-        UsageError: There is no plan; with what the command says about that.
+        width: Of the sentences, in cells. The tables are as wide as they are.
     """
     by_role = {role: [model.name for model in models if model.role == role] for role in ("seeker", "scorer")}
     others = [model.name for model in models if model.role not in by_role]
@@ -154,7 +151,7 @@ async def planned(models: Sequence[ShelfModel], *, width: int) -> str:
         # Beside toys the real ones would need to be here.
         by_role = {role: names or [f"{_TOYS}{role}"] for role, names in by_role.items()}
     words = [f"--{role}={names[0]}" for role, names in by_role.items() if names]
-    environment = {**os.environ, "COLUMNS": str(width), "NO_COLOR": "1"}
+    environment = {**os.environ, "COLUMNS": _TABLE_COLUMNS, "NO_COLOR": "1"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "escl", "plan", *words, "--", *(others or ["human"])),
         stdin=subprocess.DEVNULL,
@@ -168,9 +165,15 @@ async def planned(models: Sequence[ShelfModel], *, width: int) -> str:
         process.kill()
         await process.wait()
         raise
-    # Only sentences are longer: the tables fit by themselves.
     lines = said.decode("utf-8", "replace").strip("\n").split("\n")
-    shown = "\n".join(textwrap.fill(line, width) if len(line) > width else line for line in lines)
-    if process.returncode != 0:
-        raise UsageError(shown)
-    return shown
+    return "\n".join(line if _is_row(line) else _wrapped(line, width) for line in map(str.rstrip, lines))
+
+
+def _is_row(line: str) -> bool:
+    """Whether a line is a table's: only there is more than one space between words."""
+    return "─" in line or "  " in line.strip()
+
+
+def _wrapped(line: str, width: int) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width, subsequent_indent=indent, break_on_hyphens=False)

@@ -13,6 +13,7 @@ from escl.shelf.gguf_header import read_gguf_header
 from escl.shelf.inventory import Description
 from escl.tui.app import EsclApp
 from escl.tui.screens.models import ModelsScreen
+from escl.tui.screens.text import TextScreen
 from tests.checkpoints import write_qwen2
 from tests.gguf_bytes import gguf_bytes, key, text
 from tests.hub_server import Hub, running_hub
@@ -192,6 +193,32 @@ def test_the_plan_is_that_of_the_marked_models(folder: Path) -> None:
             assert name in shown
 
     drive(steps, size=(160, 48))
+
+
+def test_no_column_of_the_plan_is_cut_where_there_is_little_room(folder: Path) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await app.push_screen(ModelsScreen(app.words))
+        await until(app, pilot, "demo/warm")
+        await type_keys(pilot, "w")
+        shown = await until(app, pilot, "Strategy")
+        assert "Process   Sum" in shown
+        while "Threads" not in (shown := seen(app)):
+            await type_keys(pilot, "j")
+        assert "…" not in shown
+
+    drive(steps)
+
+
+def test_a_table_that_is_wider_than_the_screen_scrolls_sideways(folder: Path) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await app.push_screen(TextScreen(app.words, title="wide", text=f"begin {'-' * 90} end", is_table=True))
+        assert "end" not in await until(app, pilot, "begin")
+        await type_keys(pilot, *["right"] * 30)
+        await until(app, pilot, "- end")
+        await type_keys(pilot, *["left"] * 30)
+        await until(app, pilot, "begin -")
+
+    drive(steps)
 
 
 def test_what_a_file_says_of_itself_is_shown_harmlessly(folder: Path) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from escl.tui.strings import Strings
 
 _EVERY_S = 0.25
-_PLAN_WIDTH = 100
+_PLAN_WIDTH, _PLAN_FRAME = 98, 6
 _FIRST = ("is", "licence", "licence note")
 """What is said of a model before the rest."""
 _SIGNS = {"here": "✓", "not here": "·", "incomplete": "!", "unreadable": "×"}
@@ -183,7 +183,7 @@ class ModelsScreen(EsclScreen):
         if models:
             names = ", ".join(line(model.name, 40) for model in models)
             title = self.words("models.plan", names=names)
-            width = min(_PLAN_WIDTH, int(self.size.width * 0.94) - 9)
+            width = min(_PLAN_WIDTH, self.size.width - _PLAN_FRAME)
             self.app.push_screen(TextScreen(self.words, title=title, text=planned(models, width=width), is_table=True))
 
     def action_stop_work(self) -> None:
