@@ -166,6 +166,7 @@ def _own_cells(known: Sequence[tuple[OwnRating, Place]], runs: JudgedRuns, *, pa
         scored = runs.own(key).scored[place.run, place.row.id]
         judged_dialogue = JudgedDialogue(
             cluster=scored.cluster,
+            supporter=scored.supporter,
             people=people,
             label=scored.label,
             expected=scored.expected,
@@ -213,6 +214,7 @@ def judged_dialogues(known: list[tuple[Rating, Place]], runs: JudgedRuns) -> Jud
         scored = judgement.scored
         judged = JudgedDialogue(
             cluster=scored.cluster,
+            supporter=scored.supporter,
             people=people,
             label=scored.label,
             expected=scored.expected,

@@ -195,7 +195,16 @@ def _chance(cells: Sequence[_Validated]) -> Table:
 
 
 def _order(cells: Sequence[_Validated]) -> Table:
-    names = ("Spear-\nman", "95 %\ninterval", "Pear-\nson", "Ken-\ndall", "\nBias", "95 %\ninterval", "\nUsed")
+    names = (
+        "\nRho",
+        "95 %\ninterval",
+        "With-\nin",
+        "Pear-\nson",
+        "Ken-\ndall",
+        "\nBias",
+        "95 %\ninterval",
+        "\nUsed",
+    )
     table = table_of(
         "Order of the dialogues, and level in points of 100", [(name, name.startswith("95")) for name in names]
     )
@@ -206,6 +215,7 @@ def _order(cells: Sequence[_Validated]) -> Table:
             Text(printable(cell.shown)),
             number(found.spearman.value, ".2f"),
             interval(found.spearman, ".2f"),
+            number(found.spearman_within.value, ".2f"),
             number(found.pearson.value, ".2f"),
             number(found.kendall.value, ".2f"),
             number(bias.value, "+.1f"),
@@ -234,9 +244,10 @@ def _said(made: JudgeValidation) -> Iterable[Text]:
     yield from (Text(line) for line in _repeated(made))
     yield Text(
         "▲ better than the best single answer, ▽ worse, · cannot tell. Intervals: bootstrap over cards (BCa), from "
-        "10 cards on; of the bias as in reports. Correlations are over the dialogues of all supporters together, so a "
-        "difference between supporters is part of them. One ans.: the best that one label throughout reaches, chosen "
-        "with these ratings in hand. People: pairs of raters of the same dialogue.",
+        "10 cards on; of the bias as in reports. Correlations (rho: Spearman's) are over the dialogues of all "
+        "supporters together, so a difference between supporters is part of them; within: rho among each one's own "
+        "dialogues. One ans.: the best that one label throughout reaches, chosen with these ratings in hand. People: "
+        "pairs of raters of the same dialogue.",
         style="italic",
     )
 

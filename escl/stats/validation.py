@@ -38,6 +38,7 @@ class JudgedDialogue(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         cluster: The card.
+        supporter: Whose dialogue it is.
         people: Each rater's labels, in the order they were given: one, or more when they rated again.
         label: The scorer's; None when missing.
         expected: Its mean label (0-4) under its probabilities; None when missing.
@@ -46,6 +47,7 @@ class JudgedDialogue(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     cluster: str
+    supporter: str
     people: Mapping[str, Sequence[int]]
     label: int | None
     expected: float | None
@@ -110,6 +112,9 @@ class Validation(msgspec.Struct, frozen=True, kw_only=True):
         kappa: With quadratic weights.
         alpha: Krippendorff's, ordinal, of the people and the scorer as one more rater.
         spearman: Of the scorer's expected label and the mean of people's.
+        spearman_within: The same within supporters: of ranks among each one's own dialogues. A scorer that only tells
+            supporters apart correlates with people over all dialogues and not within them (Robinson, "Ecological
+            correlations and the behavior of individuals", American Sociological Review 15, 1950).
         bias: The scorer's expected label minus people's, in points of 100.
         labels: Whether the scorer's labels say more than one answer for all.
         order: Whether its order of the dialogues is people's.
@@ -131,6 +136,7 @@ class Validation(msgspec.Struct, frozen=True, kw_only=True):
     kappa: Estimate
     alpha: Estimate
     spearman: Estimate
+    spearman_within: Estimate
     pearson: Estimate
     kendall: Estimate
     bias: ClusteredMean
@@ -151,7 +157,7 @@ def validate(dialogues: Sequence[JudgedDialogue]) -> Validation:
     expected = [d.expected or 0.0 for d in used]
     bias = [(d.expected or 0.0) - label for d, label in ratings]
     constant = pairs.constant(0)
-    correlations = _correlations([d.cluster for d in used], expected, [fmean(_firsts(d)) for d in used])
+    correlations = _correlations(used, expected, [fmean(_firsts(d)) for d in used])
     return Validation(
         n_asked=len(dialogues),
         n_used=len(used),
@@ -260,8 +266,13 @@ def _alpha(cards: Sequence[str], units: Sequence[Sequence[int]], *, undefined: s
     return estimate(partial(weighted.alpha, found), clusters.n, undefined=reason)
 
 
-def _correlations(cards: Sequence[str], scorer: Sequence[float], people: Sequence[float]) -> dict[str, Estimate]:
+def _correlations(
+    used: Sequence[JudgedDialogue], scorer: Sequence[float], people: Sequence[float]
+) -> dict[str, Estimate]:
+    cards = [d.cluster for d in used]
     clusters, x, y = Clusters(cards), np.array(scorer, dtype=float), np.array(people, dtype=float)
+    names = list(dict.fromkeys(d.supporter for d in used))
+    supporters = np.array([names.index(d.supporter) for d in used], dtype=np.int_)
 
     def of(statistic: Statistic) -> Estimate:
         return estimate(statistic, clusters.n, undefined="one of the two never varies" if cards else _NO_PAIRS)
@@ -271,6 +282,7 @@ def _correlations(cards: Sequence[str], scorer: Sequence[float], people: Sequenc
         tau = of(partial(weighted.kendall, weighted.orders(x, y, clusters.of_item)) if cards else _nothing)
     return {
         "spearman": of(lambda of_cards: weighted.spearman(x, y, clusters.weights(of_cards))),
+        "spearman_within": of(lambda of_cards: weighted.spearman_within(x, y, supporters, clusters.weights(of_cards))),
         "pearson": of(lambda of_cards: weighted.pearson(x, y, clusters.weights(of_cards))),
         "kendall": tau,
     }

@@ -112,12 +112,15 @@ class EsclApp(App[None]):
         """Go back Home; what runs goes on running."""
         while any(isinstance(one, RunScreen) for one in self.screen_stack):
             self.pop_screen()
+        if self._session is not None:
+            for home in (one for one in self.screen_stack if isinstance(one, HomeScreen)):
+                home.runs.stand_on(self._session.run.path)
         self._close()
 
     def action_help(self) -> None:
         """Show the keys of this screen."""
         if isinstance(self.screen, EsclScreen):
-            self.push_screen(HelpScreen(self.words, self.screen.all_keys))
+            self.push_screen(HelpScreen(self.words, self.screen.all_keys, self.screen.everywhere))
 
     def action_next_theme(self) -> None:
         """Take the next look."""

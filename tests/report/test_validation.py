@@ -33,7 +33,7 @@ def shown(dialogues: list[JudgedDialogue]) -> str:
 
 def judged(at: int, label: int, *people: int) -> JudgedDialogue:
     said = {f"r{number}": (each,) for number, each in enumerate(people)}
-    return JudgedDialogue(cluster=f"c{at}", people=said, label=label, expected=float(label))
+    return JudgedDialogue(cluster=f"c{at}", supporter="s", people=said, label=label, expected=float(label))
 
 
 def test_tables_fit_80_columns_with_all_numbers_there() -> None:

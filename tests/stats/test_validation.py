@@ -9,11 +9,14 @@ from scipy.stats import spearmanr
 from escl.stats.validation import JudgedDialogue, average_share, validate
 
 
-def judged(card: int, label: int | None, *people: int, expected: float | None = None) -> JudgedDialogue:
+def judged(
+    card: int, label: int | None, *people: int, expected: float | None = None, supporter: str = "s"
+) -> JudgedDialogue:
     """Return a dialogue that each of some people and the scorer rated."""
     sure = None if label is None else float(label)
     return JudgedDialogue(
         cluster=f"c{card}",
+        supporter=supporter,
         people={f"r{at}": (said,) for at, said in enumerate(people)},
         label=label,
         expected=sure if expected is None else expected,
@@ -55,6 +58,27 @@ def test_every_rating_counts_and_correlations_are_with_the_mean_of_people() -> N
     assert found.raters == {"r0": 30, "r1": 30}
 
 
+def test_a_scorer_that_only_tells_supporters_apart_orders_no_dialogue_within_one() -> None:
+    rng = np.random.default_rng(4)
+    rows = [
+        (name, at, int(base + rng.integers(0, 2)), int(base + rng.integers(0, 2)))
+        for name, base in (("low", 0), ("high", 3))
+        for at in range(40)
+    ]
+    found = validate([judged(at, label, said, supporter=name) for name, at, label, said in rows])
+    within = [
+        spearmanr([r[2] for r in rows if r[0] == name], [r[3] for r in rows if r[0] == name]).statistic
+        for name in ("low", "high")
+    ]
+    assert found.spearman.value is not None
+    assert found.spearman.value > 0.7
+    # Both supporters have as many dialogues, so theirs is about the mean of the two.
+    assert found.spearman_within.value == pytest.approx(np.mean(within), abs=0.02)
+    assert abs(np.mean(within)) < 0.3
+    one = validate([judged(at, label, said) for _, at, label, said in rows])
+    assert one.spearman_within.value == pytest.approx(one.spearman.value)
+
+
 def test_what_the_scorer_did_not_label_is_counted_but_people_still_agree_about_it() -> None:
     found = validate([judged(0, None, 2, 2), judged(1, 2, 2)])
     assert (found.n_asked, found.n_used, found.failed) == (2, 1, {"reply without a label": 1})
@@ -71,7 +95,9 @@ def test_nothing_that_both_judged_gives_reasons_and_no_numbers() -> None:
 
 
 def test_repeated_judgements_have_a_variance_and_only_the_first_is_compared() -> None:
-    twice = JudgedDialogue(cluster="c", people={"r": (3, 1), "s": (2,)}, label=3, expected=3.0, again=(2.0, 1.0))
+    twice = JudgedDialogue(
+        cluster="c", supporter="s", people={"r": (3, 1), "s": (2,)}, label=3, expected=3.0, again=(2.0, 1.0)
+    )
     found = validate([twice])
     assert (found.exact.value, found.n_ratings) == (0.5, 2)
     assert (found.by_people.n, found.by_people.variance) == (1, 1.0)

@@ -59,6 +59,22 @@ def test_two_supporters_on_a_card_stand_side_by_side_turn_by_turn(run: Path, siz
     drive(steps, run, size=size)
 
 
+def test_while_words_are_typed_the_help_is_named_by_the_key_that_is_no_text(run: Path) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "3")
+        await until(app, pilot, "? help")
+        await type_keys(pilot, "slash")
+        await until(app, pilot, "F1 help")
+        await type_keys(pilot, "f1")
+        shown = await until(app, pilot, "On this screen")
+        await type_keys(pilot, "escape", "escape")
+        await until(app, pilot, "? help")
+        assert "?  " not in shown
+
+    drive(steps, run, size=(160, 48))
+
+
 @pytest.mark.parametrize("two", [False, True])
 def test_a_filter_that_finds_nothing_says_so_and_shows_no_dialogue(run: Path, two: bool) -> None:
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:

@@ -156,7 +156,7 @@ def test_a_command_from_a_file_is_shown_harmlessly_and_not_started_unasked(folde
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_killed_run_goes_on_from_home_to_its_end(folder: Path) -> None:
     path = folder / "demo.db"
-    words = ("demo", "--limit", "1", "--lang", "en", "--out", "demo.db")
+    words = ("demo", "--limit", "6", "--lang", "en", "--out", "demo.db")
     begun = start(path, words, folder=folder)
 
     async def kill(app: EsclApp, pilot: Pilot[None]) -> None:
@@ -220,3 +220,35 @@ def test_enter_pressed_twice_at_once_opens_a_run_once_and_escape_leads_home(fold
         assert isinstance(app.screen, HomeScreen)
 
     drive(steps)
+
+
+def test_home_stands_on_the_run_that_was_left(folder: Path) -> None:
+    for at, name in enumerate(("one.db", "two.db", "three.db")):
+        os.utime(finished_run(folder / name), (at, at))
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "one.db")
+        home = app.screen
+        assert isinstance(home, HomeScreen)
+        chosen = home.runs.chosen
+        assert chosen is not None
+        assert chosen.path.name == "three.db"
+        app.open_run(folder / "one.db", view="scores")
+        await until(app, pilot, "scores 0-100")
+        await type_keys(pilot, "escape")
+        while (chosen := home.runs.chosen) is None or chosen.path.name != "one.db":
+            await pilot.pause(0.01)
+
+    drive(steps)
+
+
+def test_of_a_file_that_is_no_run_the_reason_is_seen_where_there_is_little_room(folder: Path) -> None:
+    broken = finished_run(folder / "broken.db")
+    broken.write_bytes(broken.read_bytes()[:4096])
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        shown = await until(app, pilot, "unreadable")
+        assert str(folder) not in shown
+        assert "cannot be opened" in shown
+
+    drive(steps, size=(80, 24))

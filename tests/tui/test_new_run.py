@@ -95,6 +95,16 @@ def test_a_command_that_names_nobody_is_not_copied(folder: Path) -> None:
     drive(steps)
 
 
+def test_a_run_that_tests_nobody_is_not_begun_and_the_cursor_goes_to_what_is_missing(folder: Path) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await to_new_run(app, pilot)
+        await type_keys(pilot, "j", "j", "s")
+        await until(app, pilot, app.words("new.choose_first"))
+        assert app.screen.focused is app.screen.query_one("#row-supporters")
+
+    drive(steps)
+
+
 def test_the_mouse_chooses_too(folder: Path) -> None:
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
         await to_new_run(app, pilot)

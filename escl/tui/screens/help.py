@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from escl.tui.keys import EVERYWHERE, Key, bindings
+from escl.tui.keys import Key, bindings
 
 if TYPE_CHECKING:
     from escl.tui.strings import Strings
@@ -25,10 +25,10 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(_KEYS)
 
-    def __init__(self, words: Strings, keys: tuple[Key, ...]) -> None:
+    def __init__(self, words: Strings, keys: tuple[Key, ...], everywhere: tuple[Key, ...]) -> None:
         super().__init__()
         self._words = words
-        self._keys = keys
+        self._keys, self._everywhere = keys, everywhere
 
     def compose(self) -> ComposeResult:
         """Lay the keys out."""
@@ -36,7 +36,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(classes="dialog"):
             yield Static(Content.styled(words("help.title"), "bold $primary"), markup=False)
             yield Static(self._table("help.here", self._keys), markup=False)
-            yield Static(self._table("help.everywhere", EVERYWHERE), markup=False)
+            yield Static(self._table("help.everywhere", self._everywhere), markup=False)
             yield Static(Content.styled("\n" + words("help.close"), "$muted"), markup=False)
 
     def _table(self, title: str, keys: tuple[Key, ...]) -> Content:

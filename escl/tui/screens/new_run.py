@@ -157,6 +157,10 @@ class NewRunScreen(EsclScreen):
 
     def action_begin(self) -> None:
         """Start the run, and watch it."""
+        if not self.draft.supporters:
+            self.app.notify(self.words("new.choose_first"), timeout=3, markup=False)
+            self.query_one("#row-supporters").focus()
+            return
         if (trouble := self._why_not()) is not None:
             self.say_failed(*trouble)
             return

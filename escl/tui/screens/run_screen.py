@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 from textual.binding import BindingType
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 from textual.worker import Worker
 
 from escl.errors import EsclError
-from escl.tui.keys import EVERYWHERE, IN_A_RUN, Key, bindings
+from escl.tui.keys import EVERYWHERE, IN_A_RUN, WHILE_WRITING, Key, bindings
 from escl.tui.plain import plain
 from escl.tui.screens.notice import NoticeScreen
 from escl.tui.widgets.bars import KeyBar, TopBar
@@ -144,13 +144,25 @@ class EsclScreen(Screen[None]):
     @property
     def everywhere(self) -> tuple[Key, ...]:
         """What works everywhere, as this screen's bar names it."""
-        return EVERYWHERE
+        return WHILE_WRITING if isinstance(self.focused, Input) else EVERYWHERE
 
     def bars(self, *content: Widget, title: str, view: str | None = None, aside: str = "") -> Iterator[Widget]:
         """Yield `content` between the bars."""
         yield TopBar(self.words, title=title, view=view, aside=aside)
         yield from content
         yield KeyBar(self.words, (*self.all_keys, *self.everywhere))
+
+    def on_descendant_focus(self) -> None:
+        """Name the keys that work where the focus is now."""
+        self._name_keys()
+
+    def on_descendant_blur(self) -> None:
+        """Name the keys that work where the focus is now."""
+        self._name_keys()
+
+    def _name_keys(self) -> None:
+        for bar in self.query(KeyBar):
+            bar.show((*self.all_keys, *self.everywhere))
 
     def on_resize(self, event: Resize) -> None:
         """Leave out what can be done without where there is hardly room."""

@@ -40,16 +40,23 @@ class RunList(DataTable[Text]):
         self._words = words
         self._runs: list[Overview] = []
         self._columns: tuple[str, ...] = ()
+        self._sought: Path | None = None
 
     @property
     def chosen(self) -> Overview | None:
         """The run under the cursor."""
         return self._runs[self.cursor_row] if 0 <= self.cursor_row < len(self._runs) else None
 
+    def stand_on(self, path: Path) -> None:
+        """Go to this run when it is shown next."""
+        self._sought = path
+
     def show(self, runs: list[Overview]) -> None:
         """List these runs; only what has changed is written anew."""
         wanted = _WIDE if self.screen.size.width >= _WIDE_FROM else _NARROW
-        before, under = [run.path for run in self._runs], self.chosen
+        before, under = [run.path for run in self._runs], self._sought
+        if under is None and self.chosen is not None:
+            under = self.chosen.path
         paths = [run.path for run in runs]
         self._runs = runs
         rows = [[self._cell(run, column) for column in wanted] for run in runs]
@@ -58,6 +65,7 @@ class RunList(DataTable[Text]):
                 for column, value in enumerate(row):
                     if self.get_cell_at((at, column)) != value:  # type: ignore[arg-type]
                         self.update_cell_at((at, column), value, update_width=True)  # type: ignore[arg-type]
+            self._find(under, paths, else_row=self.cursor_row)
             return
         row_before = self.cursor_row
         self.clear(columns=wanted != self._columns)
@@ -66,9 +74,17 @@ class RunList(DataTable[Text]):
                 self.add_column(cell(self._words(f"home.{name}")), key=name)
             self._columns = wanted
         self.add_rows(rows)
-        if under is not None:
-            # Where the run itself is gone, the one that took its place.
-            self.move_cursor(row=paths.index(under.path) if under.path in paths else min(row_before, len(paths) - 1))
+        self._find(under, paths, else_row=row_before)
+
+    def _find(self, under: Path | None, paths: list[Path], *, else_row: int) -> None:
+        """Put the cursor on its run; where that is gone, on the one that took its place."""
+        if under is None:
+            return
+        row = paths.index(under) if under in paths else min(else_row, len(paths) - 1)
+        if under == self._sought and under in paths:
+            self._sought = None
+        if row != self.cursor_row:
+            self.move_cursor(row=row)
 
     def _cell(self, run: Overview, column: str) -> Text:
         if column == "file":
@@ -76,7 +92,9 @@ class RunList(DataTable[Text]):
         if column == "date":
             return cell(self._date(run))
         if run.progress is None or run.work is None:
-            unreadable = {"state": self._words("state.unreadable"), "supporters": run.trouble or ""}
+            # The path would leave no room for the reason.
+            why = (run.trouble or "").removeprefix(str(run.path)).lstrip(": ")
+            unreadable = {"state": self._words("state.unreadable"), "supporters": why}
             return cell(line(unreadable.get(column, ""), self._room(column)))
         states = run.progress.dialogues
         match column:
