@@ -57,8 +57,8 @@ def _said(found: Sequence[FileLabels]) -> list[Text]:
     saturated = [one.dimension.shown for one in whole if one.spread is not None and one.spread.saturated]
     lines = [
         Text(
-            f"\nSaturated: one label takes 95 % or more of 10 or more, so that the labels separate little. Here that is"
-            f" so in {len(saturated)} of {len(whole)} dimensions{': ' if saturated else '.'}{', '.join(saturated)}"
+            f"\nSaturated: one label takes 95 % or more, so that the labels separate little. Here that is so in"
+            f" {len(saturated)} of {len(whole)} dimensions{': ' if saturated else '.'}{', '.join(saturated)}"
         ),
         Text("Score files hold no probabilities, so expected labels are not known: `escl score` reads the dialogues."),
     ]

@@ -14,6 +14,7 @@ from escl.core.dimension import LABEL_TO_PERCENT, Language
 from escl.core.printable import printable
 from escl.evaluation.panel import Panel, PanelCell
 from escl.report.validation import interval, number, table_of
+from escl.stats.labels import SATURATED
 
 _MAX_SCORES = 6
 """Scorers that find room in a line of 80 columns."""
@@ -56,8 +57,9 @@ def _agreement(cells: Sequence[PanelCell], scorers: int) -> Table:
     for cell in cells:
         found = cell.agreement
         scores: list[str | Text] = []
-        for score, saturated in list(zip(found.scores, found.saturated, strict=True))[:shown]:
+        for score, modal in list(zip(found.scores, found.modal_shares, strict=True))[:shown]:
             value = None if score.mean is None else LABEL_TO_PERCENT * score.mean
+            saturated = modal is not None and modal >= SATURATED
             scores.append(Text(number(value, ".1f") + ("*" if saturated else ""), style="yellow" if saturated else ""))
         used = Text(f"{found.n_used}/{found.n_asked}", style="" if found.n_used == found.n_asked else "bold red")
         table.add_row(
@@ -97,7 +99,7 @@ def _said(panel: Panel) -> Iterable[Text]:
             yield Text(printable(f"  {order.language.value} {order.dimension.shown}: {said}"))
     if len(panel.panelists) > _MAX_SCORES:
         yield Text(f"The scores of the first {_MAX_SCORES} are shown; --json has all.")
-    if any(any(cell.agreement.saturated) for cell in panel.cells):
+    if any((share or 0) >= SATURATED for cell in panel.cells for share in cell.agreement.modal_shares):
         yield Text("* nearly all labels of this scorer are the same one: agreement with it says little")
     yield Text(
         "Alpha: Krippendorff's, ordinal. Intervals: bootstrap over cards (BCa), from 10 cards on. That scorers agree "

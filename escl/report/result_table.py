@@ -53,7 +53,7 @@ _ACTS: Final = tuple("=+-@\t\r\n＝＋－＠")
 _MEANS_SOMETHING: Final = re.compile(r"([\\`*_\[\]<>|~&#:@$!()]|(?<=www)\.|^[-+=])", re.IGNORECASE)
 """What Markdown, or a link that it would find by itself, is made of."""
 
-_READ_AS: Final = r"\* saturated: one label takes 95 % or more of 10 or more. In brackets: the 95 % interval."
+_READ_AS: Final = r"\* saturated: one label takes 95 % or more. In brackets: the 95 % interval."
 
 
 class ResultRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -226,8 +226,7 @@ def _explained(cells: list[Tally]) -> list[str]:
     lines = [f"Score: mean expected label x 25.{over} Labels: the scorer's own answers."]
     if any(cell.spread is not None and cell.spread.saturated for cell in cells):
         lines.append(
-            "Saturated: one label takes 95 % or more of 10 or more, so that the labels separate little;"
-            " the score may still."
+            "Saturated: one label takes 95 % or more, so that the labels separate little; the score may still."
         )
     found = [cell.variances for cell in cells if cell.variances is not None]
     known = [(v.between, v.within) for v in found if v.between is not None and v.within is not None]

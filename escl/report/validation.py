@@ -14,7 +14,7 @@ from escl.core.printable import printable
 from escl.evaluation.preferences import PreferenceValidation
 from escl.evaluation.validation import AverageAccuracy, JudgeValidation, ValidatedCell, ValidatedOwn
 from escl.stats.estimate import Estimate
-from escl.stats.labels import is_saturated
+from escl.stats.labels import SATURATED
 from escl.stats.preference import PreferenceAgreement
 from escl.stats.validation import Constant, Order, Standing, standing
 
@@ -186,7 +186,7 @@ def _chance(cells: Sequence[_Validated]) -> Table:
     for cell in cells:
         found = cell.validation
         modal = "-" if found.modal_share is None else f"{100 * found.modal_share:.0f}"
-        saturated = found.modal_share is not None and is_saturated(found.modal_share, found.n_used)
+        saturated = found.modal_share is not None and found.modal_share >= SATURATED
         row = []
         for scorer, people in ((found.kappa, found.ceiling.kappa), (found.alpha, found.ceiling.alpha)):
             row += [number(scorer.value, ".2f"), interval(scorer, ".2f"), number(people.value, ".2f")]

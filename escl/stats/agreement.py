@@ -15,7 +15,7 @@ import msgspec
 from escl.core.dimension import LABEL_TO_PERCENT, LABELS
 from escl.stats.cluster import ClusteredMean, clustered_mean
 from escl.stats.equivalence import Equivalence, equivalence
-from escl.stats.labels import is_saturated
+from escl.stats.labels import SATURATED
 
 
 class Rated(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +81,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
         by_chance: Share with the same label that two independent scorers with these label counts would reach.
         kappa: Quadratic weighted kappa; None where `kappa_reason` says why.
         modal_share: The share of the commonest label of the reference.
-        saturated: Whether that share is so high that exact agreement and kappa say little; never with few pairs.
+        saturated: Whether that share is so high that exact agreement and kappa say little.
         shift: Mean of the scorer's expected label minus the reference's, in points of 100, interval clustered by card.
         js_bits: Mean Jensen-Shannon divergence of the two distributions, 0 to 1 bit.
         kl_bits: Mean Kullback-Leibler divergence of the scorer from the reference; None where `kl_reason` says why.
@@ -141,7 +141,7 @@ def agreement(pairs: Sequence[Pair], *, margin: float) -> Agreement:
         kappa_reason=kappa_reason,
         flips=_flips(labels, reference, n_clusters=len(set(clusters))),
         modal_share=modal,
-        saturated=None if modal is None else is_saturated(modal, len(both)),
+        saturated=None if modal is None else modal >= SATURATED,
         shift=shift,
         js_bits=_mean([jensen_shannon_bits(a.masses, b.masses) for a, b in zip(scorer, against, strict=True)]),
         kl_bits=kl,

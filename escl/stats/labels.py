@@ -11,8 +11,6 @@ import msgspec
 
 SATURATED: Final = 0.95
 """From this share of one label on, the labels hardly separate anything."""
-LEAST_LABELS: Final = 10
-"""With fewer labels than this nothing is called saturated: a handful comes out alike by chance."""
 
 
 class LabelSpread(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,17 +19,12 @@ class LabelSpread(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         entropy_bits: 0 when there is one label only, log2(5) = 2.32 when all five are equally common.
         modal_share: The share of the commonest label.
-        saturated: As `is_saturated` says.
+        saturated: Whether that share is `SATURATED` or more.
     """
 
     entropy_bits: float
     modal_share: float
     saturated: bool
-
-
-def is_saturated(modal_share: float, n: int) -> bool:
-    """Return whether `n` labels, of which the commonest has this share, are `LEAST_LABELS` and hardly separate."""
-    return n >= LEAST_LABELS and modal_share >= SATURATED
 
 
 def label_spread(counts: Sequence[int]) -> LabelSpread | None:
@@ -47,7 +40,7 @@ def label_spread(counts: Sequence[int]) -> LabelSpread | None:
     modal = max(shares)
     # Adding 0.0 turns -0.0 into 0.0.
     entropy = -math.fsum(share * math.log2(share) for share in shares) + 0.0
-    return LabelSpread(entropy_bits=entropy, modal_share=modal, saturated=is_saturated(modal, n))
+    return LabelSpread(entropy_bits=entropy, modal_share=modal, saturated=modal >= SATURATED)
 
 
 def stuck_label(one: Sequence[int], other: Sequence[int]) -> int | None:

@@ -13,7 +13,6 @@ from escl.stats import weighted
 from escl.stats.bootstrap import Floats
 from escl.stats.cluster import ClusteredMean, clustered_mean
 from escl.stats.estimate import Clusters, Estimate, estimate
-from escl.stats.labels import is_saturated
 
 
 class Voice(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +63,6 @@ class PanelAgreement(msgspec.Struct, frozen=True, kw_only=True):
         pairs: Each two of them.
         scores: Mean expected label of each scorer (0-4), over the dialogues that all of them labelled who labelled any.
         modal_shares: The share of each scorer's commonest label, None for one without labels.
-        saturated: Whether its labels hardly separate, as `is_saturated` says.
     """
 
     n_asked: int
@@ -73,7 +71,6 @@ class PanelAgreement(msgspec.Struct, frozen=True, kw_only=True):
     pairs: tuple[PairAgreement, ...]
     scores: tuple[ClusteredMean, ...]
     modal_shares: tuple[float | None, ...]
-    saturated: tuple[bool, ...]
 
 
 _NO_TWO = "no dialogue was labelled by two scorers"
@@ -87,8 +84,6 @@ def panel_agreement(dialogues: Sequence[PanelDialogue], *, scorers: int) -> Pane
     )
     speaking = {at for dialogue in dialogues for at in dialogue.voices}
     by_all = [dialogue for dialogue in dialogues if dialogue.voices.keys() == speaking] if speaking else []
-    labels = [[d.voices[at].label for d in dialogues if at in d.voices] for at in range(scorers)]
-    modal = tuple(_modal_share(each) for each in labels)
     return PanelAgreement(
         n_asked=len(dialogues),
         n_used=sum(len(dialogue.voices) > 1 for dialogue in dialogues),
@@ -99,8 +94,9 @@ def panel_agreement(dialogues: Sequence[PanelDialogue], *, scorers: int) -> Pane
         ),
         pairs=tuple(_pair(dialogues, one, other) for one, other in itertools.combinations(range(scorers), 2)),
         scores=tuple(_score(by_all if at in speaking else [], at) for at in range(scorers)),
-        modal_shares=modal,
-        saturated=tuple(is_saturated(share or 0.0, len(each)) for share, each in zip(modal, labels, strict=True)),
+        modal_shares=tuple(
+            _modal_share([d.voices[at].label for d in dialogues if at in d.voices]) for at in range(scorers)
+        ),
     )
 
 

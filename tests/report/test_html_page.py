@@ -401,7 +401,7 @@ def test_own_dimensions_have_a_section_with_what_was_asked_and_rows_under_each_d
     page = page_of(path)
     (section,) = re.findall(r'<section[^>]*id="own_dimensions".*?</section>', page, re.S)
     text = " ".join("".join(parsed(section).text).split())
-    for said in ("Patience", "read by s", "4: Gives room throughout", "耐心", "93.8", "8/8", "+0.0"):
+    for said in ("Patience", "read by s", "4: Gives room throughout", "耐心", "93.8", "saturated", "8/8", "+0.0"):
         assert said in text
     assert page.count('<th scope="row" class="long">Patience</th>') == 16
     board = re.compile(r'<table class="board">.*?</table>', re.S)
