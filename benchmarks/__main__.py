@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from benchmarks.models import REAL, SMALL, SMALLEST, Choice, cast, headers
+from benchmarks.models import MEDIUM, REAL, SMALL, SMALLEST, Choice, cast, headers
 from escl.bench.evaluate import MachineUse
 from escl.bench.machine import machine_facts
 from escl.bench.result import BenchModel, BenchResult, Row, Table, missing
@@ -78,6 +78,9 @@ def save(result: BenchResult, folder: Path, *, about: str | None = None) -> Path
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How fast escl is on this machine.")
     parser.add_argument("--quick", action="store_true", help="less of everything: under two minutes")
+    parser.add_argument(
+        "--medium", action="store_true", help="models of 1.5 and 1.8 billion parameters, not 0.6 and 0.2: over an hour"
+    )
     parser.add_argument("--only", action="append", choices=[*COMPARISONS, "gpu"], help="this comparison; repeatable")
     parser.add_argument("--keep", type=Path, help="keep the model files in this folder, and use those that are there")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the results are saved")
@@ -97,7 +100,7 @@ def _measure(
     models: tuple[BenchModel, ...] = ()
     tables: list[Table] = []
     if set(only) - {"gpu"}:
-        bench = _bench(folder, SMALL, hardware, asked, gpu=False)
+        bench = _bench(folder, MEDIUM if asked.medium else SMALL, hardware, asked, gpu=False)
         models += bench_models(bench.casting)
         tables += run_comparisons(bench, only=only, on_table=on_table)
     if "gpu" in only and hardware.devices:

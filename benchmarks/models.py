@@ -10,11 +10,13 @@ from typing import Final
 from benchmarks.random_weights import Speaks, write_random, write_random_adapter
 from benchmarks.shapes import (
     INTERNLM2_0_2B,
+    INTERNLM2_1_8B,
     INTERNLM2_7B,
     LLAMA_3_8B,
     QWEN1_5_7B,
     QWEN1_5_14B,
     QWEN2_0_6B,
+    QWEN2_1_5B,
     RUNNABLE_INTERNLM2_7B,
     TINY,
     TINY_SCORER,
@@ -43,6 +45,7 @@ class Choice:
 
 
 SMALL: Final = Choice(seeker=QWEN2_0_6B, supporter=QWEN2_0_6B, scorer=INTERNLM2_0_2B)
+MEDIUM: Final = Choice(seeker=QWEN2_1_5B, supporter=QWEN2_1_5B, scorer=INTERNLM2_1_8B)
 SMALLEST: Final = Choice(seeker=TINY, supporter=TINY, scorer=TINY_SCORER)
 REAL: Final = Choice(seeker=QWEN1_5_14B, supporter=QWEN1_5_7B, scorer=RUNNABLE_INTERNLM2_7B)
 
