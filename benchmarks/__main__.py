@@ -32,6 +32,8 @@ RESULTS: Final = Path(__file__).resolve().parent / "results"
 DIALOGUES: Final = 32
 CPU_GOAL, GPU_GOAL, SCORING_GOAL = 3.5, 12.0, 1.8
 CTX: Final = 2048
+MEDIUM_EFFORT: Final = Effort(scoring_pairs=1)
+"""With models that size a comparison takes minutes, and what disturbs it for a second weighs little."""
 _ON_GPU: Final = ("tuning", "batching", "simulation", "scoring", "adapters", "loading")
 _NO_GPU: Final = "llama.cpp can use no accelerator on this machine"
 
@@ -115,7 +117,15 @@ def _measure(
 
 
 def _bench(folder: Path, choice: Choice, hardware: Hardware, asked: argparse.Namespace, *, gpu: bool) -> Bench:
-    effort = QUICK if asked.quick else Effort(rounds=5, batch_steps=64) if gpu else Effort()
+    effort = (
+        QUICK
+        if asked.quick
+        else Effort(rounds=5, batch_steps=64)
+        if gpu
+        else MEDIUM_EFFORT
+        if asked.medium
+        else Effort()
+    )
     dialogues = DIALOGUES // 4 if asked.quick else DIALOGUES
     growth = None if gpu else cast(folder, SMALLEST, dialogues=DIALOGUES, say=say)
     return Bench(

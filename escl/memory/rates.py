@@ -75,7 +75,8 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     def decode_tps_at(self, sequences: float) -> float:
         """Return new tokens a second with so many sequences, on a line between the two nearest numbers known.
 
-        Above the largest the rate stays; below the smallest it falls with the number.
+        Above the largest each further sequence adds to a step what a prompt's token takes, the least that it can;
+        below the smallest the rate falls with the number.
         """
         known = sorted(self.decode_tps)
         if sequences <= known[0]:
@@ -84,7 +85,9 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
             if sequences <= high:
                 part = (sequences - low) / (high - low)
                 return self.decode_tps[low] * (1 - part) + self.decode_tps[high] * part
-        return self.decode_tps[known[-1]]
+        most, rate = known[-1], self.decode_tps[known[-1]]
+        step_s = most / rate + (sequences - most) / self.prefill_tps
+        return max(rate, sequences / step_s)
 
 
 def assumed_rates(model: GGUFHeader, *, place: Place, cores: int) -> Rates:

@@ -7,7 +7,7 @@ What matters most comes first, so that a search that runs out of time has missed
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,8 @@ __all__ = ["EngineSettings", "Trial", "Tuned", "stored_tuning", "tune"]
 
 SEQUENCES: Final = (1, 32, 16, 4, 8)
 """Numbers of dialogues side by side whose rates are wanted, the most telling first."""
+_AT_LEAST: Final = SEQUENCES[:2]
+"""What a plan cannot do without: between them and the number that settings are judged by it can tell the others."""
 
 _FIRST_PROMPTS: Final = (16, 64)
 _PROMPTS: Final = (1024, 512, 256, 128, 64, 32, 16)
@@ -43,7 +45,8 @@ _CONTEXT: Final = 128
 _LONG_CONTEXT: Final = 1024
 _SEQUENCES_BEHIND_IT: Final = 4
 """As many cached tokens then as 32 dialogues have behind the short context: what fits there fits here."""
-_BATCHED: Final = 8
+_BATCHED: Final = (16, 8, 4, 1)
+"""Settings for dialogue are judged by so many side by side, the first of these that there is room for."""
 _STEPS: Final = (2, 16)
 # Of the time allowed, what one measurement may take.
 _SHARE: Final = 1 / 9
@@ -126,6 +129,7 @@ class _Search:
         self._dialogue = self._labels = EngineSettings(repack=False)
         self._complete = False
         self._long = _PROMPTS[-1]
+        self._batched = _BATCHED[0]
         self._failure: EngineError | None = None
         self._start_s = 0.0
 
@@ -143,11 +147,13 @@ class _Search:
         self._until, self._at_most_s = until, until - time.monotonic()
         try:
             self._first()
+            self._side_by_side(_AT_LEAST)
             self._weights()
-            self._micro_batch()
+            self._side_by_side(_AT_LEAST)
             self._longer_context()
+            self._micro_batch()
             self._with_adapter()
-            self._side_by_side()
+            self._side_by_side(SEQUENCES)
             self._attention()
             self._complete = True
         except _TimeIsUp:
@@ -174,7 +180,10 @@ class _Search:
                 self._start_s = time.monotonic() - started - work_s
         self._long = self._prompt_tokens(512)
         self._prefill(self._dialogue, self._long)
-        self._decode(self._dialogue, _BATCHED)
+        for self._batched in _BATCHED:
+            self._decode(self._dialogue, self._batched)
+            if self._best_decode(self._dialogue, self._batched) is not None:
+                return
 
     def _weights(self) -> None:
         """Try rearranged weights; with all layers on a device there is nothing for it to do."""
@@ -182,7 +191,7 @@ class _Search:
             return
         repacked = EngineSettings(repack=True)
         self._prefill(repacked, self._long)
-        self._decode(repacked, _BATCHED)
+        self._decode(repacked, self._batched)
         self._choose(repacked)
 
     def _micro_batch(self) -> None:
@@ -209,8 +218,8 @@ class _Search:
             for _ in range(2):
                 self._measure(self._labels, prompt_tokens=self._long, adapter=self.adapter)
 
-    def _side_by_side(self) -> None:
-        for sequences in SEQUENCES:
+    def _side_by_side(self, counts: Sequence[int]) -> None:
+        for sequences in counts:
             if self._best_decode(self._dialogue, sequences) is None:
                 self._decode(self._dialogue, sequences)
 
@@ -246,7 +255,7 @@ class _Search:
         return self._prefills(one)[common] > _BETTER * self._prefills(other)[common]
 
     def _turn_s(self, settings: EngineSettings) -> float:
-        prefill, decode = self._best_prefill(settings), self._best_decode(settings, _BATCHED)
+        prefill, decode = self._best_prefill(settings), self._best_decode(settings, self._batched)
         if prefill is None or decode is None:
             return float("inf")
         prompt_tokens, new_tokens = _TURN
@@ -360,12 +369,16 @@ class _Search:
         prompt_tokens = self._prompt_tokens(behind)
         if not any(trial.decode_tps for trial in self._trials):
             first = self._measure(settings, prompt_tokens=prompt_tokens, sequences=sequences, steps=_STEPS[0])
-            if first.failed is not None:
+            if first.failed is not None or self._steps(sequences) == _STEPS[0]:
                 return
+        steps = self._steps(sequences)
+        self._measure(settings, prompt_tokens=prompt_tokens, sequences=sequences, steps=steps)
+
+    def _steps(self, sequences: int) -> int:
+        """Return how many tokens of each sequence take their share of the time, by the rates so far."""
         rate = max((trial.decode_tps or 0.0 for trial in self._trials), default=0.0)
         affordable = int(rate * self._at_most_s * _SHARE / 2 / sequences)
-        steps = max(_STEPS[0], min(_STEPS[1], affordable))
-        self._measure(settings, prompt_tokens=prompt_tokens, sequences=sequences, steps=steps)
+        return max(_STEPS[0], min(_STEPS[1], affordable))
 
     def _measure(
         self,

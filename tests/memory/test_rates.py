@@ -20,9 +20,17 @@ def headers(tmp_path_factory: pytest.TempPathFactory) -> dict[Shape, GGUFHeader]
     return {shape: read_gguf_header(write_header(folder / f"{shape.name}.gguf", shape, "Q4_K_M")) for shape in shapes}
 
 
-def test_between_two_measured_numbers_a_rate_lies_on_the_line_and_outside_it_is_never_invented() -> None:
+def test_between_two_measured_numbers_a_rate_lies_on_the_line() -> None:
     rates = Rates(prefill_tps=1.0, decode_tps={2: 20.0, 4: 30.0, 16: 90.0}, load_s=1.0, source="measured")
-    assert [rates.decode_tps_at(n) for n in (1, 2, 3, 4, 10, 16, 32)] == [10.0, 20.0, 25.0, 30.0, 60.0, 90.0, 90.0]
+    assert [rates.decode_tps_at(n) for n in (1, 2, 3, 4, 10, 16)] == [10.0, 20.0, 25.0, 30.0, 60.0, 90.0]
+
+
+def test_beyond_the_measured_numbers_a_sequence_adds_what_a_prompts_token_takes() -> None:
+    rates = Rates(prefill_tps=400.0, decode_tps={1: 40.0, 8: 80.0}, load_s=1.0, source="measured")
+    # 8 take 0.1 s, and 24 more 0.06 s.
+    assert rates.decode_tps_at(32) == pytest.approx(32 / 0.16)
+    slow_reader = Rates(prefill_tps=50.0, decode_tps={8: 80.0}, load_s=1.0, source="measured")
+    assert slow_reader.decode_tps_at(32) == 80.0
 
 
 def test_assumed_rates_follow_the_formulas(headers: dict[Shape, GGUFHeader]) -> None:
