@@ -10,6 +10,7 @@ import typer
 
 from escl.cli.output import print_json, progress_console, results_console
 from escl.cli.progress import progress, termination_interrupts
+from escl.core.counted import counted
 from escl.core.printable import printable
 from escl.errors import ExitCode, UsageError
 
@@ -228,7 +229,7 @@ def collect_wheels(
 
 def _print_created(created: Created) -> None:
     signed = f"signed by {created.signer}" if created.signer else "not signed"
-    _say(f"{', '.join(created.paths)}: {created.n_files} files, {created.size_bytes:,} bytes, {signed}")
+    _say(f"{', '.join(created.paths)}: {counted(created.n_files, 'file')}, {created.size_bytes:,} bytes, {signed}")
     if created.models:
         _say(f"models: {', '.join(created.models)}")
     _say(f"fingerprint {created.fingerprint}")
@@ -246,9 +247,9 @@ def _print_verified(verified: Verified, *, is_trusted: bool) -> None:
     if verified.signer is not None:
         signed = f"signed by {verified.signer}" + ("" if is_trusted else "; compare that key with its owner's")
     depth = "every hash compared" if verified.is_full else "names, sizes, sums and signature only"
-    state = "sound" if not verified.problems else f"{len(verified.problems)} files damaged"
+    state = "sound" if not verified.problems else f"{counted(len(verified.problems), 'file')} damaged"
     _say(f"{verified.name}, made {verified.created}: {state} ({depth}); {signed}")
-    _say(f"{verified.n_files} files, {verified.size_bytes:,} bytes; fingerprint {verified.fingerprint}")
+    _say(f"{counted(verified.n_files, 'file')}, {verified.size_bytes:,} bytes; fingerprint {verified.fingerprint}")
 
 
 def _print_installed(installed: Installed, *, is_default: bool) -> None:

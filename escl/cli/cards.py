@@ -17,6 +17,7 @@ from escl.cli.output import print_json, results_console
 from escl.core.bundled import bundled
 from escl.core.card import Category, RoleCard, select_cards
 from escl.core.card_file import MAX_PROBLEMS, CardProblem, inspect_cards, load_cards, upstream_json
+from escl.core.counted import counted
 from escl.core.dimension import Language
 from escl.core.printable import printable
 from escl.errors import ExitCode, StorageError, UsageError
@@ -155,7 +156,7 @@ def export_cards(
     if as_json:
         print_json({"file": str(out), "n": len(cards)})
     else:
-        results_console().print(printable(f"{out}: {len(cards)} cards"), markup=False, soft_wrap=True)
+        results_console().print(printable(f"{out}: {counted(len(cards), 'card')}"), markup=False, soft_wrap=True)
 
 
 def count_cards(cards: Iterable[RoleCard]) -> list[CardCount]:

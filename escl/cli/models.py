@@ -8,6 +8,7 @@ import typer
 
 from escl.cli.options import AsJson, Memory
 from escl.cli.output import print_json, progress_console, results_console
+from escl.core.counted import counted
 from escl.core.printable import printable
 from escl.errors import ExitCode, UsageError
 
@@ -160,7 +161,7 @@ def verify_models(
     else:
         for check in checks:
             results_console().print(printable(str(check)), markup=False, soft_wrap=True)
-        results_console().print(f"{len(checks)} files, {len(bad)} wrong", markup=False)
+        results_console().print(f"{counted(len(checks), 'file')}, {len(bad)} wrong", markup=False)
     if bad:
         raise typer.Exit(ExitCode.BAD_INPUT)
 
@@ -189,7 +190,8 @@ def remove_model(
     if as_json:
         print_json(found)
     else:
-        line = f"removed {name}: {len(found.paths)} files and folders, {_size(found.size_bytes)}"
+        gone = counted(len(found.paths), "file or folder", "files and folders")
+        line = f"removed {name}: {gone}, {_size(found.size_bytes)}"
         results_console().print(printable(line), markup=False, soft_wrap=True)
 
 

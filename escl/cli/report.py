@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from escl.cli.options import AsJson, Margin
+from escl.core.counted import counted
 from escl.core.dimension import Language
 from escl.core.division import Division
 from escl.errors import ExitCode, UsageError
@@ -305,5 +306,5 @@ def _export(store: RunStore, run: Path, form: str, folder: Path, *, judging_id: 
         return
     for file in exported:
         left_out = f", {file.n_left_out} left out because they are not complete" if file.n_left_out else ""
-        line = f"{file.path}: {file.n_dialogues} dialogues{left_out}"
+        line = f"{file.path}: {counted(file.n_dialogues, 'dialogue')}{left_out}"
         results_console().print(printable(line), markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from escl.core.counted import counted
 from escl.core.printable import printable
 from escl.evaluation.arena import NO_LABEL
 from escl.evaluation.arena_results import Against, ArenaResults, Board
@@ -183,7 +184,7 @@ def _footer(results: ArenaResults) -> Iterable[Text]:
     else:
         yield Text("")
     for reason, count in results.left_out.items():
-        yield Text(f"left out: {count} dialogues, {printable(reason)}")
+        yield Text(f"left out: {counted(count, 'dialogue')}, {printable(reason)}")
     for line in results.forced:
         yield Text(f"compared by --force although the runs differ in {printable(line)}", style="bold yellow")
     if any(board.n_judged for board in results.boards):

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from escl.core.counted import counted
 from escl.core.dimension import LABELS, Dimension
 from escl.core.printable import printable
 from escl.evaluation.label_files import FileLabels
@@ -64,5 +65,10 @@ def _said(found: Sequence[FileLabels]) -> list[Text]:
     ]
     n = max(sum(one.counts) for one in whole)
     if n < 20:
-        lines.append(Text(f"{n} dialogues are few: with so many one other label ends the saturation.", style="yellow"))
+        lines.append(
+            Text(
+                f"{counted(n, 'dialogue is', 'dialogues are')} few: with so many one other label ends the saturation.",
+                style="yellow",
+            )
+        )
     return [*lines, Text(LIMITS, style="italic")]

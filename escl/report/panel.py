@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from escl.core.counted import counted
 from escl.core.dimension import LABEL_TO_PERCENT, Language
 from escl.core.printable import printable
 from escl.evaluation.panel import Panel, PanelCell
@@ -23,11 +24,10 @@ _MAX_SCORES = 6
 def print_panel(console: Console, panel: Panel) -> None:
     """Print who the scorers are, their agreement and scores for each language, and each two of them."""
     for at, panelist in enumerate(panel.panelists):
-        adapters = f", {len(panelist.adapters)} adapters" if panelist.adapters else ", no adapters"
+        adapters = f", {counted(len(panelist.adapters), 'adapter')}" if panelist.adapters else ", no adapters"
         kv = f", KV {panelist.kv_type}" if panelist.kv_type else ""
-        line = (
-            f"{_letter(at)}  {panelist.scorer} (sha256 {panelist.sha256[:8]}{adapters}{kv}): {panelist.n_labels} labels"
-        )
+        labels = counted(panelist.n_labels, "label")
+        line = f"{_letter(at)}  {panelist.scorer} (sha256 {panelist.sha256[:8]}{adapters}{kv}): {labels}"
         console.print(Text(printable(line)), soft_wrap=True)
         for reason, count in panelist.failed.items():
             console.print(Text(printable(f"   {count} without a label: {reason}"), style="red"), soft_wrap=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from escl.core.counted import counted
 from escl.core.printable import printable
 from escl.memory.candidate import Candidate, Plan, in_time
 from escl.memory.devices import in_size
@@ -110,7 +111,7 @@ def _said(plan: Plan) -> Iterable[str]:
         yield (
             f"Time: {in_time(seconds.total)} = loads {in_time(seconds.load)} + reading {in_time(seconds.prefill)} "
             f"+ speaking {in_time(seconds.decode)} + scoring {in_time(seconds.scoring)}, for "
-            f"{plan.workload.dialogues} dialogues with each supporter."
+            f"{counted(plan.workload.dialogues, 'dialogue')} with each supporter."
         )
     yield f"Budget: {_budget(plan)}."
     if plan.assumed:

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from escl.core.counted import counted
 from escl.core.dialogue import Speaker, Turn
 from escl.core.dimension import Dimension, Language
 from escl.core.printable import printable
@@ -248,11 +249,12 @@ def _failures(results: Results) -> list[str]:
     for failure in results.all_failures:
         kinds.setdefault((failure.error, failure.dimension is None and failure.own is None), []).append(failure.message)
     lines = [
-        f"{len(messages)} {'dialogues' if spoken else 'readings'} failed with {error}, the first: {_cut(messages[0])}"
+        f"{counted(len(messages), 'dialogue' if spoken else 'reading')} failed with {error}, "
+        f"the first: {_cut(messages[0])}"
         for (error, spoken), messages in kinds.items()
     ]
     known = {failure.error for failure in results.all_failures}
-    counted: Counter[str] = Counter()
+    unread: Counter[str] = Counter()
     for cell in results.all_cells:
-        counted.update({reason: n for reason, n in cell.failed.items() if reason not in known})
-    return [*lines, *(f"{count} readings: {reason}" for reason, count in counted.items())]
+        unread.update({reason: n for reason, n in cell.failed.items() if reason not in known})
+    return [*lines, *(f"{counted(count, 'reading')}: {reason}" for reason, count in unread.items())]

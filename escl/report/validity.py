@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from escl.core.counted import counted
 from escl.core.printable import printable
 from escl.evaluation.validity import CheckedDialogue, Validity
 from escl.text.seeker_checks import Check, Thresholds
@@ -23,7 +24,9 @@ def print_validity(console: Console, found: Validity) -> None:
     """Print how often the seeker is flagged beside each supporter, and where."""
     share = found.share
     said = "no dialogue is complete yet" if share is None else f"{found.n_flagged} flagged ({share:.0%})"
-    console.print(Text.assemble(("\nRole-play of the seeker", "bold"), f" · {found.n_dialogues} dialogues, {said}"))
+    console.print(
+        Text.assemble(("\nRole-play of the seeker", "bold"), f" · {counted(found.n_dialogues, 'dialogue')}, {said}")
+    )
     if share is None:
         return
     console.print(_counts(found))
@@ -34,7 +37,7 @@ def print_validity(console: Console, found: Validity) -> None:
         console.print(Text(f"and {len(flagged) - _LISTED} more; --json lists all"))
     if found.n_without_card:
         console.print(
-            Text(f"{found.n_without_card} dialogues came without their cards, so copying was not checked there")
+            Text(f"{counted(found.n_without_card, 'dialogue')} came without a card, so copying was not checked there")
         )
     console.print(Text("Flagged dialogues stay in every score. Mood: trend for each turn, -1 to 1, by a word list."))
     console.print(Text(LIMITS, style="italic"))

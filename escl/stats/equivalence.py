@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from escl.core.counted import counted
 from escl.stats.cluster import ClusteredMean
 from escl.stats.power import cards_for
 
@@ -59,9 +60,11 @@ def equivalence(shift: ClusteredMean, *, margin: float, n_one_sided: int = 0) ->
     if shift.mean is None:
         return tell("cannot tell", "no dialogue has a label of both")
     if n_one_sided:
-        return tell("cannot tell", f"{n_one_sided} dialogues have a label of one scorer only")
+        return tell(
+            "cannot tell", f"{counted(n_one_sided, 'dialogue has', 'dialogues have')} a label of one scorer only"
+        )
     if shift.low is None or shift.high is None or shift.n_clusters < FEW_CARDS:
-        count = "1 card is" if shift.n_clusters == 1 else f"{shift.n_clusters} cards are"
+        count = counted(shift.n_clusters, "card is", "cards are")
         needed = max(FEW_CARDS, cards_needed(shift, margin=margin) or FEW_CARDS)
         return tell("cannot tell", f"{count} too few", needed)
     if -margin <= shift.low and shift.high <= margin:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from escl.core.counted import counted
 from escl.stats.cluster import ALIKE, ClusteredMean
 from escl.stats.equivalence import FEW_CARDS
 from escl.stats.points import ends_said, signed
@@ -57,11 +58,15 @@ def noninferiority(difference: ClusteredMean, *, margin: float, n_one_sided: int
         return Noninferiority(passed=False, is_worse=True, reason=f"worse by more than {margin:g} points: {found}")
     if difference.n_clusters < FEW_CARDS:
         return Noninferiority(
-            passed=False, is_worse=False, reason=f"cannot tell: {difference.n_clusters} cards are too few"
+            passed=False,
+            is_worse=False,
+            reason=f"cannot tell: {counted(difference.n_clusters, 'card is', 'cards are')} too few",
         )
     if n_one_sided:
         return Noninferiority(
-            passed=False, is_worse=False, reason=f"cannot tell: {n_one_sided} cards have a value of one supporter only"
+            passed=False,
+            is_worse=False,
+            reason=f"cannot tell: {counted(n_one_sided, 'card has', 'cards have')} a value of one supporter only",
         )
     if low > -margin:
         return Noninferiority(passed=True, is_worse=False, reason=f"not worse by {margin:g} points: {found}")

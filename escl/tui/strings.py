@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import string
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -95,10 +96,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "名字为 1 到 64 个英文字母、数字、点、连字符或下划线，以字母或数字开头。",
     ),
     "rate.labels": ("Labels", "标签评分"),
-    "rate.labels_about": ("0 to 4, {n} dialogues", "0 到 4 分，{n} 个对话"),
+    "rate.labels_about": ("0 to 4, {n:dialogue|dialogues}", "0 到 4 分，{n} 个对话"),
     "rate.no_labels": ("No dialogue is complete yet.", "还没有完成的对话。"),
     "rate.own": ("Your own", "自定维度"),
-    "rate.own_about": ("0 to 4, {n} dialogues", "0 到 4 分，{n} 个对话"),
+    "rate.own_about": ("0 to 4, {n:dialogue|dialogues}", "0 到 4 分，{n} 个对话"),
     "rate.no_own": (
         "No complete dialogue is in a language that they have words for.",
         "这些维度所用的语言还没有完成的对话。",
@@ -165,8 +166,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "new.both": ("English and Chinese", "英文和中文"),
     "new.all": ("all", "全部"),
     "new.unseen": ("only sources the seeker was not trained on", "仅限求助者未训练过的来源"),
-    "new.quick": ("quick: {n} cards", "快速：{n} 张卡片"),
-    "new.standard": ("standard: {n} cards", "标准：{n} 张卡片"),
+    "new.quick": ("quick: {n:card|cards}", "快速：{n} 张卡片"),
+    "new.standard": ("standard: {n:card|cards}", "标准：{n} 张卡片"),
     "new.full": ("full: every card", "完整：全部卡片"),
     "new.sight": ("shows differences from {points} points", "可看出 {points} 分以上的差异"),
     "new.as_protocol": ("as the protocol has it", "按协议"),
@@ -174,7 +175,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "new.nobody": ("nobody: the dialogues are only spoken", "无：只进行对话"),
     "new.nobody_yet": ("nobody yet: enter chooses", "尚未选择：按回车选择"),
     "new.chosen": ("{n} chosen", "已选 {n} 个"),
-    "new.count": ("{n} cards", "{n} 张"),
+    "new.count": ("{n:card|cards}", "{n} 张"),
     "new.of": ("{n} of {all}", "{all} 张中的 {n} 张"),
     "new.ready": ("enter begins", "按回车开始"),
     "new.not_yet": ("not yet", "尚不可"),
@@ -198,7 +199,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "pick.judge": ("judge", "裁判"),
     "pick.file": ("file", "文件"),
     "pick.outside": ("outside", "外部"),
-    "cards.title": ("{n} cards are played, from {where}", "将使用 {n} 张卡片，来自 {where}"),
+    "cards.title": ("{n:card is|cards are} played, from {where}", "将使用 {n} 张卡片，来自 {where}"),
     "cards.bundled": ("the bundled cards", "自带卡片"),
     "cards.none": ("No card matches.", "没有符合条件的卡片。"),
     "cards.file": ("a card file or a folder of them; empty: the bundled cards", "卡片文件或文件夹；留空则用自带卡片"),
@@ -212,8 +213,11 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "plan.side_by_side": ("{n} side by side", "并行 {n}"),
     "plan.assumed": ("speeds assumed", "速度为假定值"),
     "plan.outside": ("endpoints take their own time", "外部接口用时另计"),
-    "plan.cards": ("{played} of {matching} cards", "{matching} 张卡片中的 {played} 张"),
-    "plan.dialogues": ("{n} dialogues, {rounds} rounds, {turns} turns", "{n} 个对话，{rounds} 轮，{turns} 句"),
+    "plan.cards": ("{played} of {matching:card|cards}", "{matching} 张卡片中的 {played} 张"),
+    "plan.dialogues": (
+        "{n:dialogue|dialogues}, {rounds:round|rounds}, {turns:turn|turns}",
+        "{n} 个对话，{rounds} 轮，{turns} 句",
+    ),
     "plan.time": ("Time", "用时"),
     "plan.load": ("loading", "加载"),
     "plan.prefill": ("reading prompts", "读取提示"),
@@ -313,7 +317,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "scores.quality": ("quality cards", "质量卡片"),
     "scores.crisis": ("crisis cards, apart from quality", "危机卡片，不计入质量"),
     "scores.no_crisis": ("This run has no crisis cards.", "此评测中没有危机卡片。"),
-    "scores.detail": ("{n} of {asked} dialogues, {cards} cards", "{asked} 个对话中的 {n} 个，{cards} 张卡片"),
+    "scores.detail": (
+        "{n} of {asked:dialogue|dialogues}, {cards:card|cards}",
+        "{asked} 个对话中的 {n} 个，{cards} 张卡片",
+    ),
     "scores.labels": ("labels", "标签"),
     "scores.limits": (
         "Evidence about a simulated seeker and an automatic scorer, not about people or clinical efficacy.",
@@ -347,7 +354,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "compare.in.cannot_tell": ("unclear in {dimensions}", "无法判断：{dimensions}"),
     "compare.all": ("all {n}", "全部 {n} 项"),
     "compare.detail": (
-        "{interval} · Holm p {p} · effect g {effect}\n{cards} cards, could see {detectable} points",
+        "{interval} · Holm p {p} · effect g {effect}\n{cards:card|cards}, could see {detectable} points",
         "{interval} · Holm p {p} · 效应量 g {effect}\n{cards} 张卡片，可检出 {detectable} 分",
     ),
     "compare.of_cards": ("{n} {reason}", "{reason}（{n} 张）"),
@@ -582,6 +589,17 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+class _Counting(string.Formatter):
+    """str.format with one more thing: `{n:card|cards}` is the number and the word that goes with it."""
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        one, is_count, many = format_spec.partition("|")
+        return f"{value} {one if value == 1 else many}" if is_count else str(format(value, format_spec))
+
+
+_COUNTING: Final = _Counting()
+
+
 class Strings:
     """The app's words in one language."""
 
@@ -592,7 +610,7 @@ class Strings:
     def __call__(self, name: str, **values: object) -> str:
         """Return the words called `name`, with `values` filled in."""
         words = _WORDS[name][self._at]
-        return words.format(**values) if values else words
+        return _COUNTING.vformat(words, (), values) if values else words
 
 
 def told(sentence: str, words: Strings) -> str:

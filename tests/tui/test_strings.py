@@ -81,3 +81,10 @@ def test_every_word_is_used() -> None:
 )
 def test_the_locale_chooses_the_language(environment: dict[str, str], language: UiLanguage) -> None:
     assert language_of(environment) == language
+
+
+def test_one_is_counted_as_one() -> None:
+    words = Strings("en")
+    assert words("plan.dialogues", n=1, rounds=2, turns=1) == "1 dialogue, 2 rounds, 1 turn"
+    assert words("cards.title", n=1, where="role_cards") == "1 card is played, from role_cards"
+    assert Strings("zh")("new.count", n=1) == "1 张"
