@@ -32,8 +32,6 @@ RESULTS: Final = Path(__file__).resolve().parent / "results"
 DIALOGUES: Final = 32
 CPU_GOAL, GPU_GOAL, SCORING_GOAL = 3.5, 12.0, 1.8
 CTX: Final = 2048
-MEDIUM_EFFORT: Final = Effort(scoring_pairs=1)
-"""With models that size a comparison takes minutes, and what disturbs it for a second weighs little."""
 _ON_GPU: Final = ("tuning", "batching", "simulation", "scoring", "adapters", "loading")
 _NO_GPU: Final = "llama.cpp can use no accelerator on this machine"
 
@@ -117,15 +115,6 @@ def _measure(
 
 
 def _bench(folder: Path, choice: Choice, hardware: Hardware, asked: argparse.Namespace, *, gpu: bool) -> Bench:
-    effort = (
-        QUICK
-        if asked.quick
-        else Effort(rounds=5, batch_steps=64)
-        if gpu
-        else MEDIUM_EFFORT
-        if asked.medium
-        else Effort()
-    )
     dialogues = DIALOGUES // 4 if asked.quick else DIALOGUES
     growth = None if gpu else cast(folder, SMALLEST, dialogues=DIALOGUES, say=say)
     return Bench(
@@ -140,10 +129,19 @@ def _bench(folder: Path, choice: Choice, hardware: Hardware, asked: argparse.Nam
             gpu_layers=-1 if gpu else 0,
             tune_s=6.0 if asked.quick else 20.0,
         ),
-        effort=effort,
+        effort=_effort(asked, gpu=gpu),
         simulation_goal=GPU_GOAL if gpu else CPU_GOAL,
         scoring_goal=SCORING_GOAL,
     )
+
+
+def _effort(asked: argparse.Namespace, *, gpu: bool) -> Effort:
+    if asked.quick:
+        return QUICK
+    if gpu:
+        return Effort(rounds=5, batch_steps=64)
+    # With models that size a comparison takes minutes, and what disturbs it for a second weighs little.
+    return Effort(scoring_pairs=1) if asked.medium else Effort()
 
 
 def _on(device: str, table: Table) -> Table:

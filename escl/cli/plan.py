@@ -27,6 +27,7 @@ from escl.cli.options import (
     Quick,
     Repeats,
     Rounds,
+    Rubrics,
     Sample,
     Scorer,
     Seeker,
@@ -36,6 +37,7 @@ from escl.cli.options import (
     card_choice,
 )
 from escl.cli.planning import Wishes, fixed_by, machine_and_budget
+from escl.errors import UsageError
 
 
 def plan(
@@ -58,6 +60,7 @@ def plan(
     repeats: Repeats = 1,
     strict: Annotated[bool, typer.Option("--strict", help="One dialogue at a time, no KV reuse.")] = False,
     protocol: ProtocolName = "open",
+    rubrics: Rubrics = None,
     max_tokens: MaxTokens = None,
     memory: Memory = None,
     device: DeviceName = None,
@@ -76,6 +79,8 @@ def plan(
     from escl.evaluation.prospect import Prospect, planned
     from escl.report.plan import print_plan
 
+    if rubrics and no_score:
+        raise UsageError("--rubrics is for the scorer, and with --no-score there is none", hint="leave out one")
     chosen = card_choice(
         cards,
         lang,
@@ -98,6 +103,7 @@ def plan(
         rounds=rounds,
         repeats=repeats,
         protocol=protocol,
+        rubrics=tuple(rubrics or ()),
         max_tokens=max_tokens,
     )
     wishes = Wishes(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from escl.core.card_choice import CardChoice, choose_cards, drawn
 from escl.core.dialogue import Speaker
+from escl.core.own_dimension import own_for
 from escl.core.protocol import load_protocol
 from escl.memory.plan import plan_for
 from escl.memory.workload import workload_of
@@ -34,6 +36,7 @@ class Prospect(msgspec.Struct, frozen=True, kw_only=True):
         is_scored: Whether a scorer reads the dialogues.
         rounds: None takes the protocol's.
         protocol: Its name or file.
+        rubrics: Files of dimensions that a scorer is asked about too.
         max_tokens: Of a supporter's turn; None takes each manifest's, else the protocol's.
     """
 
@@ -45,6 +48,7 @@ class Prospect(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int | None = None
     repeats: int = 1
     protocol: str = "open"
+    rubrics: tuple[Path, ...] = ()
     max_tokens: int | None = None
 
 
@@ -69,7 +73,7 @@ def planned(prospect: Prospect, *, hardware: Hardware, budget: Budget, fixed: Fi
         ManifestError: A name that nothing has, or a file that is missing.
         CardError: A card file is malformed.
         UsageError: No card is left, or an address that cannot be.
-        ProtocolError: No such protocol, or none for a card's language.
+        ProtocolError: No such protocol, or none for a card's language; or a rubrics file is malformed.
         GGUFError: A file is damaged.
     """
     cards = drawn(choose_cards(prospect.cards), prospect.cards)
@@ -81,12 +85,13 @@ def planned(prospect: Prospect, *, hardware: Hardware, budget: Budget, fixed: Fi
     located = [locate_model(name) for name in prospect.supporters if name not in elsewhere]
     longest = [prospect.max_tokens or (one.sampling or default).max_tokens for one in elsewhere.values()]
     rounds = prospect.rounds or words.default_rounds()
+    own = own_for(prospect.rubrics if prospect.is_scored else (), {card.language for card in cards})
     rating = locate_model(prospect.scorer or usual_scorer, role=ModelRole.SCORER) if prospect.is_scored else None
     return plan_for(
         msgspec.structs.replace(seeker, sampling=seeker.sampling or words.default_sampling(Speaker.SEEKER)),
         [msgspec.structs.replace(one, sampling=one.sampling or default) for one in located],
         rating,
-        workload=workload_of(cards, words, rounds=rounds, repeats=prospect.repeats, outside=longest),
+        workload=workload_of(cards, words, rounds=rounds, repeats=prospect.repeats, own=own, outside=longest),
         budget=budget,
         hardware=hardware,
         fixed=fixed,

@@ -26,6 +26,7 @@ CHOICES: Final = {
     "protocol": "new.protocol",
     "seeker": "new.seeker",
     "scoring": "new.scorer",
+    "rubrics": "new.rubrics",
 }
 """The draft's fields that are one of a few, with what they are called."""
 
@@ -79,6 +80,10 @@ def options_of(
             Option(value=Scoring(), text=words("new.usual"), note=usual[1]),
             *(Option(value=Scoring(scorer=one), text=one) for one in ([] if offers is None else offers.scorers)),
             Option(value=Scoring(is_wanted=False), text=words("new.nobody")),
+        ],
+        "rubrics": [
+            Option(value=None, text=words("new.seven")),
+            *(Option(value=one, text=str(one)) for one in ([] if offers is None else offers.rubrics)),
         ],
     }
 

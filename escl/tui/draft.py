@@ -68,6 +68,7 @@ class Draft:
         language: None plays both.
         rounds: None takes the protocol's.
         seeker: None takes the usual one.
+        rubrics: A file of dimensions that the scorer is asked about beside the seven.
         out: The run's file as it was typed; empty takes `suggested`.
     """
 
@@ -84,6 +85,7 @@ class Draft:
     protocol: str = "open"
     seeker: str | None = None
     scoring: Scoring = Scoring()
+    rubrics: Path | None = None
     out: str = ""
 
     @property
@@ -112,6 +114,7 @@ class Draft:
             rounds=self.rounds,
             repeats=self.repeats,
             protocol=self.protocol,
+            rubrics=() if self.rubrics is None else (self.rubrics,),
         )
 
     def words(self, out: Path | str) -> tuple[str, ...]:
@@ -126,6 +129,7 @@ class Draft:
             ("--protocol", None if self.protocol == "open" else self.protocol),
             ("--seeker", self.seeker),
             ("--scorer", self.scoring.scorer),
+            ("--rubrics", self.rubrics if self.scoring.is_wanted else None),
         ]
         options = [word for name, value in given if value is not None for word in (name, str(value))]
         flags = {"--unseen": self.unseen, "--crisis": self.crisis, "--no-score": not self.scoring.is_wanted}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import itertools
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from escl.tui.draft import Draft
 
 MOST_FILES: Final = 100
-"""GGUF files of a folder that are offered."""
+"""Files of a folder that are offered, of each kind."""
+MAX_RUBRICS_BYTES: Final = 1 << 20
+"""A file beyond that is something else: dialogues, cards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,7 @@ class Offers:
     seekers: tuple[str, ...]
     scorers: tuple[str, ...]
     protocols: tuple[str, ...]
+    rubrics: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ class Tally:
 
 
 def offers_in(folder: Path) -> Offers:
-    """Return the models on the shelf, the GGUF files in `folder`, and the protocols."""
+    """Return the models on the shelf, the GGUF and rubrics files in `folder`, and the protocols."""
     from escl.core.protocol import known_protocols
     from escl.shelf.inventory import inventory
 
@@ -78,7 +82,21 @@ def offers_in(folder: Path) -> Offers:
         seekers=(*(model.name for model in here if model.role == "seeker"), *names),
         scorers=(*(model.name for model in here if model.role == "scorer"), *names),
         protocols=tuple(known_protocols()),
+        rubrics=tuple(_rubrics_in(folder)),
     )
+
+
+def _rubrics_in(folder: Path) -> Iterator[Path]:
+    from escl.core.own_dimension import is_rubrics
+
+    small = (
+        path
+        for path in sorted((*folder.glob("*.toml"), *folder.glob("*.json")))
+        if path.is_file() and path.stat().st_size <= MAX_RUBRICS_BYTES
+    )
+    for path in itertools.islice(small, MOST_FILES):
+        if is_rubrics(path):
+            yield Path(_as_argument(path.name))
 
 
 def checked(reference: str) -> Offer:

@@ -159,6 +159,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "new.protocol": ("Protocol", "协议"),
     "new.seeker": ("Seeker", "求助者"),
     "new.scorer": ("Scorer", "评分器"),
+    "new.rubrics": ("Also rated", "另评维度"),
+    "new.seven": ("nothing beside the seven dimensions", "仅七个维度"),
     "new.out": ("Kept in", "保存到"),
     "new.start": ("Start", "开始"),
     "new.quality": ("quality cards", "质量卡片"),

@@ -16,6 +16,7 @@ import pytest
 from benchmarks.shapes import QWEN1_5_14B, write_header
 from escl.errors import ExitCode
 from escl.memory.plan import Plan, chosen_line
+from tests import rubrics
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +55,16 @@ def test_the_table_marks_the_chosen_way_and_says_why(seeker: Path) -> None:
     assert "Chosen: one at a time: the only one that fits" in done.stdout
     assert "15.2 GiB of main memory (main memory: 16.0 GiB by --memory, less 0.8 GiB)" in done.stdout
     assert "Rates are assumed, not measured, for: big-Q4_K_M" in done.stdout
+
+
+def test_dimensions_of_ones_own_take_their_time(tmp_path: Path) -> None:
+    own = str(rubrics.write(tmp_path / "own.json", rubrics.PATIENCE))
+    words = ("demo/warm", "--limit", "2", "--device", "cpu", "--memory", "1GiB", "--json")
+    plans = [msgspec.json.decode(escl(*words, *more).stdout, type=Plan) for more in ((), ("--rubrics", own))]
+    assert plans[1].best().seconds.scoring > plans[0].best().seconds.scoring > 0
+    refused = escl(*words, "--rubrics", own, "--no-score")
+    assert refused.returncode == ExitCode.USAGE
+    assert "--rubrics is for the scorer" in refused.stderr
 
 
 def test_json_is_the_plan_that_a_run_stores() -> None:

@@ -19,6 +19,7 @@ from escl.evaluation.prospect import planned
 from escl.memory.devices import budget_of, probe_hardware
 from escl.memory.plan import Plan
 from escl.tui.draft import Draft, Preset, Scoring, shown, suggested
+from tests import rubrics
 
 ROOT = Path(__file__).parents[2]
 WARM = ("demo/warm",)
@@ -41,6 +42,11 @@ WARM = ("demo/warm",)
             Draft(supporters=WARM, files=(Path("c.json"),), crisis=True, seeker="s", scoring=Scoring(scorer="r")),
             "run demo/warm --cards c.json --seeker s --scorer r --crisis --quick --out x.db",
         ),
+        (Draft(supporters=WARM, rubrics=Path("r.toml")), "run demo/warm --rubrics r.toml --quick --out x.db"),
+        (
+            Draft(supporters=WARM, rubrics=Path("r.toml"), scoring=Scoring(is_wanted=False)),
+            "run demo/warm --no-score --quick --out x.db",
+        ),
     ],
 )
 def test_the_command_says_what_was_chosen_and_leaves_out_what_is_usual(draft: Draft, command: str) -> None:
@@ -58,6 +64,7 @@ def test_the_plan_of_a_draft_is_that_of_its_command(tmp_path: Path) -> None:
         repeats=3,
         seeker="demo/seeker",
         scoring=Scoring(scorer="demo/scorer"),
+        rubrics=rubrics.write(tmp_path / "rubrics.json", rubrics.PATIENCE),
     )
     done = subprocess.run(
         [sys.executable, "-m", "escl", *draft.words("x.db"), "--dry-run", "--json"],

@@ -16,6 +16,7 @@ from escl.store.watch import Watcher
 from escl.tui.app import EsclApp
 from escl.tui.screens.live import LiveScreen
 from escl.tui.screens.new_run import NewRunScreen
+from tests import rubrics
 from tests.planning import GIB, HARDWARE
 from tests.runs import card
 from tests.tui.driving import drive, finished_run, seen, type_keys, until
@@ -66,7 +67,7 @@ def test_a_run_is_laid_out_started_and_watched_to_its_end_with_keys_alone(folder
         await until(app, pilot, "She cannot sleep before")
         await type_keys(pilot, "escape")
         await type_keys(pilot, *"jjjjjjj", "l")
-        shown = await until(app, pilot, "1 dialogues, 1 rounds, 2 turns")
+        shown = await until(app, pilot, "1 dialogue, 1 round, 2 turns")
         command = "escl run demo/warm --cards one.json --rounds 1 --quick --out warm-quick.db"
         assert command in " ".join(shown.split())
         await type_keys(pilot, "s")
@@ -81,6 +82,25 @@ def test_a_run_is_laid_out_started_and_watched_to_its_end_with_keys_alone(folder
     assert progress.outcome == "finished"
     assert progress.command == "escl run demo/warm --cards one.json --rounds 1 --quick --out warm-quick.db"
     assert (progress.n_cards, progress.n_turns, progress.n_readings) == (1, 2, 7)
+
+
+def test_dimensions_of_ones_own_are_offered_where_there_are_any(folder: Path) -> None:
+    (folder / "cards.json").write_bytes(upstream_json([card("c1")]))
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await to_new_run(app, pilot)
+        assert app.words("new.seven") not in seen(app)
+        rubrics.write(folder / "my-rubrics.json", rubrics.PATIENCE)
+        await type_keys(pilot, "f5")
+        await until(app, pilot, app.words("new.seven"))
+        await tick(app, pilot, "demo/warm")
+        before = app.screen.query_one("#command").render()
+        app.screen.query_one("#row-rubrics").focus()
+        await type_keys(pilot, "l")
+        await until(app, pilot, "--rubrics my-rubrics.json")
+        assert str(before) != str(app.screen.query_one("#command").render())
+
+    drive(steps, size=(160, 48))
 
 
 def test_a_command_that_names_nobody_is_not_copied(folder: Path) -> None:

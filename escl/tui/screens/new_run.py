@@ -269,6 +269,8 @@ class NewRunScreen(EsclScreen):
         options = options_of(self.words, self.draft, tally, self._offers, usual=usual)
         for row in self.query(Choice):
             row.offer(options[row.field])
+        # Few have dimensions of their own; to the others the row would say nothing.
+        self.query_one("#row-rubrics").display = len(options["rubrics"]) > 1
 
     def _show_outlook(self) -> None:
         words, outlook = self.words, self._outlook
