@@ -20,7 +20,7 @@ from escl.engine.wire import EngineSpec
 from escl.errors import EngineError, EngineHungError, OutOfMemoryError, UsageError
 from escl.memory.devices import Budget, Hardware, budget_of, in_size
 from escl.memory.estimate import estimate
-from escl.memory.rates import ADAPTER_SHARE, Rates, assumed_cached_s
+from escl.memory.rates import ADAPTER_SHARE, Place, Rates, assumed_cached_s
 from escl.memory.tuning_store import (
     EngineSettings,
     Trial,
@@ -294,7 +294,8 @@ class _Search:
         rates = self._decode_behind(self._dialogue, _SEQUENCES_BEHIND_IT)
         short, long = min(rates, default=0), max(rates, default=0)
         if short == long:
-            return assumed_cached_s(self._header, place="gpu" if self._gpu_layers else "cpu")
+            place: Place = "gpu" if self._gpu_layers else "cpu"
+            return assumed_cached_s(self._header, place=place, cores=self._hardware.physical_cores)
         return max(0.0, (1 / rates[long] - 1 / rates[short]) / (long - short))
 
     def _adapter_share(self) -> float:
