@@ -18,7 +18,7 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Writes models with random weights into a temporary folder, runs every comparison (about ten minutes on 4 cores) and
+# Writes models with random weights into a temporary folder, runs every comparison (about 20 minutes on 4 cores) and
 # saves the tables under benchmarks/results. BENCH="--quick --only simulation" and the like choose.
 bench: .venv/installed
 	$(BIN)/python -m benchmarks $(BENCH)
