@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How fast escl is on this machine.")
     parser.add_argument("--quick", action="store_true", help="less of everything: under two minutes")
     parser.add_argument(
-        "--medium", action="store_true", help="models of 1.5 and 1.8 billion parameters, not 0.6 and 0.2: about 50 minutes"
+        "--medium",
+        action="store_true",
+        help="models of 1.5 and 1.8 billion parameters, not 0.6 and 0.2: about 50 minutes",
     )
     parser.add_argument("--only", action="append", choices=[*COMPARISONS, "gpu"], help="this comparison; repeatable")
     parser.add_argument("--keep", type=Path, help="keep the model files in this folder, and use those that are there")

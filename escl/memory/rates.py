@@ -10,8 +10,8 @@ The assumptions, for a model whose layers and output hold P parameters in W byte
   2020, arXiv 2001.08361, section 2.1; decoding is bound by memory: Pope et al. 2022, arXiv 2211.05102.)
 - Prefill computes the same 2 P operations for each token and reads nothing worth counting.
 - What is cached adds K / bandwidth to a decoded token for each token of its context where that was not measured. A CPU
-  computes longer than it reads where heads share their keys: 20 ns for each head of each layer on one core (19 with heads
-  of 64 values, 21 with 128, llama.cpp's flash attention for single tokens on a Zen 5).
+  computes longer than it reads where heads share their keys: 20 ns for each head of each layer on one core (19 with
+  heads of 64 values, 21 with 128: llama.cpp's flash attention for single tokens on a Zen 5).
 - An adapter takes 0.15 of prefill, as measured with rank 16 on a model of 0.2B on 4 cores.
 - An engine takes a second to start before it loads.
 - Of a mixture of experts, the share of experts that one token uses counts.

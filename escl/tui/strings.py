@@ -96,10 +96,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "名字为 1 到 64 个英文字母、数字、点、连字符或下划线，以字母或数字开头。",
     ),
     "rate.labels": ("Labels", "标签评分"),
-    "rate.labels_about": ("0 to 4, {n:dialogue|dialogues}", "0 到 4 分，{n} 个对话"),
+    "rate.labels_about": ("0 to 4, {n:dialogue|dialogues}", "0 到 4 分，{n:,} 个对话"),
     "rate.no_labels": ("No dialogue is complete yet.", "还没有完成的对话。"),
     "rate.own": ("Your own", "自定维度"),
-    "rate.own_about": ("0 to 4, {n:dialogue|dialogues}", "0 到 4 分，{n} 个对话"),
+    "rate.own_about": ("0 to 4, {n:dialogue|dialogues}", "0 到 4 分，{n:,} 个对话"),
     "rate.no_own": (
         "No complete dialogue is in a language that they have words for.",
         "这些维度所用的语言还没有完成的对话。",
@@ -218,7 +218,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "plan.cards": ("{played} of {matching:card|cards}", "{matching} 张卡片中的 {played} 张"),
     "plan.dialogues": (
         "{n:dialogue|dialogues}, {rounds:round|rounds}, {turns:turn|turns}",
-        "{n} 个对话，{rounds} 轮，{turns} 句",
+        "{n:,} 个对话，{rounds} 轮，{turns:,} 句",
     ),
     "plan.time": ("Time", "用时"),
     "plan.load": ("loading", "加载"),
@@ -596,7 +596,7 @@ class _Counting(string.Formatter):
 
     def format_field(self, value: object, format_spec: str) -> str:
         one, is_count, many = format_spec.partition("|")
-        return f"{value} {one if value == 1 else many}" if is_count else str(format(value, format_spec))
+        return f"{value:,} {one if value == 1 else many}" if is_count else str(format(value, format_spec))
 
 
 _COUNTING: Final = _Counting()

@@ -176,7 +176,7 @@ def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     imported(tmp_path / "run.db", write(tmp_path / "m_en.json", {"0": ODD})).close()
     result = escl(tmp_path / "run.db", "--export", "esc-eval", tmp_path / "out")
     assert result.exit_code == ExitCode.OK, result.output
-    assert "m_en.json: 1 dialogues" in result.stdout.replace("\n", "")
+    assert "m_en.json: 1 dialogue" in result.stdout.replace("\n", "")
     shown = escl(tmp_path / "run.db", "--export", "esc-eval", tmp_path / "again", "--json")
     assert json.loads(shown.stdout)["exported"][0]["n_dialogues"] == 1
 

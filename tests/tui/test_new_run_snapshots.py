@@ -23,6 +23,7 @@ OFFERS = Offers(
     seekers=("demo/seeker",),
     scorers=("demo/scorer",),
     protocols=("open",),
+    rubrics=(),
 )
 STEPS = (
     ("pick-supporters", ("n", "enter", "j", "space", "j", "space"), "[x] demo/warm"),

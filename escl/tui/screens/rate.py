@@ -213,7 +213,7 @@ class RateScreen(RunScreen):
         said = ("✓ " if n_answered == n_all else "  ") + self.words("rate.given", n=f"{n_answered:,}", all=f"{n_all:,}")
         if self.has_class("-tiny"):
             return Content.assemble(head, said)
-        about = fitted(self.words(f"rate.{what}_about", n=f"{n_subjects:,}"), _ABOUT)
+        about = fitted(self.words(f"rate.{what}_about", n=n_subjects), _ABOUT)
         return Content.assemble(head, (about, "$muted"), meter(n_answered, n_all, _METER), "  ", said)
 
     def _where(self, asked: Asked) -> Content:

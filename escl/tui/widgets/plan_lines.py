@@ -90,7 +90,7 @@ def _played(words: Strings, plan: Plan, tally: Tally, supporters: int) -> Conten
     cards = words("plan.cards", played=len(tally.played), matching=tally.n_matching)
     dialogues = plan.workload.dialogues * supporters
     rounds = plan.workload.rounds
-    said = words("plan.dialogues", n=f"{dialogues:,}", turns=f"{dialogues * rounds * 2:,}", rounds=rounds)
+    said = words("plan.dialogues", n=dialogues, turns=dialogues * rounds * 2, rounds=rounds)
     return plain(f"{cards}  ·  {said}", "$muted")
 
 
