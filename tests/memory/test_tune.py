@@ -234,6 +234,23 @@ def test_the_time_is_kept_whatever_the_models_speed(tuned_on: Tune, tokens_a_sec
     assert tuned.complete == (tokens_a_second >= 200)
 
 
+def test_what_plans_need_is_known_when_the_time_is_up_with_a_larger_model(tuned_on: Tune) -> None:
+    class Larger(Machine):
+        def prefill(self, probe: Probe) -> float:
+            return 200 if probe.setting.repack else 400
+
+        def decode(self, probe: Probe) -> float:
+            # About as a model of 1.5B on 4 cores.
+            return probe.sequences / (0.022 + 0.004 * probe.sequences)
+
+    machine = Larger()
+    machine.load_s = 3
+    tuned = tuned_on(machine)
+    assert not tuned.complete
+    assert tuned.rates.decode_tps.keys() >= {1, 16, 32}
+    assert tuned.rates.decode_tps_at(32) > 2 * tuned.rates.decode_tps_at(4)
+
+
 def test_a_model_that_is_never_ready_is_said_to_be_so(tuned_on: Tune) -> None:
     machine = Machine()
     machine.load_s = 60
