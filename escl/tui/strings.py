@@ -596,7 +596,11 @@ class _Counting(string.Formatter):
 
     def format_field(self, value: object, format_spec: str) -> str:
         one, is_count, many = format_spec.partition("|")
-        return f"{value:,} {one if value == 1 else many}" if is_count else str(format(value, format_spec))
+        if not is_count:
+            return str(format(value, format_spec))
+        # "3/5" is a count too.
+        number = f"{value:,}" if isinstance(value, int) else value
+        return f"{number} {one if value == 1 else many}"
 
 
 _COUNTING: Final = _Counting()

@@ -87,4 +87,5 @@ def test_one_is_counted_as_one() -> None:
     words = Strings("en")
     assert words("plan.dialogues", n=1, rounds=2, turns=1) == "1 dialogue, 2 rounds, 1 turn"
     assert words("cards.title", n=1, where="role_cards") == "1 card is played, from role_cards"
+    assert words("scores.detail", n=1, asked=1000, cards="3/5") == "1 of 1,000 dialogues, 3/5 cards"
     assert Strings("zh")("new.count", n=1) == "1 张"
