@@ -96,7 +96,7 @@ def _rubrics_in(folder: Path) -> Iterator[Path]:
     )
     for path in itertools.islice(small, MOST_FILES):
         if is_rubrics(path):
-            yield Path(_as_argument(path.name))
+            yield Path(path.name)
 
 
 def checked(reference: str) -> Offer:
