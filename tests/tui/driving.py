@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from textual.app import App
 from textual.pilot import Pilot
 
 from escl.core.dialogue import Speaker, Turn
@@ -46,7 +47,7 @@ def drive(
     asyncio.run(driven())
 
 
-def seen(app: EsclApp) -> str:
+def seen(app: App[None]) -> str:
     """Return the screen's text, line by line."""
     width, height = app.size
     lines = app.screen._compositor.render_strips()

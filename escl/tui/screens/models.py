@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from escl.tui.keys import Key, bindings
 from escl.tui.plain import cell, fitted, line, plain
@@ -20,6 +20,7 @@ from escl.tui.screens.text import TextScreen
 from escl.tui.shelf_job import Convert, Failed, Pull, Verify
 from escl.tui.shelf_work import ShelfWork, convert_of, planned, pull_of
 from escl.tui.widgets.meters import clock, meter, size
+from escl.tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -84,7 +85,7 @@ class ModelsScreen(EsclScreen):
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
-        table: DataTable[Text] = DataTable(cursor_type="row", cell_padding=1, id="models")
+        table = Table(cursor_type="row", cell_padding=1, id="models")
         table.display = False
         yield from self.bars(
             Vertical(
@@ -98,7 +99,7 @@ class ModelsScreen(EsclScreen):
 
     def on_mount(self) -> None:
         """Begin to look."""
-        table = self.query_one(DataTable)
+        table = self.query_one(Table)
         for name in _HEADINGS:
             table.add_column(cell(self.words(name)), key=name)
         self.set_interval(_EVERY_S, self._tick)
@@ -114,7 +115,7 @@ class ModelsScreen(EsclScreen):
 
     def action_move(self, by: int) -> None:
         """Move in the list."""
-        table = self.query_one(DataTable)
+        table = self.query_one(Table)
         table.move_cursor(row=table.cursor_row + by)
 
     def action_leave(self) -> None:
@@ -199,7 +200,7 @@ class ModelsScreen(EsclScreen):
 
     @property
     def _chosen(self) -> ShelfModel | None:
-        at = self.query_one(DataTable).cursor_row
+        at = self.query_one(Table).cursor_row
         return self._models[at] if 0 <= at < len(self._models) else None
 
     def _begin(self, task: Task) -> None:
@@ -275,7 +276,7 @@ class ModelsScreen(EsclScreen):
         self.in_background(self._describe, group="about")
 
     def _fill(self) -> None:
-        table = self.query_one(DataTable)
+        table = self.query_one(Table)
         under = self._under
         table.clear()
         for model in self._models:

@@ -11,17 +11,16 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from escl.tui.keys import Key, bindings
 from escl.tui.plain import cell, line, plain
 from escl.tui.playing import MOST_ROUNDS, USUAL_ROUNDS, Casting, Choices, casting_of, choices, start_play
 from escl.tui.processes import free_name
 from escl.tui.screens.run_screen import EsclScreen
+from escl.tui.widgets.table import Table
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from escl.core.card import RoleCard
     from escl.core.dimension import Language
     from escl.tui.strings import Strings
@@ -60,7 +59,7 @@ class PlayScreen(EsclScreen):
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
-        table: DataTable[Text] = DataTable(cursor_type="row", cell_padding=1, id="cards")
+        table = Table(cursor_type="row", cell_padding=1, id="cards")
         table.display = False
         yield from self.bars(
             Vertical(
@@ -75,7 +74,7 @@ class PlayScreen(EsclScreen):
 
     def on_mount(self) -> None:
         """Begin to look."""
-        table = self.query_one(DataTable)
+        table = self.query_one(Table)
         for name in _COLUMNS:
             table.add_column(cell(self.words(name)), key=name)
         self.load()
@@ -90,12 +89,12 @@ class PlayScreen(EsclScreen):
 
     def action_move(self, by: int) -> None:
         """Move in the list."""
-        table = self.query_one(DataTable)
+        table = self.query_one(Table)
         table.move_cursor(row=table.cursor_row + by)
 
     def action_play(self) -> None:
         """Play the card under the cursor."""
-        at = self.query_one(DataTable).cursor_row
+        at = self.query_one(Table).cursor_row
         if 0 <= at < len(self._cards):
             self._begin(self._cards[at])
 
@@ -176,7 +175,7 @@ class PlayScreen(EsclScreen):
         if self._choices is None:
             return
         self._cards = self._choices.cards_in(self._language)
-        table = self.query_one(DataTable)
+        table = self.query_one(Table)
         table.clear()
         room = max(12, self.size.width - 56)
         for card in self._cards:
@@ -187,7 +186,7 @@ class PlayScreen(EsclScreen):
         self._show_card()
 
     def _show_card(self) -> None:
-        at = self.query_one(DataTable).cursor_row
+        at = self.query_one(Table).cursor_row
         shown = plain(self._cards[at].text) if 0 <= at < len(self._cards) else Content("")
         self.query_one("#card-text", Static).update(shown)
 

@@ -9,7 +9,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Resize
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from escl.core.dimension import Dimension
 from escl.tui.keys import Key, bindings
@@ -18,6 +18,7 @@ from escl.tui.screens.run_screen import RunScreen, ScoreLayout, Session
 from escl.tui.widgets.score_forest import ScoreForest
 from escl.tui.widgets.score_radar import ScoreRadar
 from escl.tui.widgets.score_table import ScoreTable, Shown
+from escl.tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from escl.core.dimension import Language
@@ -110,8 +111,7 @@ class ScoresScreen(RunScreen):
         scores, by = self.session.scores, None if self._at is None else self._at[1]
         scores.lowest_first = by is scores.sort and not scores.lowest_first
         scores.sort = by
-        # A table that is filled again before it was laid out stays blank.
-        self.call_after_refresh(self._show)
+        self._show()
 
     def action_next_card_language(self) -> None:
         """Show the cards of the next language."""
@@ -202,10 +202,9 @@ class ScoresScreen(RunScreen):
         return shown
 
     @property
-    def _focused(self) -> DataTable[object]:
+    def _focused(self) -> Table:
         shown = self._view
-        table: DataTable[object] = shown.names if isinstance(shown, ScoreRadar) else shown  # type: ignore[assignment]
-        return table
+        return shown.names if isinstance(shown, ScoreRadar) else shown
 
     @property
     def _at(self) -> tuple[str, Dimension | None] | None:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
-from textual.widgets import DataTable
 
 from escl.tui.plain import fitted, fitted_in_the_middle, line
 from escl.tui.strings import told
 from escl.tui.widgets.intervals import Scale, around_zero, axis, interval
 from escl.tui.widgets.score_forest import plot_ink
+from escl.tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from escl.evaluation.compare import Group, Row
@@ -24,7 +24,7 @@ MOST_CARDS: Final = 200
 """Cards that are listed."""
 
 
-class Differences(DataTable[Text]):
+class Differences(Table):
     """A line for each difference; all such tables of a screen put the same value into the same column."""
 
     def __init__(self, words: Strings, *, name: str) -> None:

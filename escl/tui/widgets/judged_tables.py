@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 from rich.cells import cell_len
 from rich.text import Text
 from textual.content import Content
-from textual.widgets import DataTable
 
 from escl.tui.plain import fitted, fitted_in_the_middle, line
 from escl.tui.widgets.intervals import Scale, axis, interval, ruled
 from escl.tui.widgets.score_forest import plot_ink
+from escl.tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from escl.evaluation.arena_results import ArenaResults, Board, JudgedPair
@@ -32,7 +32,7 @@ MOST_PAIRS: Final = 500
 """Pairs that are listed."""
 
 
-class JudgedTable(DataTable[Text]):
+class JudgedTable(Table):
     """A table of either kind."""
 
     def __init__(self, words: Strings, *, name: str) -> None:

@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 from rich.text import Text
-from textual.widgets import DataTable
 
 from escl.core.dimension import LABEL_TO_PERCENT
 from escl.tui.overview import Overview
 from escl.tui.plain import cell, line
 from escl.tui.strings import Strings
+from escl.tui.widgets.table import Table
 
 _SIGNS = {"running": "●", "finished": "✓", "interrupted": "‖", "error": "×", "killed": "×"}
 _WIDE_FROM = 110
@@ -32,7 +32,7 @@ _WIDE_ROOM = {"file": 30, "date": 16}
 _MOST_SUPPORTERS = 8
 
 
-class RunList(DataTable[Text]):
+class RunList(Table):
     """One row for each run."""
 
     def __init__(self, words: Strings) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 from rich.text import Text
 from textual.app import App
-from textual.widgets import DataTable
 
 from escl.core.dimension import Dimension
 from escl.tui.plain import fitted, line
 from escl.tui.widgets.intervals import Ink, Scale, axis, interval, ruled, whole_ends
 from escl.tui.widgets.score_table import DIMENSIONS, Shown, is_best, marks
+from escl.tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ class _Line:
     among: list[Tally]
 
 
-class ScoreForest(DataTable[Text]):
+class ScoreForest(Table):
     """The cursor is on a supporter in a dimension; the user's own dimensions stand below the seven."""
 
     def __init__(self, words: Strings) -> None:

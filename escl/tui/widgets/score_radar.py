@@ -9,13 +9,14 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.coordinate import Coordinate
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from escl.core.dimension import Dimension
 from escl.tui.plain import fitted, line
 from escl.tui.widgets.intervals import whole_ends
 from escl.tui.widgets.radar import MOST, SIGNS, STYLES, Series, radar
 from escl.tui.widgets.score_table import DIMENSIONS, Shown
+from escl.tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from textual.events import Resize
@@ -55,16 +56,16 @@ class ScoreRadar(Horizontal):
 
     def compose(self) -> ComposeResult:
         """Lay the drawing out with the names at its right."""
-        names: DataTable[Text] = DataTable(
+        names = Table(
             cursor_type="row", cell_padding=0, show_header=False, cursor_foreground_priority="css", id="names"
         )
         yield Drawing()
         yield Vertical(names, Static(markup=False, id="numbers"), id="radar-side")
 
     @property
-    def names(self) -> DataTable[Text]:
+    def names(self) -> Table:
         """What has the focus."""
-        return self.query_one("#names", DataTable)
+        return self.query_one("#names", Table)
 
     @property
     def at(self) -> tuple[str, Dimension | None] | None:

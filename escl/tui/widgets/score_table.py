@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 from rich.text import Text
 from textual.color import Color
-from textual.widgets import DataTable
 
 from escl.core.dimension import Dimension
 from escl.tui.plain import fitted, line
 from escl.tui.widgets.intervals import whole_ends
 from escl.tui.widgets.meters import level
+from escl.tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from escl.stats.summary import Cell, Tally
@@ -60,7 +60,7 @@ def marks(one: Tally) -> str:
     return ("s" if saturated else "") + ("!" if one.n_used < one.n_asked else "")
 
 
-class ScoreTable(DataTable[Text]):
+class ScoreTable(Table):
     """The cursor is on a supporter in a dimension."""
 
     def __init__(self, words: Strings) -> None:
