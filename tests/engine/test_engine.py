@@ -142,16 +142,20 @@ def test_labels_are_read_through_the_pipe(spec: EngineSpec, tmp_path: Path) -> N
 
 
 def test_progress_shows_while_it_works_a_few_times_a_second(endless: EngineSpec) -> None:
+    def is_shown_active(reports: list[Progress]) -> bool:
+        return any(report.n_active == 1 for report in reports)
+
     async def work() -> None:
         reports: list[Progress] = []
         async with await Engine.start(endless, on_progress=reports.append) as engine:
             started = time.monotonic()
-            while time.monotonic() - started < 0.7:
+            # A report may fall between two replies.
+            while (elapsed := time.monotonic() - started) < 0.7 or (elapsed < 30 and not is_shown_active(reports)):
                 await say(engine, sampling=LONG)
             elapsed = time.monotonic() - started
             assert 2 <= len(reports) <= 6 * elapsed + 2
             assert reports[-1].n_generated > reports[0].n_generated
-            assert reports[0].n_active == 1
+            assert is_shown_active(reports)
             assert engine.progress == reports[-1]
 
     run(work())
