@@ -155,7 +155,8 @@ def kept_results(
     if not any(read.values()):
         raise UsageError(f"{arena} holds no comparison of these runs", hint="compare them first, with --judge MODEL")
     judged = replace(contest, boards={key: pairs for key, pairs in read.items() if pairs})
-    return arena_results(judged, known, settings, budget=None, notices=[notice] if notice else [])
+    results = arena_results(judged, known, settings, budget=None, notices=[notice] if notice else [])
+    return msgspec.structs.replace(results, n_possible=sum(map(len, contest.boards.values())))
 
 
 def _board(contest: Contest, key: tuple[Language, Dimension], pairs: Sequence[Pair], known: Known) -> Board:

@@ -181,6 +181,8 @@ def ends(found: ClusteredMean) -> str:
 def _footer(results: ArenaResults) -> Iterable[Text]:
     if results.budget is not None:
         yield Text(f"\n{len(results.pairs)} of {results.n_possible} possible pairs, chosen to narrow the ratings most")
+    elif len(results.pairs) < results.n_possible:
+        yield Text(f"\n{len(results.pairs)} of {results.n_possible} possible pairs were judged")
     else:
         yield Text("")
     for reason, count in results.left_out.items():

@@ -32,6 +32,8 @@ APPLICATION_ID = 0x6573636C  # "escl"
 SCHEMA_VERSION = 5
 _MAGIC = b"SQLite format 3\0"
 _WAITS_S = 30.0
+_LOCKED_WITHIN_S = 0.5
+"""Whoever asks whether a file is held (`escl.store.watch.is_held`) holds it for an instant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +240,7 @@ def _refuse_foreign_files(path: Path, layout: Layout) -> None:
 def _lock(path: Path) -> filelock.FileLock:
     lock = filelock.FileLock(path.with_name(path.name + ".lock"), mode=0o600)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_LOCKED_WITHIN_S)
     except filelock.Timeout:
         raise StorageError(f"another process is working on {path}", hint="wait for it, or name another --out") from None
     except OSError as error:

@@ -25,13 +25,15 @@ class Judged:
     Attributes:
         arenas: All arenas beside the run.
         path: The one that is shown; None where none has judged the run.
-        n_supporters: Of the run.
+        supporters: Of the run.
+        is_held: Whether a judge is at work on the one that is shown.
     """
 
     arenas: list[Path]
-    n_supporters: int
+    supporters: frozenset[str]
     path: Path | None = None
     results: ArenaResults | None = None
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,19 +49,21 @@ def judged(run: Path, database: Database, chosen: Path | None) -> Judged:
     """Return what the arena `chosen`, or else the next one that has judged the run at `run`, has come to."""
     from escl.evaluation.arena_results import kept_results
     from escl.store.run import RunStore
-    from escl.store.watch import is_arena
+    from escl.store.watch import is_arena, is_held
 
-    n_supporters = len({row.supporter for row in RunStore.read(database).dialogues()})
-    arenas = sorted(path for path in run.parent.glob("*.db") if is_arena(path))
+    supporters = frozenset(row.supporter for row in RunStore.read(database).dialogues())
+    arenas = sorted(path for path in run.absolute().parent.glob("*.db") if is_arena(path))
     at = arenas.index(chosen) if chosen in arenas else 0
     for path in [*arenas[at:], *arenas[:at]]:
+        # Asked first: what was read before the judge ended is in the results.
+        held = is_held(path)
         try:
             results = kept_results(path, [run])
         except EsclError:
             # Of other runs, or of no use: the next one may have judged this run.
             continue
-        return Judged(arenas=arenas, n_supporters=n_supporters, path=path, results=results)
-    return Judged(arenas=arenas, n_supporters=n_supporters)
+        return Judged(arenas=arenas, supporters=supporters, path=path, results=results, is_held=held)
+    return Judged(arenas=arenas, supporters=supporters)
 
 
 def read_pair(arena: Path, database: Database, pair: JudgedPair) -> ReadPair:

@@ -1,7 +1,8 @@
-"""Runs as processes of their own: started so that they outlive the app, and asked to stop as Ctrl-C asks."""
+"""Commands as processes of their own: runs, which outlive the app and are stopped as by Ctrl-C, and short answers."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import signal
@@ -15,6 +16,8 @@ _LOG_TAIL: Final = 12
 _FAILED: Final = "error:"
 """Begins the line in which a command says why it ended."""
 _LOG_BYTES: Final = 16_384
+_TABLE_COLUMNS: Final = "140"
+"""Wide enough that no column of a plan's tables is cut; they take no more than they need."""
 
 
 class Started:
@@ -93,6 +96,26 @@ def run_beside(
             start_new_session=True,
         )
     return process, log, since
+
+
+async def said_by(words: Sequence[str], *, folder: Path) -> tuple[str, int]:
+    """Return what an `escl` command prints, without colours, and its exit code; it is killed if nobody waits for it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "escl", *words),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "COLUMNS": _TABLE_COLUMNS, "NO_COLOR": "1"},
+    )
+    try:
+        said, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    assert process.returncode is not None
+    return said.decode("utf-8", "replace").strip("\n"), process.returncode
 
 
 def ask_to_stop(path: Path) -> bool:

@@ -106,6 +106,8 @@ def main() -> None:
     """Do the task that comes in."""
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
     tell = _Teller()
+    # An app that a script started in the background hands on that it is to be ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_stop_at_the_end, daemon=True).start()
     try:
         tell(_do(task, tell))

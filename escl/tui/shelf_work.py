@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import subprocess
 import sys
 import textwrap
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from escl.tui.processes import said_by
+
 if TYPE_CHECKING:
     from escl.shelf.inventory import ShelfModel
     from escl.tui.shelf_job import Convert, Done, Failed, Pull, Step, Task
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 _LONGEST_LINE: Final = 1 << 22
 _STOP_WITHIN_S: Final = 15.0
 _TOYS: Final = "demo/"
-_TABLE_COLUMNS: Final = "140"
-"""Wide enough that no column of a plan's tables is cut; they take no more than they need."""
 
 
 class ShelfWork:
@@ -151,21 +150,8 @@ async def planned(models: Sequence[ShelfModel], *, width: int) -> str:
         # Beside toys the real ones would need to be here.
         by_role = {role: names or [f"{_TOYS}{role}"] for role, names in by_role.items()}
     words = [f"--{role}={names[0]}" for role, names in by_role.items() if names]
-    environment = {**os.environ, "COLUMNS": _TABLE_COLUMNS, "NO_COLOR": "1"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "escl", "plan", *words, "--", *(others or ["human"])),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-    )
-    try:
-        said, _ = await process.communicate()
-    except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
-        raise
-    lines = said.decode("utf-8", "replace").strip("\n").split("\n")
+    said, _ = await said_by(("plan", *words, "--", *(others or ["human"])), folder=Path.cwd())
+    lines = said.split("\n")
     return "\n".join(line if _is_row(line) else _wrapped(line, width) for line in map(str.rstrip, lines))
 
 

@@ -21,7 +21,7 @@ from escl.core.settings import ArenaSettings
 from escl.engine.wire import EngineSpec, LabelRead
 from escl.errors import ContextOverflowError, EngineError
 from escl.evaluation.arena import NO_LABEL, NOT_JUDGED, Known, batches, extent, hold, unread, verdict_of
-from escl.evaluation.arena_results import ArenaResults, arena_results
+from escl.evaluation.arena_results import ArenaResults, arena_results, kept_results
 from escl.evaluation.contest import Contest, contest_of
 from escl.memory import pool
 from escl.memory.plan import Plan
@@ -128,6 +128,12 @@ def compare(
     return arena_results(contest, known, SETTINGS, budget=budget)
 
 
+def printed(results: ArenaResults) -> str:
+    shown = io.StringIO()
+    print_arena(Console(file=shown, width=200), results)
+    return shown.getvalue()
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ArenaStore]:
     opened = open_arena(tmp_path / "arena.db", SETTINGS, OPEN)
@@ -177,6 +183,19 @@ def test_a_stopped_arena_goes_on_to_the_results_it_would_have_had(
     assert len(judge.asked) == len(set(judge.asked))
 
 
+def test_what_was_kept_says_how_much_of_what_is_possible_it_is(
+    tmp_path: Path, store: ArenaStore, judge: type[CountingJudge]
+) -> None:
+    run = tmp_path / "run.db"
+    contest = meet(run, n=10, a=0, b=2, c=1)
+    compare(contest, store, budget=20)
+    kept = kept_results(tmp_path / "arena.db", [run])
+    assert (len(kept.pairs), kept.n_possible) == (20, 30)
+    assert "20 of 30 possible pairs were judged" in printed(kept)
+    compare(contest, store)
+    assert "possible pairs" not in printed(kept_results(tmp_path / "arena.db", [run]))
+
+
 def test_a_budget_is_kept_and_spent_on_every_board(
     tmp_path: Path, store: ArenaStore, judge: type[CountingJudge]
 ) -> None:
@@ -200,10 +219,8 @@ def test_a_budget_too_small_for_every_board_names_those_it_did_not_reach(
     assert len(results.boards) == 1
     assert len(results.unasked) == 1
     assert (results.boards[0].language, results.boards[0].dimension) not in results.unasked
-    shown = io.StringIO()
-    print_arena(Console(file=shown, width=200), results)
     (_, dimension) = results.unasked[0]
-    assert f"before English, {dimension.shown}: no pair of it was asked about" in shown.getvalue()
+    assert f"before English, {dimension.shown}: no pair of it was asked about" in printed(results)
 
 
 def test_what_cannot_be_read_is_counted_by_reason_and_left_out(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+
+import filelock
 
 from escl.core.dialogue import Speaker, Turn
 from escl.store.database import Database
@@ -36,6 +39,15 @@ def test_progress_counts_what_was_committed_while_the_writer_is_at_work(tmp_path
         store.finish("interrupted")
         store.close()
         assert watcher.progress().work(is_held=is_held(path)) == "interrupted"
+
+
+def test_a_writer_waits_for_those_who_only_look_whether_there_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    begin(path).close()
+    looking = filelock.FileLock(path.with_name("run.db.lock"), thread_local=False)
+    looking.acquire()
+    threading.Timer(0.1, looking.release, (True,)).start()
+    Database.writer(path).close()
 
 
 def test_a_command_that_never_ended_and_holds_nothing_was_cut_off(tmp_path: Path) -> None:

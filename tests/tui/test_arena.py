@@ -15,10 +15,11 @@ from escl.core.dialogue import Turn
 from escl.core.dimension import Dimension, Language
 from escl.core.message import as_text
 from escl.evaluation.pair_readings import pair_readings
-from escl.store.arena import ComparisonRow
+from escl.store.arena import ARENA, ArenaStore, ComparisonRow
 from escl.store.database import Database
 from escl.tui.app import EsclApp
 from escl.tui.judged import judged, read_pair
+from escl.tui.judging import Judging, judges_for, judging_of
 from escl.tui.screens.arena import ArenaScreen
 from escl.tui.screens.pair import PairScreen
 from escl.tui.widgets.judged_tables import deciding_first
@@ -119,6 +120,130 @@ def test_where_nothing_was_judged_the_command_is_said(tmp_path: Path, supporters
         await until(app, pilot, said)
         await type_keys(pilot, "enter", "tab", "L", "J", "j")
         assert said in seen(app)
+
+    drive(steps, path)
+
+
+def test_a_judge_is_chosen_rehearsed_started_stopped_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = contested_run(tmp_path / "run.db", english=40, chinese=0)
+    arena = tmp_path / "run-arena-demo-judge.db"
+
+    async def begin(app: EsclApp, pilot: Pilot[None]) -> str:
+        await type_keys(pilot, "n")
+        assert "demo/judge" in await until(app, pilot, "Who is the judge?")
+        await type_keys(pilot, "enter")
+        return await until(app, pilot, "pairs in both orders")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "5")
+        await until(app, pilot, "Press n")
+        shown = await begin(app, pilot)
+        assert "120 pairs in both orders: 240 readings" in shown
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "Press n")
+        assert not arena.exists()
+        await begin(app, pilot)
+        await type_keys(pilot, "enter")
+        await until(app, pilot, "a judge is at work   s stop the judge")
+        await until(app, pilot, " of 120 pairs so far   s stop the judge", within_s=120)
+        await type_keys(pilot, "n", "s")
+        while "a judge is at work" in seen(app):
+            await pilot.pause(0.05)
+        n_before = _n_readings(arena)
+        assert 0 < n_before < 240
+        assert f"{n_before} of them are known" in await begin(app, pilot)
+        await type_keys(pilot, "enter")
+        await until(app, pilot, "· 120 pairs   judge demo/judge", within_s=240)
+        while "a judge is at work" in seen(app):
+            await pilot.pause(0.05)
+        assert _n_readings(arena) == 240
+
+    drive(steps, path, size=(120, 40))
+
+
+def _n_readings(arena: Path) -> int:
+    with Database.reader(arena, ARENA) as database:
+        return len(ArenaStore.read(database).comparisons())
+
+
+def test_who_is_compared_cannot_be_the_judge_and_files_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.gguf", "other one.gguf"):
+        (tmp_path / name).touch()
+    judges = judges_for(tmp_path / "run.db", {"demo/warm", "mine"})
+    assert judges[0] == "demo/judge"
+    assert "demo/curt" in judges
+    assert judges[-1] == str(tmp_path / "other one.gguf")
+    assert not {"demo/warm", str(tmp_path / "mine.gguf"), "demo/seeker"} & {*judges}
+
+
+def test_the_arena_of_the_same_judge_goes_on_and_another_judge_gets_its_own(run: Path, tmp_path: Path) -> None:
+    with Database.reader(run) as database:
+        shown = judged(run, database, None)
+    assert judging_of(run, "judge", shown).arena == tmp_path / "arena.db"
+    assert judging_of(run, "models/judge.gguf", shown).arena == tmp_path / "arena.db"
+    assert judging_of(run, "a/../b c.gguf", shown).arena == tmp_path / "run-arena-b-c.db"
+    assert judging_of(run, "qwen/..", shown).arena == tmp_path / "run-arena-qwen-...db"
+
+
+def test_a_judge_that_cannot_be_read_is_said_to_be_so_and_the_run_stays_open(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("escl.tui.judging.judges_for", lambda run, supporters: [str(tmp_path / "broken.gguf")])
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF, but no more")
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "5")
+        await until(app, pilot, "first place preferred")
+        await type_keys(pilot, "n")
+        await until(app, pilot, "Who is the judge?")
+        await type_keys(pilot, "enter")
+        assert "error:" in await until(app, pilot, "broken compares")
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "first place preferred")
+        assert isinstance(app.screen, ArenaScreen)
+
+    drive(steps, run, size=(120, 40))
+
+
+def test_a_judge_that_dies_on_the_way_says_so(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def rehearsed(self: Judging) -> tuple[str, bool]:
+        return "two pairs", True
+
+    monkeypatch.setattr(Judging, "rehearsed", rehearsed)
+    monkeypatch.setattr("escl.tui.judging.judges_for", lambda run, supporters: [str(tmp_path / "gone.gguf")])
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "5")
+        await until(app, pilot, "first place preferred")
+        await type_keys(pilot, "n")
+        await until(app, pilot, "gone.gguf")
+        await type_keys(pilot, "enter")
+        await until(app, pilot, "two pairs")
+        await type_keys(pilot, "enter")
+        assert "error:" in await until(app, pilot, "The judge did not come to its end")
+        await type_keys(pilot, "escape")
+        await until(app, pilot, "first place preferred")
+        assert "a judge is at work" not in seen(app)
+
+    drive(steps, run, size=(120, 40))
+
+
+def test_one_supporter_alone_is_not_compared(tmp_path: Path) -> None:
+    path = finished_run(tmp_path / "one.db", supporters=("warm",))
+
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "finished")
+        await type_keys(pilot, "5")
+        await until(app, pilot, "This run has one supporter.")
+        await type_keys(pilot, "n", "s")
+        assert isinstance(app.screen, ArenaScreen)
 
     drive(steps, path)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -12,6 +14,7 @@ from textual.content import Content
 from textual.events import Resize
 from textual.widgets import Static
 
+from escl.errors import ExitCode
 from escl.tui.judged import Judged, judged
 from escl.tui.keys import Key, bindings
 from escl.tui.plain import line
@@ -22,7 +25,11 @@ from escl.tui.widgets.judged_tables import JudgedTable, deciding_first, rating_d
 if TYPE_CHECKING:
     from escl.evaluation.arena_results import Board, JudgedPair
     from escl.stats.pairwise import Consistency
+    from escl.tui.judging import Judging
     from escl.tui.strings import Strings
+
+_EVERY_S: Final = 1.0
+"""How often is looked for what a judge at work has said."""
 
 
 class ArenaScreen(RunScreen):
@@ -32,8 +39,10 @@ class ArenaScreen(RunScreen):
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key(keys="enter", action="open", name="key.pair"),
         Key(keys="tab", action="other_table", name="key.judged"),
+        Key(keys="n", action="begin", name="key.ask_judge"),
         Key(keys="L", action="next_board", name="key.card_language"),
         Key(keys="J", action="next_arena", name="key.judge"),
+        Key(keys="s", action="stop_judging", name="key.stop_judging", in_bar=False),
         Key(keys="down,j", action="move(1)", name="key.move", shown="↑↓ jk", in_bar=False),
         Key(keys="r", action="look_again", name="key.refresh", in_bar=False),
     )
@@ -48,6 +57,7 @@ class ArenaScreen(RunScreen):
         """Lay the screen out."""
         body = Vertical(
             Static(Content.styled(self.words("arena.loading"), "$muted"), markup=False, id="choice"),
+            Static(markup=False, id="work"),
             Static(markup=False, id="said"),
             Vertical(
                 JudgedTable(self.words, name="ratings"),
@@ -63,6 +73,8 @@ class ArenaScreen(RunScreen):
     def on_mount(self) -> None:
         """Begin to look, with nothing to be seen before it is there."""
         self.query_one("#tables").display = False
+        self.query_one("#work").display = False
+        self.set_interval(_EVERY_S, self._tick)
         super().on_mount()
 
     def load(self) -> None:
@@ -115,6 +127,27 @@ class ArenaScreen(RunScreen):
             self.session.arena.path = now.arenas[at % len(now.arenas)]
             self.load()
 
+    def action_begin(self) -> None:
+        """Let a judge compare: choose who, see how long it takes, and start."""
+        if self._now is None:
+            return
+        if self._is_at_work:
+            self.app.notify(self.words("arena.busy"), markup=False)
+        elif len(self._now.supporters) < 2:
+            self.app.notify(self.words("arena.alone"), markup=False)
+        else:
+            self.in_background(self._choose_judge, group="judge")
+
+    def action_stop_judging(self) -> None:
+        """Ask the judge that is at work to stop; what it has said is kept."""
+        from escl.tui.processes import ask_to_stop
+
+        started, now = self.session.arena.started, self._now
+        path = started.path if started is not None else now.path if now is not None and now.is_held else None
+        if path is not None:
+            ask_to_stop(path)
+            self.app.notify(self.words("arena.stopping"), markup=False)
+
     def on_data_table_row_selected(self) -> None:
         """Follow a click or Enter on a line."""
         self.action_open()
@@ -125,9 +158,75 @@ class ArenaScreen(RunScreen):
         if now is not None and now.results is not None and board is not None and 0 <= at < len(board.ratings):
             self.query_one("#detail", Static).update(rating_detail(board, at, now.results.reference, self.words))
 
+    async def _choose_judge(self) -> None:
+        from escl.tui.judging import judges_for, judging_of
+        from escl.tui.screens.choice import ChoiceScreen
+
+        run, shown = self.session.run.path, self._now
+        if shown is None:
+            return
+        judges = await asyncio.to_thread(judges_for, run, shown.supporters)
+        if not judges:
+            self.app.notify(self.words("arena.no_judges"), markup=False)
+            return
+
+        def chosen(at: int | None) -> None:
+            if at is not None:
+                judging = judging_of(run, judges[at], shown)
+                self.in_background(lambda: self._rehearse(judging), group="judge")
+
+        names = [Path(one).name if one.endswith(".gguf") else one for one in judges]
+        self.app.push_screen(ChoiceScreen(self.words, title=self.words("arena.who"), options=names), chosen)
+
+    async def _rehearse(self, judging: Judging) -> None:
+        from escl.tui.judging import name_of
+        from escl.tui.screens.ask import AskScreen
+        from escl.tui.screens.text import TextScreen
+
+        title = self.words("arena.compare", judge=line(name_of(judging.judge), 48))
+        self._say_work(Content.styled(self.words("arena.rehearsing"), "$muted"))
+        try:
+            said, can_begin = await judging.rehearsed()
+        finally:
+            self._say_work(None)
+        if not can_begin:
+            self.app.push_screen(TextScreen(self.words, title=title, text=said))
+            return
+        question = AskScreen(self.words, title=title, text=self.words("arena.goes_on"), about=said)
+        self.app.push_screen(question, lambda agreed: self._start_judging(judging) if agreed else None)
+
+    def _start_judging(self, judging: Judging) -> None:
+        try:
+            self.session.arena.started = judging.start()
+        except OSError as error:
+            self._say_ended(str(error))
+            return
+        self.session.arena.path = judging.arena
+        self.load()
+
+    def _say_ended(self, said: str) -> None:
+        from escl.tui.screens.text import TextScreen
+
+        self.app.push_screen(TextScreen(self.words, title=self.words("arena.ended_badly"), text=said))
+
+    @property
+    def _is_at_work(self) -> bool:
+        return self.session.arena.started is not None or (self._now is not None and self._now.is_held)
+
+    def _tick(self) -> None:
+        if self.is_active and self._is_at_work:
+            self.look_again(self._look, group="arena")
+
     async def _look(self) -> None:
-        run, chosen = self.session.run.path, self.session.arena.path
-        self._now = await self.ask(lambda database: judged(run, database, chosen))
+        run, arena = self.session.run.path, self.session.arena
+        started = arena.started
+        # Asked first, so that the last look is at all that was said.
+        has_ended = started is not None and started.has_ended
+        self._now = await self.ask(lambda database: judged(run, database, arena.path))
+        if started is not None and has_ended:
+            arena.started = None
+            if started.exit_code not in (ExitCode.OK, ExitCode.INCOMPLETE, ExitCode.INTERRUPTED):
+                self._say_ended("\n".join(started.last_lines()))
         self._show()
 
     @property
@@ -144,11 +243,12 @@ class ArenaScreen(RunScreen):
         now, board = self._now, self._board
         if now is None:
             return
+        self._say_work(self._working() if self._is_at_work else None)
         self.query_one("#tables").display = board is not None
         said = self.query_one("#said", Static)
         said.display = board is not None
         if board is None or now.results is None:
-            self.query_one("#choice", Static).update(self._none(now))
+            self.query_one("#choice", Static).update("" if self._is_at_work else self._none(now))
             self.query_one("#legend", Static).update("")
             return
         results = now.results
@@ -164,13 +264,34 @@ class ArenaScreen(RunScreen):
         self.query_one("#legend", Static).update(Content.styled("\n".join(legend), "$muted"))
         was.focus()
 
+    def _say_work(self, said: Content | None) -> None:
+        work = self.query_one("#work", Static)
+        work.display = said is not None
+        work.update(said or "")
+
+    def _working(self) -> Content:
+        now, started, words = self._now, self.session.arena.started, self.words
+        said = words("arena.at_work")
+        # Before it has said anything, another judge's results are shown.
+        if now is not None and now.results is not None and (started is None or started.path == now.path):
+            said = words("arena.so_far", n=len(now.results.pairs), all=now.results.n_possible)
+        return Content.assemble(
+            ("● ", "$primary"),
+            (said, "bold"),
+            "   ",
+            ("s", "bold $primary"),
+            (f" {words('key.stop_judging')}", "$muted"),
+        )
+
     def _none(self, now: Judged) -> Content:
         name = shlex.quote(line(self.session.run.path.name, 200))
-        alone = now.n_supporters < 2
+        alone = len(now.supporters) < 2
         runs = f"{name} OTHER.db" if alone else name
         parts = [Content.styled(self.words("arena.none"), "bold")]
         if alone:
             parts.append(Content(f"\n{self.words('arena.alone')}"))
+        else:
+            parts.append(Content(f"\n\n{self.words('arena.press')}"))
         parts.append(Content(f"\n\n{self.words('arena.begin')}\n\n"))
         parts.append(Content.styled(f"  escl arena {runs} --judge MODEL.gguf", "bold $primary"))
         return Content.assemble(*parts)

@@ -81,11 +81,13 @@ class ArenaView:
         path: The arena's file; None is the first that judged the run.
         board: Which language and dimension.
         pair: The pair whose dialogues are read.
+        started: The command that lets a judge compare, where it was started from here and its end was not shown yet.
     """
 
     path: Path | None = None
     board: int = 0
     pair: JudgedPair | None = None
+    started: Started | None = None
 
 
 Rated = Literal["labels", "own", "pairs"]
