@@ -148,6 +148,13 @@ class EsclApp(App[None]):
         if view is not None and self._session is not None:
             self.push_screen(self._view(view, self._session))
 
+    def action_command_palette(self) -> None:
+        """Show the command palette, in the app's language."""
+        from textual.command import CommandPalette
+
+        if not CommandPalette.is_open(self):
+            self.push_screen(CommandPalette(placeholder=self.words("palette.search"), id="--command-palette"))
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield what the command palette offers: the screen's keys, the looks, and what works everywhere."""
         keys = screen.all_keys if isinstance(screen, EsclScreen) else ()

@@ -14,6 +14,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "key.move": ("move", "移动"),
     "key.help": ("help", "帮助"),
     "key.palette": ("commands", "命令"),
+    "palette.search": ("Search for commands…", "查找命令…"),
     "key.theme": ("next theme", "换主题"),
     "key.language": ("中文", "English"),
     "key.quit": ("quit", "退出"),

@@ -179,6 +179,17 @@ def test_the_palette_does_what_a_key_does(folder: Path) -> None:
     drive(steps, path)
 
 
+def test_the_palette_speaks_the_apps_language(folder: Path) -> None:
+    async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
+        await until(app, pilot, "本机已就绪")
+        await type_keys(pilot, "ctrl+p")
+        await until(app, pilot, "查找命令…")
+        await type_keys(pilot, "ctrl+p", "escape")
+        await until(app, pilot, "本机已就绪")
+
+    drive(steps, language="zh")
+
+
 def test_a_run_that_is_named_is_opened(folder: Path) -> None:
     path = finished_run(folder / "one.db")
 
