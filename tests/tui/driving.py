@@ -64,6 +64,14 @@ async def until(app: EsclApp, pilot: Pilot[None], words: str, *, within_s: float
     raise AssertionError(f"{words!r} is not seen:\n{seen(app)}")
 
 
+async def until_gone(app: EsclApp, pilot: Pilot[None], words: str, *, within_s: float = 30) -> None:
+    """Wait until `words` are not seen any more."""
+    deadline = time.monotonic() + within_s
+    while words in seen(app):
+        assert time.monotonic() < deadline, f"{words!r} is still seen:\n{seen(app)}"
+        await pilot.pause(0.01)
+
+
 async def type_keys(pilot: Pilot[None], *keys: str) -> None:
     """Press keys one after the other."""
     for key in keys:

@@ -24,7 +24,7 @@ from escl.tui.screens.arena import ArenaScreen
 from escl.tui.screens.pair import PairScreen
 from escl.tui.widgets.judged_tables import deciding_first
 from tests.tui.contests import contested_run, judged_arena
-from tests.tui.driving import drive, finished_run, seen, type_keys, until
+from tests.tui.driving import drive, finished_run, seen, type_keys, until, until_gone
 from tests.tui.every_screen import rest
 from tests.tui.hostile import PAYLOADS, assert_harmless
 
@@ -128,39 +128,39 @@ def test_a_judge_is_chosen_rehearsed_started_stopped_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path = contested_run(tmp_path / "run.db", english=40, chinese=0)
+    path = contested_run(tmp_path / "run.db", english=100, chinese=0)
     arena = tmp_path / "run-arena-demo-judge.db"
 
-    async def begin(app: EsclApp, pilot: Pilot[None]) -> str:
+    async def rehearse(app: EsclApp, pilot: Pilot[None]) -> str:
         await type_keys(pilot, "n")
         assert "demo/judge" in await until(app, pilot, "Who is the judge?")
         await type_keys(pilot, "enter")
         return await until(app, pilot, "pairs in both orders")
 
+    async def begin_and_stop(app: EsclApp, pilot: Pilot[None], *, after: int) -> int:
+        await type_keys(pilot, "enter")
+        await until(app, pilot, "s stop the judge")
+        await until(app, pilot, " of 300 pairs so far   s stop the judge", within_s=120)
+        while (n := _n_readings(arena)) <= after and "s stop the judge" in seen(app):
+            await pilot.pause(0.05)
+        assert n > after
+        await type_keys(pilot, "n", "s")
+        await until_gone(app, pilot, "s stop the judge")
+        return _n_readings(arena)
+
     async def steps(app: EsclApp, pilot: Pilot[None]) -> None:
         await until(app, pilot, "finished")
         await type_keys(pilot, "5")
         await until(app, pilot, "Press n")
-        shown = await begin(app, pilot)
-        assert "120 pairs in both orders: 240 readings" in shown
+        assert "300 pairs in both orders: 600 readings" in await rehearse(app, pilot)
         await type_keys(pilot, "escape")
         await until(app, pilot, "Press n")
         assert not arena.exists()
-        await begin(app, pilot)
-        await type_keys(pilot, "enter")
-        await until(app, pilot, "a judge is at work   s stop the judge")
-        await until(app, pilot, " of 120 pairs so far   s stop the judge", within_s=120)
-        await type_keys(pilot, "n", "s")
-        while "a judge is at work" in seen(app):
-            await pilot.pause(0.05)
-        n_before = _n_readings(arena)
-        assert 0 < n_before < 240
-        assert f"{n_before} of them are known" in await begin(app, pilot)
-        await type_keys(pilot, "enter")
-        await until(app, pilot, "· 120 pairs   judge demo/judge", within_s=240)
-        while "a judge is at work" in seen(app):
-            await pilot.pause(0.05)
-        assert _n_readings(arena) == 240
+        await rehearse(app, pilot)
+        n = await begin_and_stop(app, pilot, after=0)
+        assert n < 600
+        assert f"600 readings, {n} of them are known" in await rehearse(app, pilot)
+        assert await begin_and_stop(app, pilot, after=n) > n
 
     drive(steps, path, size=(120, 40))
 
