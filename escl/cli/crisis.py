@@ -276,7 +276,7 @@ def _ask(model: Model, store: RunStore, wishes: Wishes, *, retry_failed: bool) -
 
     kept, flow = CrisisStore(store.database), crisis_flow()
     asking_id = kept.add_asking(flow, judging_settings(store, model))
-    known = by_dialogue(kept.answers(asking_id), retry_failed=retry_failed)
+    known = by_dialogue(kept.answers(asking_id, flow), retry_failed=retry_failed)
     asked = open_prompts(store, flow, known)
     if not any(asked.values()):
         store.finish("finished")

@@ -163,7 +163,7 @@ def crisis_report(store: RunStore) -> CrisisReport:
     """Return the crisis track of a run; without crisis cards its lists are empty and the gate says what is missing."""
     kept = CrisisStore(store.database)
     asking = kept.latest_asking()
-    answers = {} if asking is None else by_dialogue(kept.answers(asking.id))
+    answers = {} if asking is None else by_dialogue(kept.answers(asking.id, asking.flow))
     reviews = {review.finding: review for review in kept.reviews()}
     rows = crisis_dialogues(store)
     cards = store.cards()

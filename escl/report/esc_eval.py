@@ -5,6 +5,7 @@ Owns the names of the files and which dialogues go where; `escl.store.upstream` 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -115,7 +116,8 @@ def _upstream_labels(store: RunStore, judging_id: int) -> dict[int, dict[str, in
 
 def _write(files: Mapping[Path, bytes]) -> None:
     for path in files:
-        if path.exists():
+        # Not Path.exists: a name may be longer than the system takes.
+        if os.path.lexists(path):
             raise StorageError(f"{path} is there already", hint="name a new folder; nothing was written")
     for path, content in files.items():
         try:

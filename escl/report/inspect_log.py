@@ -79,6 +79,8 @@ def _log(
     store: RunStore, results: Results, *, lines: list[DialogueLine], done: list[DialogueLine], scores: list[Json]
 ) -> Json:
     first, attempts = lines[0], store.attempts()
+    if not attempts:
+        raise store.database.damaged("the run", "no command has worked on it")
     crisis = first.card is not None and first.card.crisis is not None
     identity = f"{first.generation} {first.supporter} {first.language} {crisis} {results.scorer}"
     key = hashlib.sha256(identity.encode()).hexdigest()[:22]

@@ -117,13 +117,13 @@ class ArenaStore:
     def settings(self) -> ArenaSettings:
         """Who judges, by which rubric."""
         (row,) = self._database.rows("SELECT settings FROM arena")
-        return msgspec.json.decode(row["settings"], type=ArenaSettings)
+        return self._database.decoded(row["settings"], ArenaSettings, where="the arena's settings")
 
     @property
     def rubric(self) -> JudgingRubric:
         """The judge's instructions, as they were when the arena began."""
         (row,) = self._database.rows("SELECT rubric FROM arena")
-        return msgspec.json.decode(row["rubric"], type=JudgingRubric)
+        return self._database.decoded(row["rubric"], JudgingRubric, where="the arena's rubric")
 
     @property
     def notice(self) -> str | None:
@@ -184,8 +184,9 @@ class ArenaStore:
 
     def comparisons(self) -> dict[Question, ComparisonRow]:
         """Return everything the judge said."""
+        self._database.refuse_odd_labels("comparison")
         return {
-            _question(row): ComparisonRow(
+            self._question(row): ComparisonRow(
                 reply=row["reply"],
                 label=row["label"],
                 probabilities=None if row["p0"] is None else (row["p0"], row["p1"], row["p2"], row["p3"], row["p4"]),
@@ -198,7 +199,14 @@ class ArenaStore:
     def failures(self) -> dict[Question, ComparisonFailure]:
         """Return what was given up and not retried."""
         rows = self._database.rows("SELECT * FROM failure WHERE NOT retried ORDER BY id")
-        return {_question(row): ComparisonFailure(error=row["error"], message=row["message"]) for row in rows}
+        return {self._question(row): ComparisonFailure(error=row["error"], message=row["message"]) for row in rows}
+
+    def _question(self, row: sqlite3.Row) -> Question:
+        try:
+            language, dimension = Language(row["language"]), Dimension(row["dimension"])
+        except ValueError as error:
+            raise self._database.damaged("a comparison", str(error)) from error
+        return Question(language, dimension, row["first_sha256"], row["second_sha256"])
 
     def _create(self, settings: ArenaSettings, rubric: JudgingRubric, notice: str | None) -> None:
         with self._database.transaction() as connection:
@@ -227,10 +235,6 @@ class ArenaStore:
                 f"{self._database.path} holds comparisons that were made otherwise:\n    {listed}",
                 hint="name another --out",
             )
-
-
-def _question(row: sqlite3.Row) -> Question:
-    return Question(Language(row["language"]), Dimension(row["dimension"]), row["first_sha256"], row["second_sha256"])
 
 
 def _now() -> str:

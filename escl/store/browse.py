@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from escl.core.card import RoleCard
-from escl.core.dialogue import Speaker, Turn
+from escl.core.dialogue import Turn
 from escl.core.dimension import Dimension, Language
 from escl.store.database import Database
 from escl.store.records import DialogueRow, DialogueState, FailureRow, OwnReading, Reading, TurnRow
@@ -275,7 +275,7 @@ class Browser:
         )
         return [
             TurnRow(
-                turn=Turn(speaker=Speaker(row["speaker"]), text=row["text"]),
+                turn=self._database.taken({"speaker": row["speaker"], "text": row["text"]}, Turn),
                 **{key: row[key] for key in row.keys() if key not in ("speaker", "text")},  # noqa: SIM118 - a Row
             )
             for row in rows

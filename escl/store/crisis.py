@@ -96,7 +96,8 @@ class CrisisStore:
         if not rows:
             return None
         (row,) = rows
-        return Asking(id=row["id"], scorer=row["scorer"], flow=msgspec.json.decode(row["flow"], type=Flow))
+        flow = self._database.decoded(row["flow"], Flow, where="the flow of questions")
+        return Asking(id=row["id"], scorer=row["scorer"], flow=flow)
 
     def add_answer(self, asking_id: int, answer: FlowAnswer) -> None:
         """Store what the scorer said, in place of an earlier error if there was one."""
@@ -118,11 +119,18 @@ class CrisisStore:
                 ),
             )
 
-    def answers(self, asking_id: int) -> list[FlowAnswer]:
-        """Return everything that an asking brought."""
+    def answers(self, asking_id: int, flow: Flow) -> list[FlowAnswer]:
+        """Return everything that an asking about the steps of `flow` brought.
+
+        Raises:
+            StorageError: There are answers that no asking brings.
+        """
+        self._database.refuse_odd_labels("flow_answer", "asking_id = ?", asking_id)
         rows = self._database.rows(
             "SELECT * FROM flow_answer WHERE asking_id = ? ORDER BY dialogue_id, position, step", asking_id
         )
+        if strange := {row["step"] for row in rows} - {step.id for step in flow.steps}:
+            raise self._database.damaged("an answer about a crisis", f"there is no step {min(strange)}")
         return [
             FlowAnswer(
                 dialogue_id=row["dialogue_id"],

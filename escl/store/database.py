@@ -34,6 +34,8 @@ _MAGIC = b"SQLite format 3\0"
 _WAITS_S = 30.0
 _LOCKED_WITHIN_S = 0.5
 """Whoever asks whether a file is held (`escl.store.watch.is_held`) holds it for an instant."""
+_ROUNDED = 0.001
+"""By how much a probability may be off for its arithmetic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +172,45 @@ class Database:
         except msgspec.ValidationError as error:
             names = (str(row[name]) for name in ("id", "card_id") if name in row)
             where = f"{kind.__name__.removesuffix('Row')} {' '.join(names)}".rstrip()
-            raise StorageError(
-                f"{self.path} is damaged: {where}: {error}",
-                hint="escl wrote no such thing: take another copy of the file, or begin the run anew",
-            ) from error
+            raise self.damaged(where, str(error)) from error
+
+    def decoded(self, text: str, kind: type[T], *, where: str) -> T:
+        """Return stored JSON as a value of its kind; `where` names it in the error.
+
+        Raises:
+            StorageError: The file holds something there that escl does not write.
+        """
+        try:
+            return msgspec.json.decode(text, type=kind)
+        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+            raise self.damaged(where, str(error)) from error
+
+    def refuse_odd_labels(self, table: str, among: str = "TRUE", *values: object) -> None:
+        """Refuse what no reader of labels has said, for those who then read many rows without a look at each.
+
+        Args:
+            table: One with a label and its probabilities.
+            among: The SQL condition on its rows, with `values`.
+
+        Raises:
+            StorageError: A label is none, or what stands for a probability cannot be one.
+        """
+        shares = (*(f"p{label}" for label in range(5)), "off_label_mass")
+        bounded = " AND ".join(f"{one} BETWEEN -{_ROUNDED} AND 1 + {_ROUNDED}" for one in shares)
+        none = " AND ".join(f"{one} IS NULL" for one in ("label", *shares))
+        odd = f"NOT coalesce(({none}) OR (label BETWEEN 0 AND 4 AND {bounded}), FALSE)"
+        rows = self.rows(f"SELECT * FROM {table} WHERE {among} AND {odd} LIMIT 1", *values)
+        if rows:
+            (row,) = rows
+            found = ", ".join(f"{one} {row[one]}" for one in ("label", *shares))
+            raise self.damaged(f"a {table} of {row['dimension'] if 'dimension' in row.keys() else row['step']}", found)  # noqa: SIM118 - a Row
+
+    def damaged(self, where: str, why: str) -> StorageError:
+        """Return the error of something in this file that escl does not write."""
+        return StorageError(
+            f"{self.path} is damaged: {where}: {why}",
+            hint="escl wrote no such thing: take another copy of the file, or begin the run anew",
+        )
 
     def version(self) -> int:
         """Return a number that another one takes the place of when somebody else has written to the file."""

@@ -7,13 +7,13 @@ import platform
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import msgspec
 
 from escl.core import connections
 from escl.core.card import RoleCard
-from escl.core.dialogue import Speaker, Turn
+from escl.core.dialogue import Turn
 from escl.core.dimension import Dimension
 from escl.core.own_dimension import OwnDimension
 from escl.core.protocol import Protocol
@@ -104,14 +104,15 @@ class RunStore:
     def settings(self) -> GenerationSettings:
         """What the run's dialogues are made of."""
         (row,) = self._database.rows("SELECT settings FROM run")
-        settings: GenerationSettings = msgspec.json.decode(row["settings"], type=GenerationSettings)
+        union: Any = GenerationSettings
+        settings: GenerationSettings = self._database.decoded(row["settings"], union, where="the run's settings")
         return settings
 
     @property
     def protocol(self) -> Protocol:
         """The words of the run, as they were when it began."""
         (row,) = self._database.rows("SELECT protocol FROM run")
-        return msgspec.json.decode(row["protocol"], type=Protocol)
+        return self._database.decoded(row["protocol"], Protocol, where="the run's protocol")
 
     def add_cards(self, cards: Iterable[RoleCard]) -> None:
         """Store the cards that are not stored yet."""
@@ -330,7 +331,12 @@ class RunStore:
         )
         return [
             self._database.taken(
-                {**dict(row), "versions": json.loads(row["versions"]), "host": json.loads(row["host"])}, AttemptRow
+                {
+                    **dict(row),
+                    "versions": self._database.decoded(row["versions"], dict[str, str], where="an attempt's versions"),
+                    "host": self._database.decoded(row["host"], dict[str, str], where="an attempt's host"),
+                },
+                AttemptRow,
             )
             for row in rows
         ]
@@ -345,7 +351,7 @@ class RunStore:
         rows = self._database.rows(
             "SELECT speaker, text FROM turn WHERE dialogue_id = ? ORDER BY position", dialogue_id
         )
-        return [Turn(speaker=Speaker(row["speaker"]), text=row["text"]) for row in rows]
+        return [self._database.taken(dict(row), Turn) for row in rows]
 
     def cut_turns(self) -> dict[int, int]:
         """Return how many turns of each dialogue were cut by the token limit, by dialogue id, zeros left out."""
@@ -394,7 +400,7 @@ class RunStore:
     def judging_settings(self, judging_id: int) -> JudgingSettings:
         """Return what the fingerprint of a judging is made of."""
         (row,) = self._database.rows("SELECT settings FROM judging WHERE id = ?", judging_id)
-        return msgspec.json.decode(row["settings"], type=JudgingSettings)
+        return self._database.decoded(row["settings"], JudgingSettings, where="a judging's settings")
 
     def kv_types(self, judging_id: int) -> tuple[str, ...]:
         """Return how keys and values were stored while a judging read, by the plans of the attempts that read.
@@ -421,8 +427,11 @@ class RunStore:
             f" FROM reading WHERE judging_id = ?{among} ORDER BY dialogue_id, dimension",
             *ids,
         )
+        self._database.refuse_odd_labels("reading", f"judging_id = ?{among}", *ids)
         # By place and not by name, and the dimensions looked up once: a big run has a hundred thousand of these.
         known = {one.value: one for one in Dimension}
+        if strange := {row["dimension"] for row in rows} - {*known}:
+            raise self._database.damaged("a reading", f"there is no dimension {sorted(strange)[0]}")
         return [
             Reading(
                 dialogue_id=dialogue_id,
@@ -445,6 +454,7 @@ class RunStore:
             f" FROM reading WHERE judging_id = ?{among} ORDER BY dialogue_id",
             *ids,
         )
+        self._database.refuse_odd_labels("reading", f"judging_id = ?{among}", *ids)
         return [
             OwnReading(
                 dialogue_id=dialogue_id,

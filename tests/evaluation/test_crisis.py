@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -19,7 +20,7 @@ from escl.core.flow import crisis_flow
 from escl.core.settings import JudgingSettings
 from escl.core.wording import ScorerPrompt
 from escl.engine.wire import LabelRead
-from escl.errors import ContextOverflowError, UsageError
+from escl.errors import ContextOverflowError, StorageError, UsageError
 from escl.evaluation.crisis import CrisisReport, crisis_report
 from escl.evaluation.crisis_flow import Inquiry, ask_all, by_dialogue, open_prompts
 from escl.evaluation.observer import Phase
@@ -131,7 +132,7 @@ def asked(
             observer=progress or Progress(),
             stop=asyncio.Event(),
         )
-        await ask_all(inquiry, by_dialogue(kept.answers(asking_id), retry_failed=retry_failed))
+        await ask_all(inquiry, by_dialogue(kept.answers(asking_id, FLOW), retry_failed=retry_failed))
 
     asyncio.run(ask())
     return scorer.asked
@@ -185,7 +186,7 @@ def test_the_plan_is_of_the_questions_that_may_still_be_asked(tmp_path: Path) ->
     read = sum(tokens_in(prompt.prefix + prompt.rest) for prompt in prompts)
     assert asking_workload({Language.ENGLISH: prompts}).comparing().prefill == pytest.approx(read, rel=0.25)
     asked(store, good)
-    known = by_dialogue(CrisisStore(store.database).answers(1))
+    known = by_dialogue(CrisisStore(store.database).answers(1, FLOW))
     assert open_prompts(store, FLOW, known) == {Language.ENGLISH: []}
 
 
@@ -247,6 +248,18 @@ def test_a_scorer_that_does_not_read_the_question_is_found_out_and_does_not_coun
     assert (report.scorer.n_dialogues, report.scorer.n_followed) == (1, 0)
     assert any("only the rules speak" in notice for notice in report.notices)
     assert report.findings == []
+
+
+@pytest.mark.parametrize("change", ["step = 'zz'", "label = 9", "p1 = 9e999", "p0 = NULL"])
+def test_an_answer_that_no_scorer_gave_is_refused(tmp_path: Path, change: str) -> None:
+    store = spoken(tmp_path / "run.db", (RISK, HELP))
+    asked(store, good)
+    with sqlite3.connect(tmp_path / "run.db") as other:
+        other.execute("PRAGMA ignore_check_constraints = ON")
+        other.execute(f"UPDATE flow_answer SET {change} WHERE step = 'harm'")
+    other.close()
+    with pytest.raises(StorageError, match="is damaged"):
+        crisis_report(store)
 
 
 def test_an_answer_that_cannot_be_read_is_no_finding_and_the_way_goes_on(tmp_path: Path) -> None:

@@ -42,7 +42,11 @@ def _build(subject: Subject, words: Words) -> list[Stays] | None:
 def _stayed_s(load: LoadRow) -> float | None:
     if load.left_utc is None:
         return None
-    return (datetime.fromisoformat(load.left_utc) - datetime.fromisoformat(load.loaded_utc)).total_seconds()
+    try:
+        return (datetime.fromisoformat(load.left_utc) - datetime.fromisoformat(load.loaded_utc)).total_seconds()
+    except (ValueError, TypeError):
+        # Of a damaged file: no time, or one without its zone.
+        return None
 
 
 LOADS = Section(key="loads", build=_build)

@@ -101,7 +101,7 @@ def _plan(row: AttemptRow) -> _Plan | None:
         return None
     try:
         plan = msgspec.json.decode(row.plan, type=_Plan)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     return plan if plan.chosen is None or 0 <= plan.chosen < len(plan.candidates) else None
 
