@@ -23,7 +23,7 @@ from escl.cli.options import (
 from escl.cli.output import print_json, progress_console, results_console
 from escl.core.dimension import Dimension
 from escl.core.printable import printable
-from escl.errors import ExitCode, StorageError, UsageError
+from escl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from escl.cli.planning import Wishes
@@ -316,12 +316,10 @@ def _known_in(path: Path, settings: ArenaSettings) -> dict[Question, ComparisonR
 def _show(shown: ArenaResults, path: Path, *, interrupted: bool, csv: Path | None, as_json: bool) -> ExitCode:
     from escl.report.arena import print_arena
     from escl.report.arena_csv import as_csv
+    from escl.shelf.written import write_whole
 
     if csv is not None:
-        try:
-            csv.write_text(as_csv(shown), encoding="utf-8", newline="")
-        except OSError as error:
-            raise StorageError(f"{csv} cannot be written: {error.strerror}", hint="name another --csv") from error
+        write_whole(csv, as_csv(shown).encode(), hint="name another --csv")
     if as_json:
         print_json({"arena": str(path), "interrupted": interrupted, "is_complete": shown.is_complete, "results": shown})
     else:

@@ -116,6 +116,7 @@ def _text(runs: list[ReportedRun], form: str) -> str:
     """Return the runs as "csv", "markdown" or "jsonl"."""
     import msgspec
 
+    from escl.core.printable import printable_json
     from escl.report.dialogue_lines import dialogue_lines
     from escl.report.html.subject import incomparable
     from escl.report.result_table import as_csv, as_markdown, result_rows
@@ -123,7 +124,7 @@ def _text(runs: list[ReportedRun], form: str) -> str:
 
     if form == "jsonl":
         lines = [line for run in runs for line in dialogue_lines(run.store, run.path, judging_id=run.judging_id)]
-        return "".join(msgspec.json.encode(line).decode() + "\n" for line in lines)
+        return "".join(printable_json(msgspec.json.encode(line).decode()) + "\n" for line in lines)
     rows = [row for run in runs for row in result_rows(run.store, run.path, judging_id=run.judging_id)]
     if form == "csv":
         return as_csv(rows)

@@ -79,10 +79,11 @@ def planned(prospect: Prospect, *, hardware: Hardware, budget: Budget, fixed: Fi
     cards = drawn(choose_cards(prospect.cards), prospect.cards)
     usual_seeker, usual_scorer = usual_models(prospect.supporters)
     words = load_protocol(prospect.protocol)
-    seeker = locate_model(prospect.seeker or usual_seeker, role=ModelRole.SEEKER)
     elsewhere = {name: found for name in prospect.supporters if (found := outside_supporter(name)) is not None}
     default = words.default_sampling(Speaker.SUPPORTER)
+    # What the user named comes first: a slip in it must not hide behind a seeker that is still to be pulled.
     located = [locate_model(name) for name in prospect.supporters if name not in elsewhere]
+    seeker = locate_model(prospect.seeker or usual_seeker, role=ModelRole.SEEKER)
     longest = [prospect.max_tokens or (one.sampling or default).max_tokens for one in elsewhere.values()]
     rounds = prospect.rounds or words.default_rounds()
     own = own_for(prospect.rubrics if prospect.is_scored else (), {card.language for card in cards})

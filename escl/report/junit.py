@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
 from escl.core.printable import printable
-from escl.errors import StorageError
 from escl.evaluation.compare import GateCheck
 from escl.report.compare import gate_name, n_unmoved, reserves_of
+from escl.shelf.written import write_whole
 
 
 def write_junit(path: Path, checks: Sequence[GateCheck], *, against: str, margin: float) -> None:
@@ -41,14 +39,5 @@ def write_junit(path: Path, checks: Sequence[GateCheck], *, against: str, margin
             kind = "worse" if check.outcome.is_worse else "not shown"
             ET.SubElement(case, "failure", {"type": kind, "message": said}).text = said
     ET.indent(root)
-    _replace(path, ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
-            beside.write(content)
-        os.chmod(beside.name, 0o644)  # noqa: PTH101 - the temporary file is private, the report is not
-        Path(beside.name).replace(path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
+    content = ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    write_whole(path, content, hint="name another file")

@@ -69,13 +69,17 @@ def read_scores(path: Path) -> dict[str, dict[Dimension, int]]:
 
 def _read(path: Path, kind: type[_Document], *, expected: str) -> _Document:
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
             raise DialogueFileError(f"{path} is larger than {_MAX_BYTES >> 20} MiB")
-        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_key_once)
+        document = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_each_key_once)
         found: _Document = msgspec.convert(document, kind)
         # Half a surrogate pair, which JSON can escape, is no text that anything could store or write again.
         json.dumps(document, ensure_ascii=False).encode()
-    except (OSError, ValueError, msgspec.ValidationError, RecursionError) as error:
+    except OSError as error:
+        raise DialogueFileError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, msgspec.ValidationError, RecursionError) as error:
         raise DialogueFileError(f"{path}: {error}", hint=f"expected a JSON object of {expected}") from error
     if not found:
         raise DialogueFileError(f"{path} holds no dialogues")

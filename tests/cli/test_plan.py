@@ -98,6 +98,8 @@ def test_a_model_that_is_not_there_is_named_with_how_to_get_it(tmp_path: Path) -
     assert done.returncode == ExitCode.BAD_INPUT
     assert "esc-role-Q4_K_M.gguf is not there" in done.stderr
     assert "escl models pull esc-role" in done.stderr
+    slip = escl("my-modle.gguf", "--seeker", str(manifest), "--device", "cpu")
+    assert "my-modle.gguf is not there" in slip.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -113,6 +114,16 @@ def test_each_dialogue_is_one_line_of_json_with_every_reading(run: Path) -> None
     assert lines[2]["readings"]["fluency"]["label"] is None
     assert lines[2]["readings"]["fluency"]["reply"] == "no idea"
     assert lines[0]["card"]["text"].startswith("Age: 30")
+
+
+def test_what_a_terminal_would_obey_is_escaped_in_lines_too(run: Path) -> None:
+    said = "a\x9b31mb\u202ec"
+    with sqlite3.connect(run) as connection:
+        connection.execute("UPDATE card SET text = ?", (said,))
+    connection.close()
+    shown = report(str(run), "--jsonl", "-").stdout
+    assert not {"\x9b", "\u202e"} & {*shown}
+    assert json.loads(shown.splitlines()[0])["card"]["text"] == said
 
 
 def test_own_dimensions_go_out_apart_and_act_in_nothing(run: Path) -> None:

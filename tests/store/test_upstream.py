@@ -31,6 +31,17 @@ def test_a_result_file_becomes_turns(tmp_path: Path) -> None:
     assert turns[2].text == "Why?\n\nTell me."
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    path = write(tmp_path, {"0": GOOD})
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(read_upstream(path).dialogues) == 1
+
+
+def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    with pytest.raises(DialogueFileError, match=r"no\.json cannot be read: No such file"):
+        read_upstream(tmp_path / "no.json")
+
+
 @pytest.mark.parametrize(
     ("content", "place"),
     [
